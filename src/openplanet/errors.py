@@ -1,0 +1,41 @@
+"""Everything that can go wrong and that a user can put right.
+
+A message says what was wrong, with which file, and what to do. The command line prints it as one line and
+exits with 1; anything that is not an ``OpenPlaNetError`` is a defect of ours and keeps its traceback.
+"""
+
+
+class OpenPlaNetError(Exception):
+    """Base of all errors that are the input's, not the program's."""
+
+
+class InputError(OpenPlaNetError):
+    """A file or value given by the user is missing, unreadable or out of range."""
+
+
+class PhotoError(InputError):
+    """A photo cannot be read; ``reason`` is the short form that goes into ``rejected.csv``."""
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DatasetError(InputError):
+    """A dataset folder is missing, unfinished, damaged or unfit for what was asked of it."""
+
+
+class PartitionError(InputError):
+    """A partition file is damaged, or its thresholds leave no cell."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint folder is missing, incomplete, damaged or of another format."""
+
+
+class RecipeError(InputError):
+    """No recipe of that name, or an override that the recipe has no field for."""
+
+
+class TrainingError(OpenPlaNetError):
+    """Training cannot start or go on (no photos, a loss that is not a number)."""

@@ -1,0 +1,71 @@
+"""Progress of long work: a bar on a terminal, a plain line every few seconds where output is piped."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def say(message: str) -> None:
+    """Print one plain line to standard error, above any bar."""
+    tqdm.write(message, file=sys.stderr)
+
+
+class Progress:
+    """Counts finished work. Use as a context manager and call ``advance``.
+
+    Shows done/total, rate and time left: as a bar when standard error is a terminal, otherwise as one line
+    every 10 seconds and one at the end (none for work that ends at once and has nothing to say).
+    """
+
+    def __init__(self, what: str, total: int | None, unit: str = "photo") -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.done = 0
+        self.note = ""
+        self._bar = tqdm(total=total, desc=what, unit=unit, file=sys.stderr) if sys.stderr.isatty() else None
+        self._start = self._last_line = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif exception[0] is None:
+            self._line()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Say that ``count`` more are done; ``note`` (such as a loss) is shown behind the figures."""
+        self.done += count
+        self.note = note or self.note
+        if self._bar is not None:
+            self._bar.set_postfix_str(self.note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._line()
+
+    def _line(self) -> None:
+        self._last_line = time.monotonic()
+        seconds = self._last_line - self._start
+        rate = self.done / seconds if seconds > 0 else 0.0
+        of = f"/{self.total}" if self.total is not None else ""
+        left = ""
+        if self.total is not None and 0 < self.done < self.total:
+            left = f", {(self.total - self.done) / rate:.0f} s left"
+        tail = f"  {self.note}" if self.note else ""
+        say(f"{self.what}: {self.done}{of} {self.unit}s, {rate:.1f}/s{left}{tail}")
+
+
+def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "photo") -> Iterator[T]:
+    """Yield ``items``, showing progress; ``total`` defaults to ``len(items)`` where it has one."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    with Progress(what, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()
