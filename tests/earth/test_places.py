@@ -1,0 +1,92 @@
+import time
+
+import numpy as np
+import pytest
+from openplanet.earth.geo import distance_km
+
+from openplanet.earth import places
+from openplanet.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("lat", "lng", "country", "code"),
+    [
+        (48.8584, 2.2945, "France", "FR"),
+        (-33.8568, 151.2153, "Australia", "AU"),
+        (41.0082, 28.9784, "Türkiye", "TR"),
+        (55.7558, 37.6173, "Russia", "RU"),
+        (37.5665, 126.978, "South Korea", "KR"),
+        (-4.3217, 15.3126, "Democratic Republic of the Congo", "CD"),
+        (50.0755, 14.4378, "Czechia", "CZ"),
+        (41.9029, 12.4534, "Vatican City", "VA"),
+    ],
+)
+def test_country(lat, lng, country, code):
+    (place,) = places.nearest(lat, lng)
+    assert (place.country, place.country_code) == (country, code)
+    assert place.distance_km < 20
+
+
+def test_names_region_and_city():
+    paris, honolulu = places.nearest([48.8566, 21.3069], [2.3522, -157.8583])
+    assert (paris.city, paris.region) == ("Paris", "Île-de-France")
+    assert (honolulu.region, honolulu.country) == ("Hawaii", "United States")
+    assert paris.name == "Paris, Île-de-France, France"
+
+
+def test_name_has_no_empty_or_repeated_part():
+    assert places.Place("Singapore", "", "Singapore", "SG", 1.0).name == "Singapore"
+
+
+@pytest.mark.parametrize(
+    ("lat", "lng", "city"),
+    [
+        (-16.8, -179.98, "Labasa"),  # Taveuni, Fiji lies on both sides of the antimeridian
+        (-16.8, 179.98, "Labasa"),
+        (66.3, 179.9, "Egvekinot"),  # Chukotka: the city itself is at 179.1 west
+        (66.3, -179.9, "Egvekinot"),
+        (89.9, -120.0, "Longyearbyen"),  # in degrees of longitude, Alaska would be nearer
+    ],
+)
+def test_nearest_across_the_antimeridian_and_at_the_pole(lat, lng, city):
+    assert places.nearest(lat, lng)[0].city == city
+
+
+def test_agrees_with_a_search_through_all_cities():
+    rng = np.random.default_rng(0)
+    lat_N = np.concatenate(
+        [np.degrees(np.arcsin(rng.uniform(-1, 1, 40))), rng.uniform(85, 90, 5), [90.0, -90.0]]
+    )
+    lng_N = np.concatenate([rng.uniform(-180, 180, 40), rng.uniform(-180, 180, 5), [0.0, 180.0]])
+    city_xyz = places._cities().tree.data
+    city_lat, city_lng = (
+        np.degrees(np.arcsin(city_xyz[:, 2])),
+        np.degrees(np.arctan2(city_xyz[:, 1], city_xyz[:, 0])),
+    )
+    for lat, lng, place in zip(lat_N, lng_N, places.nearest(lat_N, lng_N), strict=True):
+        assert place.distance_km == pytest.approx(np.min(distance_km(lat, lng, city_lat, city_lng)), abs=1e-6)
+
+
+def test_every_country_in_the_data_has_a_name_not_inverted():
+    countries = {(country, code) for country, _, _, code in places._cities().names}
+    assert all(country and "," not in country for country, _ in countries)
+    assert len({country for country, _ in countries}) == len({code for _, code in countries}) > 240
+
+
+def test_a_hundred_thousand_in_two_seconds():
+    places.nearest(0, 0)
+    rng = np.random.default_rng(1)
+    start = time.process_time()
+    found = places.nearest(rng.uniform(-90, 90, 100_000), rng.uniform(-180, 180, 100_000))
+    assert len(found) == 100_000
+    assert time.process_time() - start < 2.0
+
+
+def test_nothing_asked_nothing_found():
+    assert places.nearest([], []) == []
+
+
+@pytest.mark.parametrize(("lat", "lng"), [(float("nan"), 0.0), (91.0, 0.0), (0.0, 181.0)])
+def test_refuses_what_is_no_position(lat, lng):
+    with pytest.raises(InputError, match="position"):
+        places.nearest(lat, lng)
