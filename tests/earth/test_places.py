@@ -54,15 +54,10 @@ def test_nearest_across_the_antimeridian_and_at_the_pole(lat, lng, city):
 
 def test_agrees_with_a_search_through_all_cities():
     rng = np.random.default_rng(0)
-    lat_N = np.concatenate(
-        [np.degrees(np.arcsin(rng.uniform(-1, 1, 40))), rng.uniform(85, 90, 5), [90.0, -90.0]]
-    )
-    lng_N = np.concatenate([rng.uniform(-180, 180, 40), rng.uniform(-180, 180, 5), [0.0, 180.0]])
-    city_xyz = places._cities().tree.data
-    city_lat, city_lng = (
-        np.degrees(np.arcsin(city_xyz[:, 2])),
-        np.degrees(np.arctan2(city_xyz[:, 1], city_xyz[:, 0])),
-    )
+    spread, polar = np.degrees(np.arcsin(rng.uniform(-1, 1, 40))), rng.uniform(85, 90, 5)
+    lat_N = np.concatenate([spread, polar, [90.0, -90.0]])
+    lng_N = np.concatenate([rng.uniform(-180, 180, 45), [0.0, 180.0]])
+    city_lat, city_lng = from_xyz(places._cities().tree.data)
     for lat, lng, place in zip(lat_N, lng_N, places.nearest(lat_N, lng_N), strict=True):
         assert place.distance_km == pytest.approx(np.min(distance_km(lat, lng, city_lat, city_lng)), abs=1e-6)
 

@@ -111,7 +111,5 @@ def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
     cities = _cities()
     chord_N, index_N = cities.tree.query(to_xyz(lat_N, lng_N))
     km_N: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
-    return [
-        Place(*cities.names[index], distance_km=km)
-        for index, km in zip(index_N.tolist(), km_N.tolist(), strict=True)
-    ]
+    found: list[tuple[int, float]] = list(zip(index_N.tolist(), km_N.tolist(), strict=True))
+    return [Place(*cities.names[index], km) for index, km in found]
