@@ -1,0 +1,322 @@
+"""From a photo's file to its size in pixels and its Exif blocks, without decoding a pixel.
+
+JPEG, PNG, WebP and TIFF are walked here, because Pillow shows neither a second Exif segment nor an eXIf chunk
+behind the pixels, and because walking costs no memory; HEIC and AVIF are opened by Pillow (pillow-heif's opener is
+registered once, when this module is imported). A file is what its first bytes say; its suffix is not believed.
+
+MAX_BYTES, MAX_PIXELS: files above are refused ("too large"). 200 megapixels lets through the largest telephones.
+"""
+
+import io
+import os
+import re
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import Image
+
+from openplanet.errors import PhotoError
+from openplanet.photos.ifd import Tiff
+
+MAX_BYTES = 1 << 30
+MAX_PIXELS = 200_000_000
+MAX_BLOCK = 1 << 24  # bytes of Exif that are read from one file
+MAX_SEGMENTS = 10_000  # of a JPEG
+MAX_CHUNKS = 250_000  # of a PNG or WebP
+MAX_JUNK = 1 << 20  # bytes between two JPEG markers
+
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+_TIFF_HEADER = re.compile(rb"II[*+]\x00|MM\x00[*+]")
+_EXIF_SEGMENT = re.compile(rb".{0,4}Exif\x00.", re.DOTALL | re.IGNORECASE)  # as lenient as exiftool
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_HEIF_BRANDS = {
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"hevm",
+    b"hevs",
+    b"mif1",
+    b"msf1",
+    b"mif2",
+}
+_AVIF_BRANDS = {b"avif", b"avis"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its pixels: ``width`` and ``height`` as stored, Exif blocks as TIFF streams.
+
+    ``turned``: the decoder turns the picture itself (HEIC), so that the Exif orientation no longer holds.
+    """
+
+    format: str
+    width: int
+    height: int
+    blocks: list[BinaryIO] = field(default_factory=list)
+    turned: bool = False
+
+
+class _QuietPillow:
+    """While any thread is inside: no warnings, and Pillow's limit of pixels is ours.
+
+    Both are settings of the whole process and `warnings.catch_warnings` alone restores them wrongly when
+    threads overlap; so the first to enter sets and the last to leave restores.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught: warnings.catch_warnings[None] | None = None
+        self._pixels: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+                self._pixels = Image.MAX_IMAGE_PIXELS
+                Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses above twice this
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._caught is not None:
+                Image.MAX_IMAGE_PIXELS = self._pixels
+                self._caught.__exit__(None, None, None)
+
+
+quiet_pillow = _QuietPillow()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a photo for reading. PhotoError: "unreadable" (missing, no regular file, no right) or "too large"."""
+    try:
+        # O_NONBLOCK: opening a pipe would wait for a writer for ever.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PhotoError(
+            f"{path}: cannot be opened ({reason}); check the path and its rights", "unreadable"
+        ) from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise PhotoError(f"{path}: is no regular file; give photos or folders of photos", "unreadable")
+    if status.st_size > MAX_BYTES:
+        os.close(handle)
+        raise PhotoError(
+            f"{path}: has {status.st_size:,} bytes, more than {MAX_BYTES:,}; leave it out", "too large"
+        )
+    return os.fdopen(handle, "rb")
+
+
+def read_header(stream: BinaryIO, name: str) -> Header:
+    """Format, size and Exif blocks of a photo; ``name`` is for messages.
+
+    PhotoError with reason "not a photo" (none of JPEG, PNG, WebP, TIFF, HEIC, AVIF), "corrupt" (no size to be
+    found) or "too large" (over MAX_PIXELS).
+    """
+    stream.seek(0)
+    magic = stream.read(64)
+    try:
+        header = _walk(stream, magic)
+    except Image.DecompressionBombError:
+        raise PhotoError(
+            f"{name}: has more than {MAX_PIXELS:,} pixels; reduce it first", "too large"
+        ) from None
+    except (ValueError, struct.error, EOFError) as error:
+        raise PhotoError(
+            f"{name}: is damaged ({error}); export it again or leave it out", "corrupt"
+        ) from None
+    except OSError as error:
+        raise PhotoError(f"{name}: cannot be read ({error})", "unreadable") from None
+    if header is None and not magic:
+        raise PhotoError(f"{name}: is empty; copy it again from where it came", "corrupt")
+    if header is None:
+        raise PhotoError(
+            f"{name}: is no JPEG, PNG, WebP, TIFF, HEIC or AVIF; convert it to one", "not a photo"
+        )
+    if header.width * header.height > MAX_PIXELS:
+        size = f"{header.width} x {header.height} pixels, more than {MAX_PIXELS:,}"
+        raise PhotoError(f"{name}: has {size}; reduce it first", "too large")
+    if min(header.width, header.height) < 1:
+        raise PhotoError(f"{name}: is damaged (no width or height); leave it out", "corrupt")
+    return header
+
+
+def _walk(stream: BinaryIO, magic: bytes) -> Header | None:
+    if magic.startswith(b"\xff\xd8\xff"):
+        return _jpeg(stream)
+    if magic.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png(stream)
+    if magic[:4] == b"RIFF" and magic[8:12] == b"WEBP":
+        return _webp(stream)
+    if _TIFF_HEADER.match(magic):
+        return _tiff(stream)
+    if magic[4:8] == b"ftyp":
+        brands = {magic[at : at + 4] for at in (8, *range(16, min(len(magic), _uint(magic[:4])) - 3, 4))}
+        if brands & _AVIF_BRANDS:
+            return _by_pillow(stream, "AVIF")
+        if brands & _HEIF_BRANDS:
+            return _by_pillow(stream, "HEIF")
+    return None
+
+
+def _uint(raw: bytes, order: str = ">") -> int:
+    return int.from_bytes(raw, "big" if order == ">" else "little")
+
+
+def _block(data: bytes) -> BinaryIO | None:
+    """The TIFF stream in an Exif block, with or without the prefixes that writers put before it."""
+    start = _TIFF_HEADER.search(data[:64])
+    return io.BytesIO(data[start.start() :]) if start else None
+
+
+def _streams(blocks: list[bytes]) -> list[BinaryIO]:
+    return [stream for data in blocks if (stream := _block(data)) is not None]
+
+
+def _tiff(stream: BinaryIO) -> Header:
+    tiff = Tiff(stream)
+    tags, _ = tiff.directory(tiff.first, frozenset({256, 257}))
+    sizes = [int(tags[tag].numbers()[0]) if tag in tags and tags[tag].raw else 0 for tag in (256, 257)]
+    return Header("TIFF", sizes[0], sizes[1], [stream])
+
+
+def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Marker and length of each JPEG segment up to the pixels; the stream stands at the segment's content."""
+    stream.seek(2)
+    for _ in range(MAX_SEGMENTS):
+        previous = b""
+        for _ in range(MAX_JUNK):
+            byte = stream.read(1)
+            if not byte or (previous == b"\xff" and byte not in b"\x00\xff"):
+                break
+            previous = byte
+        else:
+            raise ValueError("no JPEG marker where one must be")
+        if not byte:
+            return
+        marker = byte[0]
+        if marker in (0x01, *range(0xD0, 0xD9)):  # markers without content
+            continue
+        if marker == 0xD9:
+            return
+        length = _uint(stream.read(2)) - 2
+        if length < 0:
+            raise ValueError("a JPEG segment of negative length")
+        start = stream.tell()
+        yield marker, length
+        if marker == 0xDA:
+            return
+        stream.seek(start + length)
+    raise ValueError(f"more than {MAX_SEGMENTS} JPEG segments")
+
+
+def _jpeg(stream: BinaryIO) -> Header:
+    width = height = room = 0
+    blocks: list[bytes] = []
+    for marker, length in _segments(stream):
+        if marker in _SOF and not width:
+            height, width = struct.unpack(">xHH", stream.read(5).ljust(5, b"\0"))
+        elif marker == 0xE1:
+            content = stream.read(length)
+            prefix = _EXIF_SEGMENT.match(content)
+            room += len(content)
+            if prefix and room <= MAX_BLOCK:
+                rest = content[prefix.end() :]
+                if blocks and not _TIFF_HEADER.match(rest):
+                    blocks[-1] += rest  # a block over 64 KB goes on in the next segment
+                else:
+                    blocks.append(rest)
+    return Header("JPEG", width, height, _streams(blocks))
+
+
+def _chunks(stream: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int]]:
+    """Name and length of each PNG (">I4s") or RIFF ("<4sI") chunk; the stream stands at the chunk's content."""
+    size = stream.seek(0, io.SEEK_END)
+    for _ in range(MAX_CHUNKS):
+        stream.seek(start)
+        raw = stream.read(8)
+        if len(raw) < 8 or start + 8 > size:
+            return
+        first, second = struct.unpack(head, raw)
+        name, length = (first, second) if head[0] == "<" else (second, first)
+        yield name, length
+        start += 8 + length + (length % 2 if head[0] == "<" else 4)  # RIFF pads to even, PNG adds a CRC
+    raise ValueError(f"more than {MAX_CHUNKS} chunks")
+
+
+def _png(stream: BinaryIO) -> Header:
+    width = height = 0
+    blocks: list[bytes] = []
+    profiles: list[bytes] = []
+    for name, length in _chunks(stream, 8, ">I4s"):
+        if name == b"IHDR" and not width:
+            width, height = struct.unpack(">II", stream.read(8).ljust(8, b"\0"))
+        elif name == b"eXIf" and len(blocks) < 4:
+            blocks.append(stream.read(min(length, MAX_BLOCK)))
+        elif name in (b"zTXt", b"tEXt") and len(profiles) < 4:
+            profiles.extend(_raw_profile(stream.read(min(length, MAX_BLOCK)), name == b"zTXt"))
+    return Header("PNG", width, height, _streams(blocks + profiles))
+
+
+def _raw_profile(content: bytes, compressed: bool) -> list[bytes]:
+    """ImageMagick's way from before eXIf: the block as hexadecimal text under a keyword."""
+    keyword, _, text = content.partition(b"\0")
+    if keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
+        return []
+    try:
+        if compressed:
+            text = zlib.decompressobj().decompress(text[1:], 2 * MAX_BLOCK)
+        return [bytes.fromhex("".join(text.decode("ascii").split()[2:]))]
+    except (ValueError, zlib.error):
+        return []
+
+
+def _webp(stream: BinaryIO) -> Header:
+    size = (0, 0)
+    blocks: list[bytes] = []
+    for name, length in _chunks(stream, 12, "<4sI"):
+        if name == b"EXIF" and len(blocks) < 4:
+            blocks.append(stream.read(min(length, MAX_BLOCK)))
+        elif name in (b"VP8X", b"VP8L", b"VP8 ") and size == (0, 0):
+            size = _webp_size(name, stream.read(10).ljust(10, b"\0"))
+    return Header("WEBP", *size, _streams(blocks))
+
+
+def _webp_size(name: bytes, raw: bytes) -> tuple[int, int]:
+    if name == b"VP8X":
+        return _uint(raw[4:7], "<") + 1, _uint(raw[7:10], "<") + 1
+    if name == b"VP8L":
+        bits = _uint(raw[1:5], "<")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return _uint(raw[6:8], "<") & 0x3FFF, _uint(raw[8:10], "<") & 0x3FFF
+
+
+def _by_pillow(stream: BinaryIO, kind: str) -> Header:
+    stream.seek(0)
+    with quiet_pillow:
+        try:
+            image = Image.open(stream, formats=[kind])
+            exif = image.info.get("exif") or b""
+        except Image.DecompressionBombError:
+            raise
+        except Exception as error:  # plugins raise whatever their libraries do
+            raise ValueError(f"{kind}: {error}") from None
+    data = bytes(exif[:MAX_BLOCK])
+    return Header(kind, image.width, image.height, _streams([data]), turned=kind == "HEIF")

@@ -1,0 +1,267 @@
+"""What a photo says of itself: where, when, which camera, how to turn it. No pixel is decoded.
+
+Positions follow exiftool where readers differ (the first three numbers of a coordinate are degrees, minutes and
+seconds, minutes may exceed 60), except that a hemisphere that is not clearly given is refused and never guessed.
+"""
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from openplanet.errors import PhotoError
+from openplanet.photos.containers import Header, open_file, read_header
+from openplanet.photos.ifd import Field, Tiff
+
+Position = Literal["gps", "no gps", "blank gps", "incomplete gps", "out of range", "null island"]
+Fields = dict[int, Field]
+
+EARLIEST = datetime(1826, 1, 1)  # the oldest photograph that is left
+NULL_ISLAND = 1e-6  # degrees around 0, 0 (a tenth of a metre) where no photo is but many a default is
+
+_MAKE, _MODEL, _ORIENTATION, _DATETIME = 0x010F, 0x0110, 0x0112, 0x0132
+_EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL = 0x8769, 0x8825, 0xC62F, 0xA431
+_ORIGINAL, _DIGITIZED = 0x9003, 0x9004
+# (time, its offset from UTC, its fraction of a second), the best first
+_CLOCKS = ((_ORIGINAL, 0x9011, 0x9291), (_DIGITIZED, 0x9012, 0x9292), (_DATETIME, 0x9010, 0x9290))
+_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
+_MAIN_TAGS = frozenset(
+    {_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS)
+)
+_GPS_TAGS = frozenset({_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE})
+
+_SIGNS = {"N": 1, "NORTH": 1, "E": 1, "EAST": 1, "S": -1, "SOUTH": -1, "W": -1, "WEST": -1}
+_TIME = re.compile(
+    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?\s*(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+_OFFSET = re.compile(r"(?:(Z)|([+-])(\d\d):?(\d\d))", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `read` found in one photo.
+
+    ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC where
+    ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be turned (1 for HEIC,
+    whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown. ``format``: JPEG (also
+    for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
+    """
+
+    lat: float | None
+    lng: float | None
+    position: Position
+    taken_at: datetime | None
+    taken_at_is_utc: bool
+    orientation: int
+    make: str | None
+    model: str | None
+    serial: str | None
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """The tags of one Exif block: first directory with the Exif directory over it, and the GPS directory."""
+
+    main: Fields
+    gps: Fields
+
+
+def read(path: Path) -> Metadata:
+    """Read a photo's metadata; time and memory are bounded whatever the file holds.
+
+    A damaged Exif block is no error: what it does not give is None, and the position says why. Time is the
+    camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow), turned
+    to UTC where its own offset is given. GPSDateStamp with GPSTimeStamp (UTC) is used only where the camera
+    gives no time: the fix can be hours old, and an album half in UTC and half in local time loses its order.
+    A position in XMP alone counts as "no gps".
+
+    Raises PhotoError with reason "unreadable", "not a photo", "corrupt" or "too large". Intact pixels are
+    known only to `openplanet.photos.images.load`.
+    """
+    with open_file(path) as stream:
+        header = read_header(stream, str(path))
+        blocks = read_blocks(header, str(path))
+    lat, lng, position = _best_position(blocks)
+    taken_at, is_utc = _taken_at(blocks)
+    orientation = orientation_of(header, blocks)
+    sides = (header.width, header.height)
+    width, height = sides[::-1] if orientation >= 5 else sides
+    texts = {tag: _text(blocks, tag) for tag in (_MAKE, _MODEL, _BODY_SERIAL, _CAMERA_SERIAL)}
+    serial = texts[_BODY_SERIAL] or texts[_CAMERA_SERIAL]
+    return Metadata(
+        lat, lng, position, taken_at, is_utc, orientation,
+        texts[_MAKE], texts[_MODEL], serial, width, height, header.format,
+    )  # fmt: skip
+
+
+def read_blocks(header: Header, name: str) -> list[Block]:
+    """The tags of every Exif block that can be read; PhotoError "unreadable" if the disk fails."""
+    blocks = []
+    for stream in header.blocks:
+        try:
+            blocks.append(_block(stream))
+        except (ValueError, OverflowError, struct.error):
+            continue
+        except OSError as error:
+            raise PhotoError(f"{name}: cannot be read ({error})", "unreadable") from None
+    return blocks
+
+
+def orientation_of(header: Header, blocks: list[Block]) -> int:
+    """How the stored pixels must be turned, 1..8; 1 where the tag is missing, invalid or already followed."""
+    if header.turned:
+        return 1
+    for block in blocks:
+        value = block.main[_ORIENTATION].numbers() if _ORIENTATION in block.main else []
+        if value and value[0] in range(1, 9):
+            return int(value[0])
+    return 1
+
+
+def _block(stream: BinaryIO) -> Block:
+    tiff = Tiff(stream)
+    first, second_at = tiff.directory(tiff.first, _MAIN_TAGS)
+    directories = [first]
+    if _EXIF_IFD in first:
+        at = first[_EXIF_IFD].pointer()
+        if at is not None:
+            directories.append(tiff.directory(at, _MAIN_TAGS - {_ORIENTATION})[0])
+    main = {tag: value for directory in directories for tag, value in directory.items()}
+    if second_at:
+        directories.append(tiff.directory(second_at, frozenset({_GPS_IFD}))[0])
+    # Some writers hang the GPS directory below the Exif or the thumbnail's directory.
+    for directory in directories:
+        at = directory[_GPS_IFD].pointer() if _GPS_IFD in directory else None
+        gps = tiff.directory(at, _GPS_TAGS)[0] if at is not None else {}
+        if gps:
+            return Block(main, gps)
+    return Block(main, {})
+
+
+def _text(blocks: list[Block], tag: int) -> str | None:
+    for block in blocks:
+        if tag in block.main:
+            text = "".join(c for c in block.main[tag].text()[:256] if c.isprintable()).strip()
+            if text:
+                return text
+    return None
+
+
+def _best_position(blocks: list[Block]) -> tuple[float | None, float | None, Position]:
+    found: Position = "no gps"
+    for block in blocks:
+        lat, lng, position = _position(block.gps)
+        if position == "gps":
+            return lat, lng, position
+        found = position if found == "no gps" else found
+    return None, None, found
+
+
+def _position(gps: Fields) -> tuple[float | None, float | None, Position]:
+    values = [gps[tag].numbers()[:3] if tag in gps else [] for tag in (_LAT, _LNG)]
+    refs = [gps[tag].text() if tag in gps else "" for tag in (_LAT_REF, _LNG_REF)]
+    if not any(values):
+        return None, None, "blank gps" if any(refs) else "no gps"
+    if not all(math.isfinite(number) for value in values for number in value):
+        return None, None, "blank gps"
+    lat = _degrees(values[0], refs[0], "NS")
+    lng = _degrees(values[1], refs[1], "EW")
+    if lat is None or lng is None:
+        return None, None, "incomplete gps"
+    if abs(lat) > 90 or abs(lng) > 180:
+        return None, None, "out of range"
+    if abs(lat) < NULL_ISLAND and abs(lng) < NULL_ISLAND:
+        return None, None, "null island"
+    return lat, lng, "gps"
+
+
+def _degrees(numbers: list[float], ref: str, letters: str) -> float | None:
+    """Degrees from up to three numbers and the hemisphere; None where either leaves the sign or the place open.
+
+    "N", "s" and "South" are hemispheres. Negative degrees with N or E are taken as they stand; with S or W
+    readers disagree on what they mean (exiftool: minus minus is north), so they are refused, and so are
+    mixed signs.
+    """
+    ref = ref.upper()
+    if not numbers or ref not in _SIGNS or ref[0] not in letters:
+        return None
+    degrees = sum(number / unit for number, unit in zip(numbers, (1, 60, 3600), strict=False))
+    if min(numbers) < 0 and (max(numbers) > 0 or _SIGNS[ref] < 0):
+        return None
+    return degrees * _SIGNS[ref]
+
+
+def _taken_at(blocks: list[Block]) -> tuple[datetime | None, bool]:
+    for clock in _CLOCKS:
+        for block in blocks:
+            time, is_utc = _camera_time(block.main, *clock)
+            if time is not None:
+                return time, is_utc
+    for block in blocks:
+        time = _gps_time(block.gps)
+        if time is not None:
+            return time, True
+    return None, False
+
+
+def _believable(time: datetime) -> datetime | None:
+    latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    return time if EARLIEST <= time <= latest else None
+
+
+def _camera_time(main: Fields, tag: int, offset_tag: int, fraction_tag: int) -> tuple[datetime | None, bool]:
+    match = _TIME.match(main[tag].text()) if tag in main else None
+    if match is None:
+        return None, False
+    *parts, fraction, zone = match.groups()
+    if fraction is None and fraction_tag in main:
+        digits = main[fraction_tag].text()
+        fraction = digits[:9] if digits.isascii() and digits.isdigit() else None
+    zone = zone or (main[offset_tag].text() if offset_tag in main else "")
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+        time = datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")[:6]))
+    except ValueError:
+        return None, False
+    offset = _offset(zone)
+    try:
+        return _believable(time - (offset or timedelta())), offset is not None
+    except OverflowError:
+        return None, False
+
+
+def _offset(text: str) -> timedelta | None:
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        return None
+    if match[1]:
+        return timedelta()
+    minutes = int(match[3]) * 60 + int(match[4])
+    if minutes > 14 * 60 or int(match[4]) > 59:  # no zone is further from UTC
+        return None
+    return timedelta(minutes=-minutes if match[2] == "-" else minutes)
+
+
+def _gps_time(gps: Fields) -> datetime | None:
+    if _GPS_DATE not in gps or _GPS_TIME not in gps:
+        return None
+    date = re.match(r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)$", gps[_GPS_DATE].text(), re.ASCII)
+    clock = gps[_GPS_TIME].numbers()
+    if (
+        date is None
+        or len(clock) != 3
+        or not all(0 <= part < top for part, top in zip(clock, (24, 60, 61), strict=True))
+    ):
+        return None
+    try:
+        day = datetime(int(date[1]), int(date[2]), int(date[3]))
+        return _believable(day + timedelta(hours=clock[0], minutes=clock[1], seconds=clock[2]))
+    except (ValueError, OverflowError):
+        return None

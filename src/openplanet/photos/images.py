@@ -1,0 +1,215 @@
+"""Pixels of a photo: upright, RGB, reduced; JPEG without metadata; a perceptual hash.
+
+Whatever Pillow's decoders raise becomes a PhotoError, and their warnings stay inside. Truncated pictures are
+refused (Pillow's LOAD_TRUNCATED_IMAGES stays False), for a grey lower half teaches a model grey.
+"""
+
+import io
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, JpegImagePlugin
+
+from openplanet.errors import PhotoError
+from openplanet.photos.containers import MAX_BYTES, MAX_PIXELS, Header, open_file, quiet_pillow, read_header
+from openplanet.photos.exif import orientation_of, read_blocks
+
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "dhash", "encode_jpeg", "load"]
+
+SUFFIXES = frozenset(
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".avif",
+    }
+)
+"""Lower-case suffixes of files that are looked at in a folder; what a file is, its content says."""
+
+REDUCING_GAP = 2.0  # a JPEG is decoded at no less than this times the wanted size before the final filter
+MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PLAIN = ("RGB", "L", "CMYK", "YCbCr", "LAB", "RGBA", "LA")  # modes that can be resized as they are
+_PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA")
+
+
+def load(source: Path | str | bytes, short_side: int | None = None) -> Image.Image:
+    """Decode a photo: mode RGB, upright by its orientation, the short side at most ``short_side`` pixels.
+
+    Never enlarged; the aspect is kept. Of an animation or a burst the first frame, or the primary one of HEIC.
+    Transparency is laid over white, 16 bits become 8 by scaling, a colour profile is turned into sRGB. The
+    image returned carries no metadata.
+
+    Raises PhotoError with reason "unreadable", "not a photo", "corrupt" (also for pixels that end early) or
+    "too large" (more than MAX_PIXELS pixels or MAX_BYTES bytes; checked before decoding).
+    """
+    if short_side is not None and short_side < 1:
+        raise ValueError(f"short_side must be at least 1, got {short_side}")
+    name = f"photo of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes) and len(source) > MAX_BYTES:
+        raise PhotoError(f"{name}: more than {MAX_BYTES:,} bytes; leave it out", "too large")
+    with io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source)) as stream:
+        header = read_header(stream, name)
+        # Pillow turns a TIFF while it loads it.
+        orientation = 1 if header.format == "TIFF" else orientation_of(header, read_blocks(header, name))
+        with quiet_pillow:
+            try:
+                image = _decode(stream, header, short_side)
+            except Image.DecompressionBombError:
+                raise PhotoError(
+                    f"{name}: has more than {MAX_PIXELS:,} pixels; reduce it first", "too large"
+                ) from None
+            except Exception as error:  # decoders raise whatever their libraries do
+                what = f"{type(error).__name__}: {error}"
+                raise PhotoError(
+                    f"{name}: is damaged ({what}); export it again or leave it out", "corrupt"
+                ) from None
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    image.info = {}
+    return image
+
+
+def _decode(stream: BinaryIO, header: Header, short_side: int | None) -> Image.Image:
+    try:
+        return _reduced(_open(stream, header), short_side)
+    except ValueError:
+        if header.format != "PNG":
+            raise
+        # Pillow refuses a PNG whose text (a long XMP, or a bomb) inflates to over a megabyte. The pixels may be well.
+        return _reduced(_open(_without_text(stream), header), short_side)
+
+
+def _open(stream: BinaryIO, header: Header) -> Image.Image:
+    stream.seek(0)
+    if header.format == "JPEG":  # not Image.open, which goes after the further pictures of a JPEG (MPO)
+        image: Image.Image = JpegImagePlugin.JpegImageFile(stream)
+    else:
+        image = Image.open(stream, formats=[header.format])
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    return image
+
+
+def _without_text(stream: BinaryIO) -> BinaryIO:
+    stream.seek(0)
+    kept = [stream.read(8)]
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind in _PNG_KEPT:
+            kept += [head, stream.read(length + 4)]
+        else:
+            stream.seek(length + 4, io.SEEK_CUR)
+    return io.BytesIO(b"".join(kept))
+
+
+def _reduced(image: Image.Image, short_side: int | None) -> Image.Image:
+    """First small, then RGB: the costly steps on few pixels, but for modes that cannot be mixed (palettes)."""
+    if short_side is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
+        factor = short_side * REDUCING_GAP / min(image.size)
+        if factor < 1:
+            target = tuple(max(1, round(side * factor)) for side in image.size)
+            image.draft(None, (target[0], target[1]))  # decodes at 1/2, 1/4 or 1/8, no smaller than this
+    image.load()
+    profile = image.info.get("icc_profile")
+    if image.mode not in _PLAIN or "transparency" in image.info:
+        image = _plain(image)
+    if short_side is not None and min(image.size) > short_side:
+        factor = short_side / min(image.size)
+        size = tuple(max(short_side, round(side * factor)) for side in image.size)
+        image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return _rgb(image, profile)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _eight_bits(image)
+    if image.mode == "P" and "transparency" not in image.info:
+        return image.convert("RGB")
+    if image.mode in ("P", "PA", "RGBa", "La") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits or floating point, scaled to 8 bits (Pillow's own conversion clips it)."""
+    values_HW = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    low, high = float(values_HW.min()), float(values_HW.max())
+    tops = [1.0, 65535.0] if image.mode == "F" else [65535.0]
+    if image.mode == "F" and high > 1 and high <= 255:
+        tops = [255.0]
+    top = next((top for top in tops if high <= top), high)
+    low = 0.0 if low >= 0 else low
+    return Image.fromarray(((values_HW - low) * (255 / ((top - low) or 1)) + 0.5).astype(np.uint8))
+
+
+def _rgb(image: Image.Image, profile: object) -> Image.Image:
+    if image.mode in ("RGBA", "LA"):
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    if image.mode in ("RGB", "CMYK") and isinstance(profile, bytes) and 128 < len(profile) <= MAX_PROFILE:
+        image = _to_srgb(image, profile)
+    if image.mode == "LAB":
+        image = _transform(image, ImageCms.createProfile("LAB"))
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Colours as meant by the profile (Display P3, Adobe RGB, a press's CMYK); a damaged profile is passed over."""
+    if {"RGB": b"RGB ", "CMYK": b"CMYK"}[image.mode] != profile[16:20]:
+        return image
+    if b"sRGB" in profile[:4096]:  # by far the commonest, and nothing to do
+        return image
+    try:
+        return _transform(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+
+
+def _transform(image: Image.Image, profile: object) -> Image.Image:
+    srgb = ImageCms.createProfile("sRGB")
+    result = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")  # type: ignore[arg-type]
+    assert result is not None  # None only when working in place
+    return result
+
+
+def encode_jpeg(image: Image.Image, quality: int = 88) -> bytes:
+    """An RGB image as JPEG bytes: pixels alone, without Exif, position, comment or profile. ``quality`` 1..95."""
+    clean = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    clean.info = {}
+    out = io.BytesIO()
+    clean.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def dhash(image: Image.Image) -> int:
+    """64-bit difference hash: of the image as 9 x 8 grey, bit 1 where the left neighbour is the brighter.
+
+    Rows from the top, the highest bit first. Rescaling or encoding again turns a few bits (measured in
+    tests/photos/test_images.py: at most 6), different photos differ in about 32. Pictures without structure
+    (fog, a blank wall) hash alike: a small distance is a suspicion, not a proof.
+    """
+    grey = image.convert("L").convert("F").resize((9, 8), Image.Resampling.BOX)
+    grey_89 = np.asarray(grey)
+    bits = (grey_89[:, :-1] > grey_89[:, 1:]).reshape(-1)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
