@@ -1,57 +1,35 @@
 """From a photo's file to its size in pixels and its Exif blocks, without decoding a pixel.
 
 JPEG, PNG, WebP and TIFF are walked here, because Pillow shows neither a second Exif segment nor an eXIf chunk
-behind the pixels, and because walking costs no memory; HEIC and AVIF are opened by Pillow (pillow-heif's opener is
-registered once, when this module is imported). A file is what its first bytes say; its suffix is not believed.
-
-MAX_BYTES, MAX_PIXELS: files above are refused ("too large"). 200 megapixels lets through the largest telephones.
+behind the pixels, and because walking costs no memory; HEIC and AVIF are opened by Pillow. A file is what its
+first bytes say; its suffix is not believed.
 """
 
 import io
-import os
 import re
-import stat
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
-import pillow_heif
 from PIL import Image
 
 from openplanet.errors import PhotoError
 from openplanet.photos.ifd import Tiff
+from openplanet.photos.opening import MAX_PIXELS, quiet_pillow, too_many_pixels
 
-MAX_BYTES = 1 << 30
-MAX_PIXELS = 200_000_000
 MAX_BLOCK = 1 << 24  # bytes of Exif that are read from one file
+MAX_PROFILE = 1 << 22  # characters of an Exif block written as text in a PNG
 MAX_SEGMENTS = 10_000  # of a JPEG
 MAX_CHUNKS = 250_000  # of a PNG or WebP
 MAX_JUNK = 1 << 20  # bytes between two JPEG markers
 
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
-
 _TIFF_HEADER = re.compile(rb"II[*+]\x00|MM\x00[*+]")
 _EXIF_SEGMENT = re.compile(rb".{0,4}Exif\x00.", re.DOTALL | re.IGNORECASE)  # as lenient as exiftool
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_HEIF_BRANDS = {
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"hevm",
-    b"hevs",
-    b"mif1",
-    b"msf1",
-    b"mif2",
-}
-_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1".split())
+_AVIF_BRANDS = frozenset(b"avif avis".split())
 
 
 @dataclass(frozen=True)
@@ -68,62 +46,6 @@ class Header:
     turned: bool = False
 
 
-class _QuietPillow:
-    """While any thread is inside: no warnings, and Pillow's limit of pixels is ours.
-
-    Both are settings of the whole process and `warnings.catch_warnings` alone restores them wrongly when
-    threads overlap; so the first to enter sets and the last to leave restores.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._caught: warnings.catch_warnings[None] | None = None
-        self._pixels: int | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._caught = warnings.catch_warnings()
-                self._caught.__enter__()
-                warnings.simplefilter("ignore")
-                self._pixels = Image.MAX_IMAGE_PIXELS
-                Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses above twice this
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._caught is not None:
-                Image.MAX_IMAGE_PIXELS = self._pixels
-                self._caught.__exit__(None, None, None)
-
-
-quiet_pillow = _QuietPillow()
-
-
-def open_file(path: Path) -> BinaryIO:
-    """Open a photo for reading. PhotoError: "unreadable" (missing, no regular file, no right) or "too large"."""
-    try:
-        # O_NONBLOCK: opening a pipe would wait for a writer for ever.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError(
-            f"{path}: cannot be opened ({reason}); check the path and its rights", "unreadable"
-        ) from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise PhotoError(f"{path}: is no regular file; give photos or folders of photos", "unreadable")
-    if status.st_size > MAX_BYTES:
-        os.close(handle)
-        raise PhotoError(
-            f"{path}: has {status.st_size:,} bytes, more than {MAX_BYTES:,}; leave it out", "too large"
-        )
-    return os.fdopen(handle, "rb")
-
-
 def read_header(stream: BinaryIO, name: str) -> Header:
     """Format, size and Exif blocks of a photo; ``name`` is for messages.
 
@@ -135,24 +57,19 @@ def read_header(stream: BinaryIO, name: str) -> Header:
     try:
         header = _walk(stream, magic)
     except Image.DecompressionBombError:
-        raise PhotoError(
-            f"{name}: has more than {MAX_PIXELS:,} pixels; reduce it first", "too large"
-        ) from None
-    except (ValueError, struct.error, EOFError) as error:
-        raise PhotoError(
-            f"{name}: is damaged ({error}); export it again or leave it out", "corrupt"
-        ) from None
+        raise too_many_pixels(name) from None
+    except (ValueError, OverflowError, struct.error) as error:
+        message = f"{name}: is damaged ({error}); export it again or leave it out"
+        raise PhotoError(message, "corrupt") from None
     except OSError as error:
         raise PhotoError(f"{name}: cannot be read ({error})", "unreadable") from None
     if header is None and not magic:
         raise PhotoError(f"{name}: is empty; copy it again from where it came", "corrupt")
     if header is None:
-        raise PhotoError(
-            f"{name}: is no JPEG, PNG, WebP, TIFF, HEIC or AVIF; convert it to one", "not a photo"
-        )
+        message = f"{name}: is no JPEG, PNG, WebP, TIFF, HEIC or AVIF; convert it to one"
+        raise PhotoError(message, "not a photo")
     if header.width * header.height > MAX_PIXELS:
-        size = f"{header.width} x {header.height} pixels, more than {MAX_PIXELS:,}"
-        raise PhotoError(f"{name}: has {size}; reduce it first", "too large")
+        raise too_many_pixels(name)
     if min(header.width, header.height) < 1:
         raise PhotoError(f"{name}: is damaged (no width or height); leave it out", "corrupt")
     return header
@@ -234,11 +151,11 @@ def _jpeg(stream: BinaryIO) -> Header:
         if marker in _SOF and not width:
             height, width = struct.unpack(">xHH", stream.read(5).ljust(5, b"\0"))
         elif marker == 0xE1:
-            content = stream.read(length)
-            prefix = _EXIF_SEGMENT.match(content)
-            room += len(content)
+            start = stream.read(min(length, 10))
+            prefix = _EXIF_SEGMENT.match(start)
+            room += length if prefix else 0
             if prefix and room <= MAX_BLOCK:
-                rest = content[prefix.end() :]
+                rest = start[prefix.end() :] + stream.read(length - len(start))
                 if blocks and not _TIFF_HEADER.match(rest):
                     blocks[-1] += rest  # a block over 64 KB goes on in the next segment
                 else:
@@ -247,7 +164,7 @@ def _jpeg(stream: BinaryIO) -> Header:
 
 
 def _chunks(stream: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int]]:
-    """Name and length of each PNG (">I4s") or RIFF ("<4sI") chunk; the stream stands at the chunk's content."""
+    """Name and length of each PNG (">I4s") or RIFF ("<4sI") chunk; the stream stands at its content."""
     size = stream.seek(0, io.SEEK_END)
     for _ in range(MAX_CHUNKS):
         stream.seek(start)
@@ -282,8 +199,8 @@ def _raw_profile(content: bytes, compressed: bool) -> list[bytes]:
         return []
     try:
         if compressed:
-            text = zlib.decompressobj().decompress(text[1:], 2 * MAX_BLOCK)
-        return [bytes.fromhex("".join(text.decode("ascii").split()[2:]))]
+            text = zlib.decompressobj().decompress(text[1:], MAX_PROFILE)
+        return [bytes.fromhex("".join(text[:MAX_PROFILE].decode("ascii").split()[2:]))]
     except (ValueError, zlib.error):
         return []
 

@@ -1,7 +1,7 @@
 """What a photo says of itself: where, when, which camera, how to turn it. No pixel is decoded.
 
-Positions follow exiftool where readers differ (the first three numbers of a coordinate are degrees, minutes and
-seconds, minutes may exceed 60), except that a hemisphere that is not clearly given is refused and never guessed.
+Positions follow exiftool where readers differ (the first three numbers of a coordinate are degrees, minutes
+and seconds, minutes may exceed 60), except that a hemisphere that is not clearly given is refused.
 """
 
 import math
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from openplanet.errors import PhotoError
-from openplanet.photos.containers import Header, open_file, read_header
+from openplanet.photos.containers import Header, read_header
 from openplanet.photos.ifd import Field, Tiff
+from openplanet.photos.opening import open_file
 
 Position = Literal["gps", "no gps", "blank gps", "incomplete gps", "out of range", "null island"]
 Fields = dict[int, Field]
@@ -35,7 +36,8 @@ _GPS_TAGS = frozenset({_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE})
 
 _SIGNS = {"N": 1, "NORTH": 1, "E": 1, "EAST": 1, "S": -1, "SOUTH": -1, "W": -1, "WEST": -1}
 _TIME = re.compile(
-    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?\s*(Z|[+-]\d\d:?\d\d)?",
+    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+"
+    r"(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
 _OFFSET = re.compile(r"(?:(Z)|([+-])(\d\d):?(\d\d))", re.ASCII)
@@ -45,10 +47,10 @@ _OFFSET = re.compile(r"(?:(Z)|([+-])(\d\d):?(\d\d))", re.ASCII)
 class Metadata:
     """What `read` found in one photo.
 
-    ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC where
-    ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be turned (1 for HEIC,
-    whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown. ``format``: JPEG (also
-    for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
+    ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
+    where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
+    turned (1 for HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
+    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
     """
 
     lat: float | None
@@ -77,9 +79,10 @@ def read(path: Path) -> Metadata:
     """Read a photo's metadata; time and memory are bounded whatever the file holds.
 
     A damaged Exif block is no error: what it does not give is None, and the position says why. Time is the
-    camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow), turned
-    to UTC where its own offset is given. GPSDateStamp with GPSTimeStamp (UTC) is used only where the camera
-    gives no time: the fix can be hours old, and an album half in UTC and half in local time loses its order.
+    camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow),
+    turned to UTC where its own offset is given. GPSDateStamp with GPSTimeStamp (UTC) is used only where the
+    camera gives no time: the fix can be hours old, and an album half in UTC and half in local time loses its
+    order.
     A position in XMP alone counts as "no gps".
 
     Raises PhotoError with reason "unreadable", "not a photo", "corrupt" or "too large". Intact pixels are
@@ -183,7 +186,7 @@ def _position(gps: Fields) -> tuple[float | None, float | None, Position]:
 
 
 def _degrees(numbers: list[float], ref: str, letters: str) -> float | None:
-    """Degrees from up to three numbers and the hemisphere; None where either leaves the sign or the place open.
+    """Degrees from up to three numbers and the hemisphere; None where they leave sign or place open.
 
     "N", "s" and "South" are hemispheres. Negative degrees with N or E are taken as they stand; with S or W
     readers disagree on what they mean (exiftool: minus minus is north), so they are refused, and so are

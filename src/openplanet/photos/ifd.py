@@ -48,7 +48,8 @@ class Field:
     def numbers(self) -> list[float]:
         """The value as numbers; x/0 is infinite and 0/0 is NaN; text is searched for decimal numbers."""
         if self.kind in (ASCII, UNDEFINED):
-            return [float(number) for number in _NUMBER.findall(self.text())]
+            text = self.raw.rstrip(b"\0 ")
+            return [float(number) for number in _NUMBER.findall(text.decode())] if _is_plain(text) else []
         code = _CODES[self.kind]
         values = [v for item in struct.iter_unpack(self.order + code, self.raw) for v in item]
         if len(code) == 1:
@@ -56,7 +57,7 @@ class Field:
         return [_divide(top, bottom) for top, bottom in zip(values[::2], values[1::2], strict=True)]
 
     def text(self) -> str:
-        """The value as text up to its first NUL, without surrounding space; bytes that are no UTF-8 become U+FFFD."""
+        """The value up to its first NUL, without surrounding space; what is no UTF-8 becomes U+FFFD."""
         return self.raw.split(b"\0", 1)[0].decode("utf-8", errors="replace").strip()
 
     def pointer(self) -> int | None:
@@ -64,6 +65,11 @@ class Field:
         if self.kind not in _WHOLE_NUMBERS or len(self.raw) != _SIZES[self.kind]:
             return None
         return int(struct.unpack(self.order + _CODES[self.kind], self.raw)[0])
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether these are readable characters: numbers are not to be found by chance in binary data."""
+    return text.isascii() and text.decode("ascii", errors="replace").isprintable()
 
 
 def _divide(top: float, bottom: float) -> float:

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from openplanet.errors import PhotoError
-from openplanet.photos.containers import MAX_BYTES, MAX_PIXELS, Header, open_file, quiet_pillow, read_header
+from openplanet.photos.containers import Header, read_header
 from openplanet.photos.exif import orientation_of, read_blocks
+from openplanet.photos.opening import MAX_BYTES, MAX_PIXELS, open_file, quiet_pillow
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "dhash", "encode_jpeg", "load"]
 
