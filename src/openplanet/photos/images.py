@@ -15,31 +15,18 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from openplanet.errors import PhotoError
 from openplanet.photos.containers import Header, read_header
 from openplanet.photos.exif import orientation_of, read_blocks
-from openplanet.photos.opening import MAX_BYTES, MAX_PIXELS, open_file, quiet_pillow
+from openplanet.photos.opening import MAX_BYTES, MAX_PIXELS, open_file, quiet_pillow, too_many_pixels
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "dhash", "encode_jpeg", "load"]
 
-SUFFIXES = frozenset(
-    {
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".mpo",
-        ".png",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".avif",
-    }
-)
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+_HEIF = (".heic", ".heif", ".hif", ".avif")
+SUFFIXES = frozenset((*_JPEG, *_HEIF, ".png", ".webp", ".tif", ".tiff"))
 """Lower-case suffixes of files that are looked at in a folder; what a file is, its content says."""
 
 REDUCING_GAP = 2.0  # a JPEG is decoded at no less than this times the wanted size before the final filter
 MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
+MAX_SCANNED = 20 * MAX_PIXELS  # pixels times scans of a progressive JPEG; cameras write about ten scans
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,7 +44,7 @@ _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA")
 def load(source: Path | str | bytes, short_side: int | None = None) -> Image.Image:
     """Decode a photo: mode RGB, upright by its orientation, the short side at most ``short_side`` pixels.
 
-    Never enlarged; the aspect is kept. Of an animation or a burst the first frame, or the primary one of HEIC.
+    Never enlarged; the aspect is kept. Of an animation the first frame, of HEIC the primary image.
     Transparency is laid over white, 16 bits become 8 by scaling, a colour profile is turned into sRGB. The
     image returned carries no metadata.
 
@@ -77,14 +64,11 @@ def load(source: Path | str | bytes, short_side: int | None = None) -> Image.Ima
             try:
                 image = _decode(stream, header, short_side)
             except Image.DecompressionBombError:
-                raise PhotoError(
-                    f"{name}: has more than {MAX_PIXELS:,} pixels; reduce it first", "too large"
-                ) from None
+                raise too_many_pixels(name) from None
             except Exception as error:  # decoders raise whatever their libraries do
-                what = f"{type(error).__name__}: {error}"
-                raise PhotoError(
-                    f"{name}: is damaged ({what}); export it again or leave it out", "corrupt"
-                ) from None
+                what = str(error) or type(error).__name__
+                message = f"{name}: is damaged ({what}); export it again or leave it out"
+                raise PhotoError(message, "corrupt") from None
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     image.info = {}
@@ -97,7 +81,7 @@ def _decode(stream: BinaryIO, header: Header, short_side: int | None) -> Image.I
     except ValueError:
         if header.format != "PNG":
             raise
-        # Pillow refuses a PNG whose text (a long XMP, or a bomb) inflates to over a megabyte. The pixels may be well.
+        # Pillow refuses a PNG whose text (a long XMP, or a bomb) inflates to over a megabyte.
         return _reduced(_open(_without_text(stream), header), short_side)
 
 
@@ -109,7 +93,22 @@ def _open(stream: BinaryIO, header: Header) -> Image.Image:
         image = Image.open(stream, formats=[header.format])
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
+    if "progressive" in image.info and image.width * image.height * _scans(stream) > MAX_SCANNED:
+        raise ValueError("a progressive JPEG of absurdly many scans")
     return image
+
+
+def _scans(stream: BinaryIO) -> int:
+    """Scans of the JPEG whose first one begins here; each costs a pass over all pixels, in a few bytes."""
+    scans, tail = 1, b""
+    while block := stream.read(1 << 20):
+        data = tail + block
+        end = data.find(b"\xff\xd9")
+        scans += data.count(b"\xff\xda", 0, end if end >= 0 else len(data))
+        if end >= 0:
+            break
+        tail = data[-1:]
+    return scans
 
 
 def _without_text(stream: BinaryIO) -> BinaryIO:
@@ -125,7 +124,7 @@ def _without_text(stream: BinaryIO) -> BinaryIO:
 
 
 def _reduced(image: Image.Image, short_side: int | None) -> Image.Image:
-    """First small, then RGB: the costly steps on few pixels, but for modes that cannot be mixed (palettes)."""
+    """First small, then RGB: the costly steps on few pixels, except for modes that cannot be mixed."""
     if short_side is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
         factor = short_side * REDUCING_GAP / min(image.size)
         if factor < 1:
@@ -147,13 +146,17 @@ def _plain(image: Image.Image) -> Image.Image:
         return _eight_bits(image)
     if image.mode == "P" and "transparency" not in image.info:
         return image.convert("RGB")
-    if image.mode in ("P", "PA", "RGBa", "La") or "transparency" in image.info:
+    if image.mode == "La":
+        return image.convert("LA")
+    if image.mode in ("P", "PA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits or floating point, scaled to 8 bits (Pillow's own conversion clips it)."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     values_HW = np.nan_to_num(np.asarray(image, dtype=np.float32))
     low, high = float(values_HW.min()), float(values_HW.max())
     tops = [1.0, 65535.0] if image.mode == "F" else [65535.0]
@@ -176,7 +179,7 @@ def _rgb(image: Image.Image, profile: object) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Colours as meant by the profile (Display P3, Adobe RGB, a press's CMYK); a damaged profile is passed over."""
+    """Colours as the profile (Display P3, Adobe RGB, a press's CMYK) means them; a damaged one is ignored."""
     if {"RGB": b"RGB ", "CMYK": b"CMYK"}[image.mode] != profile[16:20]:
         return image
     if b"sRGB" in profile[:4096]:  # by far the commonest, and nothing to do
@@ -195,7 +198,7 @@ def _transform(image: Image.Image, profile: object) -> Image.Image:
 
 
 def encode_jpeg(image: Image.Image, quality: int = 88) -> bytes:
-    """An RGB image as JPEG bytes: pixels alone, without Exif, position, comment or profile. ``quality`` 1..95."""
+    """An image as JPEG bytes: pixels alone, no Exif, position, comment or profile. ``quality`` 1..95."""
     clean = image.convert("RGB") if image.mode != "RGB" else image.copy()
     clean.info = {}
     out = io.BytesIO()

@@ -1,7 +1,7 @@
 """Opening photos safely: only regular files, within limits, and Pillow kept quiet and bounded.
 
-MAX_BYTES, MAX_PIXELS: files above are refused ("too large"). 200 megapixels is what the largest telephones give.
-pillow-heif's opener is registered with Pillow once, when this module is imported.
+MAX_BYTES, MAX_PIXELS: files above are refused ("too large"). 200 megapixels is what the largest telephones
+give. pillow-heif's opener is registered with Pillow once, when this module is imported.
 """
 
 import os
