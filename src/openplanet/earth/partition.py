@@ -167,7 +167,7 @@ def _columns(table: pa.Table) -> dict[str, Any]:
 
 
 def _check(partition: Partition, table: pa.Table) -> None:
-    """ValueError where the cells are not ascending, disjoint and in agreement with their other columns."""
+    """Raise ValueError (or InputError) where the columns and the thresholds do not agree with each other."""
     if len(partition) == 0:
         raise ValueError("it has no cell")
     if not s2.is_valid(partition.cell_id).all():
@@ -180,8 +180,12 @@ def _check(partition: Partition, table: pa.Table) -> None:
         raise ValueError("level and cell_id do not agree")
     geo.check_coordinates(partition.lat, partition.lng, "lat, lng")
     geo.check_coordinates(partition.centroid_lat, partition.centroid_lng, "centroid_lat, centroid_lng")
-    if (partition.count < 1).any() or not (partition.area_km2 > 0).all():
-        raise ValueError("a cell has no photo or no area")
+    if not (partition.area_km2 > 0).all():
+        raise ValueError("a cell has no area")
+    _check_thresholds(partition.max_photos, partition.min_photos, partition.max_level)
+    too_full = (partition.count > partition.max_photos) & (partition.level < partition.max_level)
+    if (partition.count < partition.min_photos).any() or too_full.any():
+        raise ValueError("a cell's count is outside its thresholds")
     if int(partition.count.sum()) + partition.dropped_photos != partition.total_photos:
         raise ValueError("the counts do not add up to the total")
 

@@ -1,0 +1,372 @@
+"""The paper's rule against a brute-force reading of it on Google's own cells, and what must always hold."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import s2geometry as google
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openplanet.earth import geo, partition, s2
+from openplanet.earth.partition import Partition
+from openplanet.errors import InputError, PartitionError
+
+
+def google_leaf(lat, lng):
+    return google.S2CellId(google.S2LatLng.FromDegrees(lat, lng))
+
+
+def brute_force(points, max_photos, min_photos, max_level):
+    """({cell id: its points}, points in dropped cells, dropped cells), cell by cell from the six faces."""
+    kept, dropped = {}, []
+
+    def visit(cell, inside):
+        if len(inside) > max_photos and cell.level() < max_level:
+            for k in range(4):
+                child = cell.child(k)
+                visit(child, [point for point in inside if child.contains(google_leaf(*point))])
+        elif len(inside) >= min_photos:
+            kept[cell.id()] = inside
+        elif inside:
+            dropped.append(inside)
+
+    for face in range(6):
+        cell = google.S2CellId.FromFacePosLevel(face, 0, 0)
+        visit(cell, [point for point in points if cell.contains(google_leaf(*point))])
+    return kept, sum(map(len, dropped)), len(dropped)
+
+
+def build(points, max_photos, min_photos, max_level=30):
+    lat, lng = np.array(points, np.float64).reshape(-1, 2).T
+    return partition.build([(lat, lng)], max_photos, min_photos, max_level)
+
+
+ANYWHERE = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
+SPECIAL = st.sampled_from(
+    [
+        (90.0, 0.0),
+        (-90.0, 12.0),
+        (0.0, 180.0),
+        (0.0, -180.0),
+        (0.0, 45.0),
+        (45.0, -180.0),
+        (0.0, 0.0),
+        (90.0, -180.0),
+    ]
+)
+
+
+@st.composite
+def clusters(draw):
+    """Points around few centres, at distances from continents down to centimetres, and repeated ones."""
+    points = []
+    for lat, lng in draw(st.lists(ANYWHERE | SPECIAL, min_size=1, max_size=4)):
+        spread = draw(st.sampled_from([30.0, 1.0, 1e-3, 1e-6, 0.0]))
+        offsets = st.tuples(st.floats(-1, 1), st.floats(-1, 1))
+        for north, east in draw(st.lists(offsets, min_size=1, max_size=15)):
+            around = (lng + spread * east + 180) % 360 - 180
+            points.append((max(-90.0, min(90.0, lat + spread * north)), around))
+    return points
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    clusters() | st.lists(ANYWHERE | SPECIAL, min_size=1, max_size=50),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.just(30) | st.integers(0, 12),
+    st.data(),
+)
+def test_the_rule_is_the_paper_s(points, one, other, max_level, data):
+    max_photos, min_photos = max(one, other), min(one, other)
+    kept, dropped_photos, dropped_cells = brute_force(points, max_photos, min_photos, max_level)
+    if not kept:
+        with pytest.raises(PartitionError, match="lower min_photos"):
+            build(points, max_photos, min_photos, max_level)
+        return
+    found = build(points, max_photos, min_photos, max_level)
+    assert found.cell_id.tolist() == sorted(kept)
+    assert found.count.tolist() == [len(kept[cell]) for cell in sorted(kept)]
+    assert (found.total_photos, found.dropped_photos, found.dropped_cells) == (
+        len(points),
+        dropped_photos,
+        dropped_cells,
+    )
+    check_invariants(found)
+    check_assignment(found, [*points, *data.draw(st.lists(ANYWHERE | SPECIAL, max_size=10))])
+    for row, cell in enumerate(sorted(kept)):
+        lat, lng = geo.mean_position(*np.array(kept[cell]).T)
+        assert geo.distance_km(lat, lng, found.centroid_lat[row], found.centroid_lng[row]) < 2e-5  # 2 leaves
+
+
+def check_invariants(found):
+    cells = [google.S2CellId(cell) for cell in found.cell_id.tolist()]
+    assert all(a.range_max().id() < b.range_min().id() for a, b in zip(cells, cells[1:], strict=False))
+    assert found.count.sum() + found.dropped_photos == found.total_photos
+    assert (found.count >= found.min_photos).all()
+    assert ((found.count <= found.max_photos) | (found.level == found.max_level)).all()
+    assert found.level.max() <= found.max_level
+    everywhere = np.arange(len(found))
+    assert found.assign(found.centroid_lat, found.centroid_lng).tolist() == everywhere.tolist()
+    assert found.assign(found.lat, found.lng).tolist() == everywhere.tolist()
+
+
+def check_assignment(found, points):
+    cells = [google.S2CellId(cell) for cell in found.cell_id.tolist()]
+    lat, lng = np.array(points).T
+    for point, index in zip(points, found.assign(lat, lng).tolist(), strict=True):
+        containing = [k for k, cell in enumerate(cells) if cell.contains(google_leaf(*point))]
+        assert containing == ([] if index == -1 else [index])
+
+
+def same(a, b):
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a) if not name.startswith("_")
+    )
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """(lat, lng) of 150,000 photos in 300 towns of different sizes: more than one chunk."""
+    rng = np.random.default_rng(0)
+    town = rng.zipf(1.3, 150_000) % 300
+    lat = np.degrees(np.arcsin(rng.uniform(-1, 1, 300)))[town] + rng.normal(0, 0.3, 150_000)
+    lng = rng.uniform(-180, 180, 300)[town] + rng.normal(0, 0.3, 150_000)
+    return np.clip(lat, -90, 90), (lng + 180) % 360 - 180
+
+
+@pytest.fixture(scope="module")
+def towns(photos):
+    return partition.build([photos], max_photos=700, min_photos=20)
+
+
+def test_many_photos(photos, towns):
+    assert len(towns) > 200 and towns.dropped_photos > 0 and towns.dropped_cells > 0
+    check_invariants(towns)
+    index = towns.assign(*photos)
+    assert np.bincount(index[index >= 0], minlength=len(towns)).tolist() == towns.count.tolist()
+    assert (index == -1).sum() == towns.dropped_photos
+    check_assignment(towns, [(float(photos[0][k]), float(photos[1][k])) for k in range(0, 150_000, 5000)])
+    assert towns.area_km2 == pytest.approx(s2.area_km2(towns.cell_id))
+
+
+def test_neither_order_nor_batches_matter(photos, towns, tmp_path):
+    lat, lng = photos
+    shuffled = np.random.default_rng(1).permutation(len(lat))
+    cuts = [0, 0, 1, 2, 1000, 65_536, 65_537, len(lat)]
+    batches = [(lat[shuffled][a:b], lng[shuffled][a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    again = partition.build(iter(batches), max_photos=700, min_photos=20)
+    assert same(again, towns)
+    towns.save(tmp_path / "a.parquet")
+    again.save(tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_cluster_across_the_antimeridian():
+    rng = np.random.default_rng(2)
+    lng = rng.normal(180, 0.5, 400)
+    found = partition.build([(rng.normal(-17, 0.5, 400), np.where(lng > 180, lng - 360, lng))], 100, 1)
+    check_invariants(found)
+    assert {"Fiji"} & set(found.country)
+    assert (np.abs(found.centroid_lng) > 176).all()  # a mean of the numbers would be near 0
+    middle = geo.mean_position(found.centroid_lat, found.centroid_lng, found.count)
+    assert geo.distance_km(*middle, -17, 180) < 10
+
+
+@pytest.mark.parametrize("pole", [90, -90])
+def test_a_cluster_at_a_pole(pole):
+    rng = np.random.default_rng(3)
+    lat, lng = pole * (1 - rng.uniform(0, 1e-3, 400)), rng.uniform(-180, 180, 400)
+    found = partition.build([(lat, lng)], 1000, 1)
+    assert len(found) == 1 and found.level[0] == 0
+    assert geo.distance_km(found.centroid_lat[0], found.centroid_lng[0], pole, 0) < 1
+    found = partition.build([(lat, lng)], 150, 1)
+    check_invariants(found)
+    assert found.count.sum() == 400 and len(found) >= 4
+
+
+def test_one_spot_with_more_photos_than_any_cell_may_hold():
+    spot = (48.858222, 2.2945)
+    found = build([spot] * 50, max_photos=7, min_photos=3)
+    assert found.cell_id.tolist() == [google_leaf(*spot).id()] and found.count.tolist() == [50]
+    assert found.assign(*spot).tolist() == [0]
+    assert found.assign(found.centroid_lat, found.centroid_lng).tolist() == [0]
+    assert (found.country, found.city) == (("France",), ("Paris",))
+    found = build([spot] * 50, max_photos=7, min_photos=3, max_level=12)
+    assert found.cell_id.tolist() == [google_leaf(*spot).parent(12).id()] and found.count.tolist() == [50]
+
+
+def test_thresholds_are_more_than_and_fewer_than():
+    spots = [(10.0, 10.0)] * 5 + [(-10.0, 100.0)] * 4
+    exactly = build(spots, max_photos=5, min_photos=5)
+    assert exactly.level.tolist() == [0] and exactly.count.tolist() == [5]  # 5 is not more than 5, nor fewer
+    assert (exactly.dropped_photos, exactly.dropped_cells) == (4, 1)
+    assert exactly.assign(-10, 100).tolist() == [-1]
+    assert build(spots, max_photos=4, min_photos=4).level.tolist() == [30, 0]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ((0, 1), "max_photos=0"),
+        ((5, 0), "min_photos=0"),
+        ((5, 6), "above max_photos"),
+        ((5, 1, 31), "max_level=31"),
+    ],
+)
+def test_thresholds_without_sense_are_refused(thresholds, message):
+    with pytest.raises(PartitionError, match=message):
+        build([(0, 0)] * 9, *thresholds)
+    with pytest.raises(PartitionError, match="max_level=-1"):
+        build([(0, 0)] * 9, 5, 1, -1)
+
+
+def test_no_photos_and_bad_coordinates_are_refused():
+    for nothing in ([], [([], [])]):
+        with pytest.raises(PartitionError, match="no photos"):
+            partition.build(nothing, 5, 1)
+    with pytest.raises(InputError, match="batch 1 of coordinates: row 1: lat nan"):
+        partition.build([([1], [1]), ([2, math.nan], [2, 2])], 5, 1)
+    with pytest.raises(InputError, match="lng 190"):
+        partition.build([([1], [190])], 5, 1)
+    with pytest.raises(InputError, match="lat 91"):
+        build([(0, 0)], 5, 1).assign([91], [0])
+
+
+def test_save_and_load(towns, tmp_path):
+    path = tmp_path / "new" / "towns.parquet"
+    towns.save(path)
+    loaded = Partition.load(path)
+    assert same(loaded, towns) and len(vars(loaded)) >= 16
+    assert [f.name for f in path.parent.iterdir()] == ["towns.parquet"]
+    table = pq.read_table(path)
+    assert table.column_names == partition.SCHEMA.names
+    assert table.schema.field("cell_id").type == pa.uint64()
+    assert table["cell_token"].to_pylist() == [google.S2CellId(c).ToToken() for c in towns.cell_id.tolist()]
+    assert json.loads(table.schema.metadata[b"openplanet"])["max_photos"] == 700
+
+
+def test_a_damaged_file_never_loads_as_another_partition(tmp_path):
+    path, damaged = tmp_path / "whole.parquet", tmp_path / "damaged.parquet"
+    rng = np.random.default_rng(4)
+    whole = partition.build([(rng.uniform(-60, 60, 300), rng.uniform(-180, 180, 300))], 30, 5)
+    whole.save(path)
+    content = path.read_bytes()
+    for size in (0, 3, 8, len(content) // 2, len(content) - 1):
+        damaged.write_bytes(content[:size])
+        with pytest.raises(PartitionError, match=r"damaged\.parquet is no partition, or is damaged"):
+            Partition.load(damaged)
+    refused = 0
+    for at in range(4, len(content), 23):
+        damaged.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            assert np.array_equal(Partition.load(damaged).cell_id, whole.cell_id)
+        except PartitionError:
+            refused += 1
+    assert refused > 100
+
+
+def test_files_that_are_no_partition(tmp_path):
+    with pytest.raises(PartitionError, match=r"none\.parquet does not exist"):
+        Partition.load(tmp_path / "none.parquet")
+    with pytest.raises(PartitionError, match="is no partition"):
+        Partition.load(tmp_path)
+    (tmp_path / "text.parquet").write_text("cell_token,cell_id\n")
+    with pytest.raises(PartitionError, match=r"text\.parquet is no partition"):
+        Partition.load(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"lat": [1.0], "lng": [2.0]}), tmp_path / "other.parquet")
+    with pytest.raises(PartitionError, match="it has no column cell_token"):
+        Partition.load(tmp_path / "other.parquet")
+
+
+def _replace(table, name, change):
+    column = pa.array(change(table[name].to_pylist()), table.schema.field(name).type)
+    return table.set_column(table.column_names.index(name), pa.field(name, column.type), column)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.drop_columns(["area_km2"]), "no column area_km2"),
+        (lambda t: t.slice(0, 0), "no cell"),
+        (lambda t: t.take(list(range(len(t)))[::-1]), "ascending"),
+        (lambda t: pa.concat_tables([t.slice(0, 1), t]), "ascending order, or overlap"),
+        (lambda t: t.slice(1), "add up"),
+        (lambda t: t.replace_schema_metadata({}), "thresholds are missing"),
+        (lambda t: t.replace_schema_metadata({"openplanet": "["}), "damaged"),
+        (lambda t: t.replace_schema_metadata({"openplanet": "{}"}), "not whole numbers"),
+        (lambda t: _replace(t, "cell_id", lambda v: [v[0] + 1, *v[1:]]), "no S2 cell"),
+        (lambda t: _replace(t, "cell_token", lambda v: [v[1], *v[1:]]), "cell_token and cell_id"),
+        (lambda t: _replace(t, "level", lambda v: [v[0] + 1, *v[1:]]), "level and cell_id"),
+        (lambda t: _replace(t, "count", lambda v: [None, *v[1:]]), "empty values"),
+        (lambda t: _replace(t, "count", lambda v: [v[0] - v[0], v[1] + v[0], *v[2:]]), "count"),
+        (lambda t: _replace(t, "lat", lambda v: [math.nan, *v[1:]]), "row 0"),
+        (lambda t: _replace(t, "centroid_lng", lambda v: [*v[:-1], 400.0]), "lng 400"),
+        (lambda t: _replace(t, "area_km2", lambda v: [-1.0, *v[1:]]), "no area"),
+        (lambda t: t.set_column(1, "cell_id", t["cell_id"].cast(pa.float64(), safe=False)), "not uint64"),
+    ],
+)
+def test_a_partition_that_contradicts_itself_is_refused(towns, tmp_path, spoil, message):
+    path = tmp_path / "p.parquet"
+    towns.save(path)
+    pq.write_table(spoil(pq.read_table(path)), path)
+    with pytest.raises(PartitionError, match=rf"p\.parquet.*{message}"):
+        Partition.load(path)
+
+
+def test_an_overlapping_finer_cell_is_refused(towns, tmp_path):
+    path = tmp_path / "p.parquet"
+    towns.save(path)
+    cell = google.S2CellId(int(towns.cell_id[0])).child(0)
+    table = pq.read_table(path)
+    row = table.slice(0, 1)
+    for name, value in (("cell_id", cell.id()), ("cell_token", cell.ToToken()), ("level", cell.level())):
+        row = _replace(row, name, lambda _, value=value: [value])
+    pq.write_table(pa.concat_tables([row.cast(table.schema), table]), path)
+    with pytest.raises(PartitionError, match="overlap"):
+        Partition.load(path)
+
+
+def test_build_from_a_parquet_file(photos, towns, tmp_path):
+    path = tmp_path / "photos.parquet"
+    names = [f"{k}.jpg" for k in range(len(photos[0]))]
+    pq.write_table(pa.table({"file": names, "lng": photos[1], "lat": photos[0]}), path, row_group_size=40_000)
+    assert same(partition.build_from_file(path, 700, 20), towns)
+    sizes = [len(lat) for lat, _ in partition.coordinates_from_parquet(path, batch_size=1000)]
+    assert max(sizes) <= 1000 and sum(sizes) == len(names)
+
+
+def test_rows_without_a_position_are_left_out_and_said(tmp_path, capsys):
+    path = tmp_path / "photos.parquet"
+    table = pa.table(
+        {
+            "lat": pa.array([1, None, 3, 4], pa.float32()),
+            "lng": pa.array([10, 20, None, 40], pa.int32()),
+        }
+    )
+    pq.write_table(table, path)
+    [(lat, lng)] = partition.coordinates_from_parquet(path)
+    assert lat.tolist() == [1, 4] and lng.tolist() == [10, 40] and lat.dtype == lng.dtype == np.float64
+    assert "photos.parquet: 2 of 4 rows have no position" in capsys.readouterr().err
+
+
+def test_coordinate_files_that_cannot_be_used(tmp_path):
+    path = tmp_path / "photos.parquet"
+    with pytest.raises(InputError, match=r"photos\.parquet does not exist"):
+        list(partition.coordinates_from_parquet(path))
+    path.write_text("lat,lng\n1,2\n")
+    with pytest.raises(InputError, match=r"photos\.parquet cannot be read as Parquet"):
+        list(partition.coordinates_from_parquet(path))
+    pq.write_table(pa.table({"lat": [1.0], "lon": [2.0]}), path)
+    with pytest.raises(InputError, match=r"photos\.parquet has no column lng"):
+        list(partition.coordinates_from_parquet(path))
+    pq.write_table(pa.table({"lat": ["north"], "lng": [2.0]}), path)
+    with pytest.raises(InputError, match=r"photos\.parquet"):
+        list(partition.coordinates_from_parquet(path))
+    pq.write_table(pa.table({"lat": [1.0, 1.0, math.nan], "lng": [2.0, 2.0, 2.0]}), path)
+    with pytest.raises(InputError, match=r"photos\.parquet: row 2: lat nan"):
+        list(partition.coordinates_from_parquet(path, batch_size=2))
