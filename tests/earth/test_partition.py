@@ -1,7 +1,9 @@
 """The paper's rule against a brute-force reading of it on Google's own cells, and what must always hold."""
 
+import dataclasses
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -46,18 +48,9 @@ def build(points, max_photos, min_photos, max_level=30):
 
 
 ANYWHERE = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
-SPECIAL = st.sampled_from(
-    [
-        (90.0, 0.0),
-        (-90.0, 12.0),
-        (0.0, 180.0),
-        (0.0, -180.0),
-        (0.0, 45.0),
-        (45.0, -180.0),
-        (0.0, 0.0),
-        (90.0, -180.0),
-    ]
-)
+POLES = [(90.0, 0.0), (90.0, -180.0), (-90.0, 12.0)]
+SEAMS = [(0.0, 180.0), (0.0, -180.0), (45.0, -180.0), (0.0, 45.0), (0.0, 0.0)]
+SPECIAL = st.sampled_from(POLES + SEAMS)
 
 
 @st.composite
@@ -105,7 +98,7 @@ def test_the_rule_is_the_paper_s(points, one, other, max_level, data):
 
 def check_invariants(found):
     cells = [google.S2CellId(cell) for cell in found.cell_id.tolist()]
-    assert all(a.range_max().id() < b.range_min().id() for a, b in zip(cells, cells[1:], strict=False))
+    assert all(a.range_max().id() < b.range_min().id() for a, b in pairwise(cells))
     assert found.count.sum() + found.dropped_photos == found.total_photos
     assert (found.count >= found.min_photos).all()
     assert ((found.count <= found.max_photos) | (found.level == found.max_level)).all()
@@ -124,9 +117,8 @@ def check_assignment(found, points):
 
 
 def same(a, b):
-    return all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a) if not name.startswith("_")
-    )
+    names = [field.name for field in dataclasses.fields(a)]
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +150,7 @@ def test_neither_order_nor_batches_matter(photos, towns, tmp_path):
     lat, lng = photos
     shuffled = np.random.default_rng(1).permutation(len(lat))
     cuts = [0, 0, 1, 2, 1000, 65_536, 65_537, len(lat)]
-    batches = [(lat[shuffled][a:b], lng[shuffled][a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    batches = [(lat[shuffled][a:b], lng[shuffled][a:b]) for a, b in pairwise(cuts)]
     again = partition.build(iter(batches), max_photos=700, min_photos=20)
     assert same(again, towns)
     towns.save(tmp_path / "a.parquet")
@@ -195,7 +187,7 @@ def test_one_spot_with_more_photos_than_any_cell_may_hold():
     assert found.cell_id.tolist() == [google_leaf(*spot).id()] and found.count.tolist() == [50]
     assert found.assign(*spot).tolist() == [0]
     assert found.assign(found.centroid_lat, found.centroid_lng).tolist() == [0]
-    assert (found.country, found.city) == (("France",), ("Paris",))
+    assert found.country == ("France",)
     found = build([spot] * 50, max_photos=7, min_photos=3, max_level=12)
     assert found.cell_id.tolist() == [google_leaf(*spot).parent(12).id()] and found.count.tolist() == [50]
 
@@ -216,13 +208,12 @@ def test_thresholds_are_more_than_and_fewer_than():
         ((5, 0), "min_photos=0"),
         ((5, 6), "above max_photos"),
         ((5, 1, 31), "max_level=31"),
+        ((5, 1, -1), "max_level=-1"),
     ],
 )
 def test_thresholds_without_sense_are_refused(thresholds, message):
     with pytest.raises(PartitionError, match=message):
         build([(0, 0)] * 9, *thresholds)
-    with pytest.raises(PartitionError, match="max_level=-1"):
-        build([(0, 0)] * 9, 5, 1, -1)
 
 
 def test_no_photos_and_bad_coordinates_are_refused():
@@ -241,7 +232,7 @@ def test_save_and_load(towns, tmp_path):
     path = tmp_path / "new" / "towns.parquet"
     towns.save(path)
     loaded = Partition.load(path)
-    assert same(loaded, towns) and len(vars(loaded)) >= 16
+    assert same(loaded, towns)
     assert [f.name for f in path.parent.iterdir()] == ["towns.parquet"]
     table = pq.read_table(path)
     assert table.column_names == partition.SCHEMA.names
@@ -299,7 +290,7 @@ def _replace(table, name, change):
         (lambda t: t.replace_schema_metadata({}), "thresholds are missing"),
         (lambda t: t.replace_schema_metadata({"openplanet": "["}), "damaged"),
         (lambda t: t.replace_schema_metadata({"openplanet": "{}"}), "not whole numbers"),
-        (lambda t: _replace(t, "cell_id", lambda v: [v[0] + 1, *v[1:]]), "no S2 cell"),
+        (lambda t: _replace(t, "cell_id", lambda v: [v[0] + 2, *v[1:]]), "no S2 cell"),
         (lambda t: _replace(t, "cell_token", lambda v: [v[1], *v[1:]]), "cell_token and cell_id"),
         (lambda t: _replace(t, "level", lambda v: [v[0] + 1, *v[1:]]), "level and cell_id"),
         (lambda t: _replace(t, "count", lambda v: [None, *v[1:]]), "empty values"),
