@@ -90,7 +90,7 @@ def describe_shard(path: Path, rows: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A finished dataset folder, opened for reading. Rows always come in the order in which they are stored."""
+    """A finished dataset folder, opened for reading. Rows come in the order in which they are stored."""
 
     path: Path
     manifest: dict[str, Any]
@@ -162,7 +162,7 @@ class Dataset:
     def table(
         self, columns: Sequence[str] | None = None, split: str | None = None, located: bool = False
     ) -> pa.Table:
-        """The rows of ``batches`` as one table in memory (mind column ``image``: it is nearly all of the bytes)."""
+        """The rows of ``batches`` as one table in memory (column ``image`` is nearly all of the bytes)."""
         names = list(SCHEMA.names if columns is None else columns)
         batches = list(self.batches(names, split, located, batch_size=16384))
         return pa.Table.from_batches(batches, pa.schema([SCHEMA.field(name) for name in names]))
@@ -194,8 +194,8 @@ def _check_format(path: Path, manifest: dict[str, Any]) -> None:
         )
     if manifest.get("format_version") != FORMAT_VERSION:
         raise DatasetError(
-            f"{path} has dataset format version {manifest.get('format_version')}, this program reads {FORMAT_VERSION}: "
-            "ingest again with this version"
+            f"{path} has dataset format version {manifest.get('format_version')}, "
+            f"this program reads {FORMAT_VERSION}: ingest again with this version"
         )
 
 
@@ -210,6 +210,7 @@ def _checked_shard(path: Path, entry: dict[str, Any]) -> Path:
         raise DatasetError(f"{shard} is missing: copy the whole folder, or run the ingest again")
     if shard.stat().st_size != size:
         raise DatasetError(
-            f"{shard} has {shard.stat().st_size} bytes where the manifest says {size}: copy it again, or run the ingest again"
+            f"{shard} has {shard.stat().st_size} bytes where the manifest says {size}: "
+            "copy it again, or run the ingest again"
         )
     return shard

@@ -1,0 +1,205 @@
+"""The table that a user gives: positions, albums and owners of photos that do not say so themselves."""
+
+import csv
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from openplanet.errors import InputError
+from openplanet.photos.sources import Candidate, Rejection, printable
+
+REQUIRED = ("file", "lat", "lng")
+OPTIONAL = ("album", "album_order", "taken_at", "owner", "licence")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table; ``problem`` is empty, or the reason why its position or time is of no use."""
+
+    file: str
+    lat: float | None = None
+    lng: float | None = None
+    album: str | None = None
+    album_order: int | None = None
+    taken_at: datetime | None = None
+    taken_at_is_utc: bool = False
+    owner: str | None = None
+    licence: str | None = None
+    problem: str = ""
+    detail: str = ""
+
+
+def read(path: Path) -> list[Entry]:
+    """The rows of a CSV (UTF-8, with a header) or Parquet file with columns file, lat, lng and perhaps
+    OPTIONAL.
+
+    Other columns are ignored. Empty lat and lng: the table says nothing of the position. Raises InputError,
+    naming the file and the columns, where it cannot be read or a column is missing.
+    """
+    path = Path(path)
+    try:
+        rows = list(_parquet_rows(path) if path.suffix.lower() in (".parquet", ".pq") else _csv_rows(path))
+    except (OSError, pa.ArrowException, csv.Error) as error:
+        raise InputError(f"{printable(path)} cannot be read as a table of coordinates: {error}") from error
+    return [_entry(row) for row in rows if _text(row.get("file"))]
+
+
+def match(
+    entries: Sequence[Entry], table: Path, candidates: Sequence[Candidate], roots: Sequence[Path]
+) -> "Matched":
+    """Which entry belongs to which candidate.
+
+    ``file`` is taken as relative to the table's folder, then to each source, then as a bare file name, if
+    only one candidate and only one row of the table have it. The first row of a file counts; further rows,
+    and rows whose file was not found, are rejected.
+    """
+    by_path = {_real(candidate.path): index for index, candidate in enumerate(candidates)}
+    names = Counter(candidate.path.name for candidate in candidates)
+    by_name = {c.path.name: i for i, c in enumerate(candidates) if names[c.path.name] == 1}
+    table_names = Counter(_base(entry.file) for entry in entries)
+    bases = list(dict.fromkeys([Path(table).absolute().parent, *roots]))
+    real_folder: dict[Path, str] = {}
+    matched: dict[int, Entry] = {}
+    rejected: list[Rejection] = []
+    loose: list[Entry] = []
+
+    def take(index: int, entry: Entry) -> None:
+        if index in matched:
+            rejected.append(Rejection(printable(entry.file), "repeated in table", "an earlier row counts"))
+        else:
+            matched[index] = entry
+
+    for entry in entries:
+        places = (_real(base / entry.file.replace("\\", "/"), real_folder) for base in bases)
+        index = next((by_path[place] for place in places if place in by_path), None)
+        if index is None:
+            loose.append(entry)
+        else:
+            take(index, entry)
+    for entry in loose:
+        name = _base(entry.file)
+        index = by_name.get(name) if table_names[name] == 1 else None
+        if index is None:
+            rejected.append(Rejection(printable(entry.file), "not found", "no such file among the sources"))
+        else:
+            take(index, entry)
+    return Matched(matched, rejected)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """``by_candidate``: index of the candidate → its entry; ``rejected``: rows of the table that found no
+    use."""
+
+    by_candidate: dict[int, Entry]
+    rejected: list[Rejection]
+
+
+def files_of(entries: Iterable[Entry], table: Path) -> list[Path]:
+    """The files that a table names, if there is no other source: those that exist, relative to its folder."""
+    folder = Path(table).absolute().parent
+    return [path for entry in entries if (path := folder / entry.file).is_file()]
+
+
+def position_problem(lat: float | None, lng: float | None) -> str:
+    """'' for a usable position in degrees; else 'bad number', 'out of range' or 'null island'."""
+    if lat is None or lng is None or not (math.isfinite(lat) and math.isfinite(lng)):
+        return "bad number"
+    if abs(lat) > 90 or abs(lng) > 180:
+        return "out of range"
+    return "null island" if lat == 0 and lng == 0 else ""
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    # surrogateescape: a file name that is not UTF-8 still finds its file
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file)
+        _check_columns(path, [name.strip() for name in reader.fieldnames or []])
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        yield from reader
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(path) as file:
+        columns = file.schema_arrow.names
+        _check_columns(path, columns)
+        for batch in file.iter_batches(columns=[name for name in (*REQUIRED, *OPTIONAL) if name in columns]):
+            yield from batch.to_pylist()
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise InputError(
+            f"{printable(path)} has no column {', '.join(missing)} (it has: {', '.join(columns) or 'none'}); "
+            f"a table of coordinates needs {', '.join(REQUIRED)} in degrees"
+        )
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    file = _text(row.get("file")) or ""
+    lat, lng, problem, detail = _position(row)
+    order = _text(row.get("album_order"))
+    try:
+        taken_at, is_utc = _time(row.get("taken_at"))
+        album_order = None if order is None else int(float(order))
+    except (ValueError, OverflowError) as error:
+        taken_at, is_utc, album_order = None, False, None
+        problem, detail = problem or "bad table row", detail or f"taken_at or album_order: {error}"
+    album, owner, licence = (_text(row.get(name)) for name in ("album", "owner", "licence"))
+    return Entry(
+        file, lat, lng, album and printable(album), album_order, taken_at, is_utc,
+        owner and printable(owner), licence and printable(licence), problem, detail,
+    )  # fmt: skip
+
+
+def _position(row: dict[str, Any]) -> tuple[float | None, float | None, str, str]:
+    lat_text, lng_text = _text(row.get("lat")), _text(row.get("lng"))
+    if lat_text is None and lng_text is None:
+        return None, None, "", ""
+    try:
+        lat, lng = float(lat_text or ""), float(lng_text or "")
+        problem = position_problem(lat, lng)
+    except ValueError:
+        lat, lng, problem = 0.0, 0.0, "bad number"
+    if problem:
+        return None, None, problem, printable(f"table says lat '{lat_text or ''}', lng '{lng_text or ''}'")
+    return lat, lng, "", ""
+
+
+def _time(value: Any) -> tuple[datetime | None, bool]:
+    """(naive time, whether it is UTC), of ISO 8601 or of Exif's '2019:10:01 16:19:26'."""
+    if not isinstance(value, datetime):
+        text = _text(value)
+        if text is None:
+            return None, False
+        if text[4:5] == ":" and text[7:8] == ":":
+            text = text[:10].replace(":", "-") + text[10:]
+        value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        return value, False
+    return value.astimezone(UTC).replace(tzinfo=None), True
+
+
+def _text(value: Any) -> str | None:
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def _base(file: str) -> str:
+    return file.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _real(path: Path, folders: dict[Path, str] | None = None) -> str:
+    """The file's path with links in its folder (not itself) resolved; ``folders`` remembers those seen."""
+    folders = {} if folders is None else folders
+    if path.parent not in folders:
+        folders[path.parent] = os.path.realpath(path.parent)
+    return os.path.join(folders[path.parent], path.name)  # noqa: PTH118 (bytes of the name kept)

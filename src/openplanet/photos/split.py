@@ -1,0 +1,73 @@
+"""Which photos train, which choose, which test: by group, stable, and with near-duplicates kept apart.
+
+Shapes: N photos, 256 grey values of a thumbnail.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from openplanet.photos.likeness import near_duplicates
+
+Split = Literal["train", "val", "test"]
+
+
+def assign_split(group_key: str) -> Split:
+    """The split of a group: 80 % train, 10 % val, 10 % test by SHA-256 of its key.
+
+    Depends on nothing but the key, so that photos added later never move those that are there.
+    """
+    digest = hashlib.sha256(group_key.encode("utf-8", "surrogateescape")).digest()
+    tenth = int.from_bytes(digest[:8], "big") % 10
+    return "train" if tenth < 8 else "val" if tenth == 8 else "test"
+
+
+def group_keys(owners: Sequence[str | None], albums: Sequence[str], split_by: str) -> list[str]:
+    """The key of each photo's group; photos of one group are never cut apart.
+
+    ``split_by="album"``: the album. ``split_by="owner"``: albums and owners that share a photo belong
+    together, so that neither an owner nor an album is ever cut in two; the key is the first owner in
+    alphabetical order, or the album where no owner is known. So photos that are added move others only
+    where they tie together groups that were apart: an owner seen for the first time in another owner's (or
+    in an ownerless) album.
+    """
+    if split_by == "album":
+        return [f"album:{album}" for album in albums]
+    parent: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for owner, album in set(zip(owners, albums, strict=True)):
+        first, second = root(f"album:{album}"), root(f"album:{album}" if owner is None else f"owner:{owner}")
+        # Owners win over albums, then the alphabet: the root is the key whatever the order of the photos.
+        small, large = sorted((first, second), key=lambda node: (node.startswith("album:"), node))
+        parent[large] = small
+    return [root(f"album:{album}") for album in albums]
+
+
+def mark_near_duplicates(
+    splits: Sequence[str], dhash_N: npt.NDArray[np.uint64], grey_N256: npt.NDArray[np.uint8]
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Take near-duplicates of test photos out of train and val, and of val photos out of train.
+
+    Returns the splits with ``none`` for those taken out, and for each photo the index of the photo it
+    repeats (-1: none).
+    """
+    split_N = np.array(splits, dtype="U5")
+    of_N = np.full(len(split_N), -1, np.int64)
+    for kept, cleaned in (("test", ("val", "train")), ("val", ("train",))):
+        kept_K = np.flatnonzero(split_N == kept)
+        checked = np.flatnonzero(np.isin(split_N, cleaned))
+        nearest = near_duplicates(dhash_N[kept_K], grey_N256[kept_K], dhash_N[checked], grey_N256[checked])
+        found = nearest >= 0
+        split_N[checked[found]] = "none"
+        of_N[checked[found]] = kept_K[nearest[found]]
+    return [str(split) for split in split_N], of_N
