@@ -58,6 +58,9 @@ COUNTRY_NAMES = {
 }
 
 
+Floats = NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The city nearest to a position. ``region`` (state, province) is "" where the data has none."""
@@ -87,9 +90,10 @@ class _Cities:
             (countries.get(row["country_code"], ""), row.get("state", ""), row["city"], row["country_code"])
             for row in rows
         ]
-        lat_N = np.array([row["latitude"] for row in rows])
-        lng_N = np.array([row["longitude"] for row in rows])
-        self.tree = cKDTree(to_xyz(lat_N, lng_N))
+        self.lat = np.array([row["latitude"] for row in rows], np.float64)
+        self.lng = np.array([row["longitude"] for row in rows], np.float64)
+        self.population = np.array([row["population"] for row in rows], np.int64)
+        self.tree = cKDTree(to_xyz(self.lat, self.lng))
 
 
 @lru_cache(maxsize=1)
@@ -110,6 +114,21 @@ def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
         return []
     cities = _cities()
     chord_N, index_N = cities.tree.query(to_xyz(lat_N, lng_N))
-    km_N: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
+    km_N: Floats = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
     found: list[tuple[int, float]] = list(zip(index_N.tolist(), km_N.tolist(), strict=True))
     return [Place(*cities.names[index], km) for index, km in found]
+
+
+def largest(bounds: tuple[float, float, float, float], most: int) -> tuple[list[str], Floats, Floats]:
+    """Names, lat_N and lng_N of the largest cities in ``bounds``, the largest first.
+
+    bounds: south, west, north, east in degrees; west and east may lie beyond ±180, or east below west, for an
+    area across the antimeridian.
+    """
+    south, west, north, east = bounds
+    cities = _cities()
+    inside = (cities.lat >= south) & (cities.lat <= north)
+    inside &= (cities.lng - west) % 360 <= (east - west if east - west >= 360 else (east - west) % 360)
+    found = np.flatnonzero(inside)
+    found = found[np.argsort(-cities.population[found], kind="stable")][:most]
+    return [cities.names[index][2] for index in found.tolist()], cities.lat[found], cities.lng[found]
