@@ -1,8 +1,8 @@
 """Cells and points as GeoJSON (RFC 7946). The only file with the order lng, lat.
 
-A cell is bounded by geodesics, which are curves on a map; ``rings_of_cells`` turns them into rings of straight
-edges in the plane of latitude and longitude, cut at the antimeridian and led along it to a pole where the cell
-contains one. The maps draw the same rings.
+A cell is bounded by geodesics, which are curves on a map; ``rings_of_cells`` turns them into rings of
+straight edges in the plane of latitude and longitude, cut at the antimeridian and led along it to a pole
+where the cell contains one. The maps draw the same rings.
 
 N cells · P points of a ring · 4 vertices of a cell, counter-clockwise.
 """
@@ -21,7 +21,7 @@ from openplanet.earth.partition import Partition
 Floats = NDArray[np.float64]
 Ring = NDArray[np.float64]  # [P, 2] of (lat, lng), closed (first point = last), counter-clockwise on the map
 
-# A drawn edge strays from the true one by at most this share of its length, and by no more than these degrees.
+# A drawn edge strays from the true one by at most this share of its length, and by at most these degrees.
 EDGE_TOLERANCE, EDGE_TOLERANCE_DEG = 0.005, 0.02
 MOST_STEPS = 64
 AT_POLE_DEG = 1e-9  # nearer to a pole than this, a vertex is the pole; a leaf cell is a hundred times wider
@@ -30,8 +30,8 @@ AT_POLE_DEG = 1e-9  # nearer to a pole than this, a vertex is the pole; a leaf c
 def rings_of_cells(cell_id_N: ArrayLike) -> list[list[Ring]]:
     """Outline each cell by one ring, or by two where the antimeridian cuts it.
 
-    cell_id_N: S2 ids. Returns for each cell its rings [P, 2] of (lat, lng) degrees, lng within -180..180, closed
-    and counter-clockwise. Edges are divided so that they follow the geodesic (see EDGE_TOLERANCE).
+    cell_id_N: S2 ids. Returns for each cell its rings [P, 2] of (lat, lng) degrees, lng within -180..180,
+    closed and counter-clockwise. Edges are divided so that they follow the geodesic (see EDGE_TOLERANCE).
     """
     cell_id_N = np.atleast_1d(np.asarray(cell_id_N, np.uint64))
     lat_N4, lng_N4 = s2.vertices(cell_id_N)
@@ -76,7 +76,7 @@ def _steps(xyz_N43: Floats) -> NDArray[np.int64]:
     steps_N4 = np.sqrt(stray_N4 / np.maximum(allowed_N4, 1e-12))  # n parts stray 1/n² as far
     # Powers of two: few different numbers, so that the cells go in few groups.
     power_N = np.ceil(np.log2(np.maximum(steps_N4.max(axis=1), 1.0)))
-    return np.minimum(2**power_N, MOST_STEPS).astype(np.int64)
+    return np.asarray(np.minimum(2**power_N, MOST_STEPS), np.int64)
 
 
 def _divide(xyz_M43: Floats, steps: int) -> tuple[Floats, Floats]:
