@@ -34,16 +34,16 @@ _AVIF_BRANDS = frozenset(b"avif avis".split())
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says before its pixels: ``width`` and ``height`` as stored, Exif blocks as TIFF streams.
+    """What a file says before its pixels: ``width`` and ``height`` as decoded, Exif blocks as TIFF streams.
 
-    ``turned``: the decoder turns the picture itself (HEIC), so that the Exif orientation no longer holds.
+    ``orientation``: 1..8, where the container and not the Exif block says how to turn the decoded picture.
     """
 
     format: str
     width: int
     height: int
     blocks: list[BinaryIO] = field(default_factory=list)
-    turned: bool = False
+    orientation: int | None = None
 
 
 def read_header(stream: BinaryIO, name: str) -> Header:
@@ -236,4 +236,28 @@ def _by_pillow(stream: BinaryIO, kind: str) -> Header:
         except Exception as error:  # plugins raise whatever their libraries do
             raise ValueError(f"{kind}: {error}") from None
     data = bytes(exif[:MAX_BLOCK])
-    return Header(kind, image.width, image.height, _streams([data]), turned=kind == "HEIF")
+    blocks = _streams([data])
+    if kind == "AVIF":  # Pillow has put the container's orientation into the block
+        return Header(kind, image.width, image.height, blocks)
+    orientation = 1 if _turned(stream) else image.info.get("original_orientation")
+    return Header(kind, image.width, image.height, blocks, orientation if orientation in range(1, 9) else 1)
+
+
+def _turned(stream: BinaryIO) -> bool:
+    """Whether a HEIC says how to turn its picture, so that the decoder does it and Exif no longer holds.
+
+    Telephones write both; a file with the Exif orientation alone lies on its side in libheif's hands, which
+    the standard asks for, but not as it was taken.
+    """
+    start = 0
+    for _ in range(64):
+        stream.seek(start)
+        head = stream.read(8)
+        length = _uint(head[:4])
+        if head[4:] == b"meta":
+            content = stream.read(min(length, MAX_BLOCK))
+            return b"irot" in content or b"imir" in content
+        if length < 8:
+            break
+        start += length
+    return False

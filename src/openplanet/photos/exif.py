@@ -49,7 +49,7 @@ class Metadata:
 
     ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
     where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
-    turned (1 for HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
+    turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
     ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
     """
 
@@ -118,9 +118,9 @@ def read_blocks(header: Header, name: str) -> list[Block]:
 
 
 def orientation_of(header: Header, blocks: list[Block]) -> int:
-    """How the stored pixels must be turned, 1..8; 1 where the tag is missing, invalid or already followed."""
-    if header.turned:
-        return 1
+    """How the stored pixels must be turned, 1..8; 1 where the tag is missing, invalid or followed."""
+    if header.orientation is not None:
+        return header.orientation
     for block in blocks:
         value = block.main[_ORIENTATION].numbers() if _ORIENTATION in block.main else []
         if value and value[0] in range(1, 9):
