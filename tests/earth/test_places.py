@@ -2,9 +2,9 @@ import time
 
 import numpy as np
 import pytest
-from openplanet.earth.geo import distance_km, from_xyz
 
 from openplanet.earth import places
+from openplanet.earth.geo import distance_km, from_xyz
 from openplanet.errors import InputError
 
 
@@ -85,3 +85,17 @@ def test_nothing_asked_nothing_found():
 def test_refuses_what_is_no_position(lat, lng):
     with pytest.raises(InputError, match="position"):
         places.nearest(lat, lng)
+
+
+def test_largest_cities_of_an_area_come_largest_first():
+    names, lat_N, lng_N = places.largest((-36, 148, -32, 153), 3)
+    assert names[0] == "Sydney"
+    assert len(names) == len(lat_N) == len(lng_N) == 3
+
+
+def test_largest_cities_across_the_antimeridian():
+    for west, east in [(176, -170), (176, 190), (-184, -170)]:
+        names, _, lng_N = places.largest((-20, west, -12, east), 50)
+        assert {"Suva", "Apia"} <= set(names)
+        assert ((lng_N > 176) | (lng_N < -170)).all()
+    assert len(places.largest((-90, -180, 90, 180), 10**6)[0]) > 150_000

@@ -62,9 +62,7 @@ def _rings(geometry: dict[str, Any]) -> list[list[int]]:
 def _join(ring: list[int], arcs: list[Line]) -> Line:
     pieces = [arcs[index] if index >= 0 else arcs[~index][::-1] for index in ring]
     joined = _run_on(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]))
-    if (
-        abs(joined[-1, 0] - joined[0, 0]) > 180
-    ):  # round a pole, which is Antarctica: on to the map's lower edge
+    if abs(joined[-1, 0] - joined[0, 0]) > 180:  # Antarctica, round its pole: on to the map's lower edge
         joined = np.concatenate([joined, [[joined[-1, 0], -90.0], [joined[0, 0], -90.0]]])
     return joined
 

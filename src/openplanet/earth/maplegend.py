@@ -15,8 +15,8 @@ Kind = Literal["guess", "truth", "photo"]
 
 INK, GUESS, TRUTH = "#22303a", "#1769aa", "#0a7d4b"
 # From light to dark by even steps of lightness, readable for the colour-blind, far from the pale hues of land
-# and water; the light end is not white, so that the least cell is still seen.
-RAMP = ("#fbe08a", "#f9bd60", "#f39651", "#e66d55", "#ce4a66", "#a83278", "#7c2680", "#51217a", "#2c1a5e")
+# and water. The light end is not white, so that the least cell is still seen; the dark end hides no coasts.
+RAMP = ("#fbe08a", "#f9bd60", "#f39651", "#e66d55", "#ce4a66", "#a83278", "#7c2680", "#55257f")
 
 
 def colour(share: float) -> str:
@@ -43,6 +43,12 @@ def mark(kind: Kind, rank: int | None = None) -> str:
     )
     label = "" if rank is None else f'<text y="4" {text}>{rank}</text>'
     return f'<circle r="{6 if rank is None else 9}" fill="{GUESS}" stroke="#fff" stroke-width="1.8"/>{label}'
+
+
+def key_sign(kind: Kind) -> str:
+    """The mark, small, for the legend."""
+    half = 14 if kind == "truth" else 8
+    return f'<svg viewBox="{-half} {-half} {2 * half} {2 * half}" aria-hidden="true">{mark(kind)}</svg>'
 
 
 def shares(value_N: Floats, low: float, high: float, log: bool) -> Floats:
@@ -75,11 +81,17 @@ def ramp(what: str, low: float, high: float, log: bool, percent: bool) -> str:
     )
 
 
+def percentage(share: float) -> str:
+    """A probability as people read it: 84%, 8.4%, 0.08%, <0.01%."""
+    percent = 100 * share
+    if 0 < percent < 0.01:
+        return "<0.01%"
+    return (
+        f"{percent:.0f}%" if percent >= 9.95 else f"{percent:.1f}%" if percent >= 0.095 else f"{percent:.2f}%"
+    )
+
+
 def _number(value: float, percent: bool) -> str:
     if percent:
-        share = 100 * value
-        return f"{share:.0f}%" if share >= 10 else f"{share:.1f}%" if share >= 0.1 else f"{share:.1g}%"
+        return escape(percentage(value))
     return f"{value:,.0f}" if value >= 10 else f"{value:.3g}"
-
-
-KEY_MARKS: dict[Kind, str] = {"guess": mark("guess"), "truth": mark("truth"), "photo": mark("photo")}

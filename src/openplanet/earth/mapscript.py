@@ -6,13 +6,14 @@ The wheel zooms only after a click into the map or with Ctrl held: a page of map
 """
 
 MAP_STYLE = """
-.op-map{position:relative;margin:0;overflow:hidden;border-radius:8px;background:#dde7ec;
-  font:12px/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;color:#22303a}
+.op-map{margin:0;color:#22303a;
+  font:12px/1.35 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+.op-frame{position:relative;overflow:hidden;border-radius:8px;background:#dde7ec}
 .op-map svg.op-view{display:block;width:100%;height:auto;outline:none;cursor:grab;touch-action:pan-y;
   user-select:none;-webkit-user-select:none}
 .op-map svg.op-view.op-moved{touch-action:none}
 .op-map svg.op-view:active{cursor:grabbing}
-.op-map:focus-within{box-shadow:0 0 0 2px #4f7f9b}
+.op-frame:has(svg:focus-visible){box-shadow:0 0 0 2px #4f7f9b}
 .op-fixed{transform:scale(var(--op-k,1))}
 .op-cell:hover{stroke:#22303a;stroke-width:1.5px}
 .op-buttons{position:absolute;right:8px;top:8px;display:none;flex-direction:column;gap:1px;
@@ -21,23 +22,19 @@ MAP_STYLE = """
 .op-buttons button{all:unset;box-sizing:border-box;width:28px;height:28px;text-align:center;cursor:pointer;
   background:#fffffff2;color:#22303a;font:16px/28px system-ui,sans-serif}
 .op-buttons button:hover{background:#eef3f5}.op-buttons button:focus-visible{background:#cfe0e8}
-.op-legend{position:absolute;left:8px;bottom:8px;display:flex;flex-direction:column;gap:5px;
-  max-width:calc(100% - 16px);box-sizing:border-box;
-  padding:6px 9px;border-radius:6px;background:#fffffff0;box-shadow:0 1px 3px #22303a30;font-size:11px}
-.op-legend b{font-weight:600}.op-legend .op-ramp{width:150px;height:8px;border-radius:2px}
-.op-legend .op-ticks{position:relative;width:150px;height:14px;color:#4a5963;
-  font-variant-numeric:tabular-nums}
-.op-legend .op-ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
-.op-legend .op-ticks span:first-child{transform:none}
-.op-legend .op-ticks span:last-child{transform:translateX(-100%)}
-.op-legend .op-keys{display:flex;flex-wrap:wrap;gap:2px 12px}
-.op-legend .op-keys span{display:inline-flex;align-items:center;gap:5px}
-.op-legend .op-keys svg{width:18px;height:18px;flex:none}
-.op-scale{position:absolute;right:8px;bottom:8px;display:none;padding:0 4px;font-size:10px;color:#4a5963;
-  border:solid #4a5963;border-width:0 1px 1px;text-align:center;line-height:13px}
+.op-legend{display:flex;flex-wrap:wrap;align-items:flex-start;gap:6px 28px;padding:8px 2px 0;font-size:11.5px}
+.op-legend b{font-weight:600}
+.op-ramp{width:180px;height:8px;margin-top:3px;border-radius:2px}
+.op-ticks{position:relative;width:180px;height:15px;color:#4a5963;font-variant-numeric:tabular-nums}
+.op-ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
+.op-ticks span:first-child{transform:none}
+.op-ticks span:last-child{transform:translateX(-100%)}
+.op-keys{display:flex;flex-wrap:wrap;gap:2px 16px;padding-top:2px}
+.op-keys span{display:inline-flex;align-items:center;gap:5px}
+.op-keys svg{width:18px;height:18px;flex:none}
+.op-scale{position:absolute;right:8px;bottom:8px;display:none;font-size:10px;color:#22303a;background:#ffffffb0;
+  border:solid #22303a;border-width:0 1px 1px;text-align:center;line-height:13px}
 .op-live .op-scale{display:block}
-@media(max-width:520px){.op-legend{position:static;border-radius:0;box-shadow:none;max-width:none}
-  .op-scale{display:none!important}}
 @media print{.op-buttons,.op-scale{display:none!important}}
 """
 

@@ -20,7 +20,7 @@ from openplanet.earth import places
 from openplanet.earth.coastline import Line, Outlines, clip, outlines
 from openplanet.earth.geo import from_xyz, to_xyz
 from openplanet.earth.geojson import rings_of_cells
-from openplanet.earth.maplegend import INK, Kind, colour, mark, ramp, shares
+from openplanet.earth.maplegend import INK, Kind, colour, key_sign, mark, ramp, shares
 from openplanet.earth.mapscript import MAP_SCRIPT, MAP_STYLE
 from openplanet.earth.mapview import WHOLE, Bounds, View, bounds_of, relative_path
 
@@ -31,7 +31,8 @@ WORLD_TOLERANCE, WORLD_UNIT = 0.07, 20.0  # degrees; steps of the world's coordi
 SHADES = 24
 MOST_TITLED_CELLS = 2000  # past that, cells of one shade are one path: a tooltip each would be megabytes
 MOST_CITIES = 10
-LETTER_WIDTH, LINE_HEIGHT = 6.4, 16.0  # pixels, to keep the names of cities apart
+LETTER_WIDTH, LINE_HEIGHT, MARK_HALF = 6.4, 16.0, 13.0  # pixels, to keep names of cities and marks apart
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 # vector-effect is not inherited: a group cannot say it for its paths.
 SVG_STYLE = (
@@ -103,7 +104,7 @@ class WorldMap:
         )
         # White seams part neighbours of one shade; among very many small cells they would be all one sees.
         seam = 0.7 if len(shown) <= 800 else 0.3 if len(shown) <= 5000 else 0
-        style = f'fill-opacity=".78" stroke="#fff" stroke-opacity=".8" stroke-width="{seam}"'
+        style = f'fill-opacity=".76" stroke="#fff" stroke-opacity=".8" stroke-width="{seam}"'
         self._cells.append(f"<g {style}>{_shaded(paths, shade_N, kept)}</g>")
         self._legend.append(ramp(what, low, high, log, percent))
         return self
@@ -136,7 +137,7 @@ class WorldMap:
                 self._marks[kind].append(_fixed(float(x_N[i]), float(y_N[i]), sign))
                 self._marked.append((float(x_N[i]), float(y_N[i])))
         if key is not None:
-            self._keys[key] = mark(kind)
+            self._keys[key] = key_sign(kind)
         return self
 
     def line(self, lat1: float, lng1: float, lat2: float, lng2: float, title: str = "") -> Self:
@@ -179,14 +180,12 @@ class WorldMap:
 
         shared_land: the page has ``land_symbol()``, so that a world map need not bring the land itself.
         """
-        keys = "".join(
-            f'<span><svg viewBox="-14 -14 28 28">{sign}</svg>{escape(key)}</span>'
-            for key, sign in self._keys.items()
-        )
+        keys = "".join(f"<span>{sign}{escape(key)}</span>" for key, sign in self._keys.items())
         legend = "".join(self._legend) + (f'<div class="op-keys">{keys}</div>' if keys else "")
         legend = f'<div class="op-legend">{legend}</div>' if legend else ""
         scale = "" if self.view.is_world else '<div class="op-scale"></div>'
-        return f'<figure class="op-map">{self.svg(shared_land)}{BUTTONS}{scale}{legend}</figure>'
+        frame = f'<div class="op-frame">{self.svg(shared_land)}{BUTTONS}{scale}</div>'
+        return f'<figure class="op-map">{frame}{legend}</figure>'
 
     def _land(self, shared: bool) -> tuple[str, str]:
         """What lies below the cells (land) and above them (coasts and borders), of the same two paths."""
@@ -203,8 +202,8 @@ class WorldMap:
             defined = f"<defs>{_paths(name, found, view.place, decimals=1)}</defs>"
         under = f'{defined}<use href="#{name}" {place} fill="{LAND}" fill-rule="evenodd"/>'
         style = f'fill="none" stroke="{INK}" stroke-linejoin="round"'
-        coast = f'<use href="#{name}" {place} {style} stroke-opacity=".38" stroke-width=".5"/>'
-        return under, f'{coast}<use href="#{name}-b" {place} {style} stroke-opacity=".3" stroke-width=".6"/>'
+        coast = f'<use href="#{name}" {place} {style} stroke-opacity=".5" stroke-width=".5"/>'
+        return under, f'{coast}<use href="#{name}-b" {place} {style} stroke-opacity=".38" stroke-width=".6"/>'
 
     def _city_names(self) -> list[str]:
         view = self.view
@@ -213,19 +212,28 @@ class WorldMap:
         south, east = view.north - view.height / view.y_per_degree, view.west + view.width / view.x_per_degree
         names, lat_N, lng_N = places.largest((south, view.west, view.north, east), 20 * self._most_cities)
         x_N, y_N = view.project(lat_N, lng_N)
-        taken = [(x - 13, y - 13, x + 13, y + 13) for x, y in self._marked]
+        taken = [(x - MARK_HALF, y - MARK_HALF, x + MARK_HALF, y + MARK_HALF) for x, y in self._marked]
         drawn: list[str] = []
         for name, x, y in zip(names, x_N.tolist(), y_N.tolist(), strict=True):
-            half = LINE_HEIGHT / 2
-            box = (x - half, y - half, x + half + len(name) * LETTER_WIDTH, y + half)
-            meets = any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
-            if meets or box[2] > view.width or len(drawn) == self._most_cities:
-                continue
-            taken.append(box)
-            text = f'<text x="6" y="4" class="op-city">{escape(name)}</text>'
-            dot = f'<circle r="2.2" fill="{INK}" stroke="#fff"/>'
-            drawn.append(_fixed(x, y, f'<g pointer-events="none">{dot}{text}</g>'))
+            # A name stands beside its dot, or beside the mark that covers the dot.
+            for start in (6.0, 2 * MARK_HALF):
+                box = (
+                    x + start - 6,
+                    y - LINE_HEIGHT / 2,
+                    x + start + len(name) * LETTER_WIDTH,
+                    y + LINE_HEIGHT / 2,
+                )
+                if not _meets_any(box, taken) and box[2] < view.width and len(drawn) < self._most_cities:
+                    taken.append(box)
+                    text = f'<text x="{start:g}" y="4" class="op-city">{escape(name)}</text>'
+                    dot = f'<circle r="2.2" fill="{INK}" stroke="#fff"/>'
+                    drawn.append(_fixed(x, y, f'<g pointer-events="none">{dot}{text}</g>'))
+                    break
         return drawn
+
+
+def _meets_any(box: Box, taken: list[Box]) -> bool:
+    return any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
 
 
 def _shaded(paths: list[str], shade_N: NDArray[np.int64], titles: list[str] | None) -> str:
