@@ -8,7 +8,7 @@ N cells · P points of a ring · 4 vertices of a cell, counter-clockwise.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -194,12 +194,12 @@ def feature_collection(features: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": list(features)}
 
 
-def cells_feature_collection(partition: Partition, **columns: Sequence[Any]) -> dict[str, Any]:
+def cells_feature_collection(partition: Partition, **columns: Iterable[Any]) -> dict[str, Any]:
     """All cells of a partition, with token, level, count, area and place names.
 
-    columns: further properties, each a sequence of C values (such as ``probability=...``).
+    columns: further properties, each C values (such as ``probability=...``).
     """
-    named: dict[str, Sequence[Any]] = {
+    named: dict[str, Iterable[Any]] = {
         "cell_token": partition.cell_token,
         "level": partition.level,
         "count": partition.count,
