@@ -1,0 +1,291 @@
+"""The command line: one command for each arrow of the pipeline.
+
+Exit status 0 when done; 1 with one line on standard error for anything that a user can put right; 2 for usage.
+Commands import what they need when they run, so that ``--help`` and ``recipes`` answer at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from openplanet import __version__
+from openplanet.errors import InputError, OpenPlaNetError
+
+PATH = click.Path(path_type=Path)
+
+
+class Command(click.Command):
+    """A command whose help ends with an example, kept as typed."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Example"):
+            for line in self.example.strip().splitlines():
+                formatter.write_text(line.strip())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="openplanet")
+def cli() -> None:
+    """From the pixels of a photo, a probability over the Earth.
+
+    The line: ingest photos, partition the Earth, train, evaluate, locate. `openplanet demo` runs all of it
+    on a synthetic planet.
+    """
+
+
+@cli.command(cls=Command, example="openplanet ingest ~/Pictures --out photos.ds")
+@click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SOURCE...")
+@click.option("--out", required=True, type=PATH, help="Dataset folder to write.")
+@click.option(
+    "--coordinates", type=PATH, help="CSV or Parquet with columns file, lat, lng [album, owner, taken_at, ...]."
+)
+@click.option("--keep-unlocated", is_flag=True, help="Keep photos that have no position.")
+@click.option("--side", default=320, show_default=True, type=click.IntRange(32, 4096), help="Short side kept, px.")
+@click.option(
+    "--split-by",
+    default="owner",
+    show_default=True,
+    type=click.Choice(["owner", "album"]),
+    help="What is never cut in two by train/val/test.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes [default: one a core].")
+def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Read photos (folders and files) into a DATASET: decoded, resized, de-duplicated, split.
+
+    Every file ends in one row of the dataset or one line of rejected.csv with the reason. A run that was stopped
+    goes on where it was when the same command is given again.
+    """
+    from openplanet.photos.ingest import ingest as run
+
+    manifest = run(list(sources), out, **options)
+    click.echo(_manifest_summary(manifest, out))
+
+
+def _manifest_summary(manifest: dict[str, Any], out: Path) -> str:
+    counts = manifest["counts"]
+    splits = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
+    rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts["rejected"].items()))
+    lines = [f"{out}: {counts['rows']:,} photos, {counts['located']:,} with a position ({splits})"]
+    if rejected:
+        lines.append(f"rejected: {rejected}; each is named in {out / 'rejected.csv'}")
+    return "\n".join(lines)
+
+
+@cli.command(
+    cls=Command, example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet"
+)
+@click.argument("source", type=PATH, metavar="DATASET|COORDINATES.parquet")
+@click.option("--max-photos", required=True, type=click.IntRange(1), help="Split a cell that holds more.")
+@click.option("--min-photos", required=True, type=click.IntRange(1), help="Then drop a cell that holds fewer.")
+@click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
+@click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
+def partition(
+    source: Path, max_photos: int, min_photos: int, max_level: int, out: Path, geojson: Path | None
+) -> None:
+    """Split the Earth into cells, small where photos are many (PlaNet, section 3).
+
+    From the train split of a dataset, or from all rows of a Parquet file with columns lat and lng.
+    """
+    from openplanet.earth.geojson import cells_feature_collection
+    from openplanet.earth.partition import build, coordinates_from_parquet
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    if not source.exists():
+        raise InputError(f"{source} does not exist: give a dataset folder or a Parquet file with lat and lng")
+    batches = Dataset.open(source).coordinates("train") if source.is_dir() else coordinates_from_parquet(source)
+    cells = build(batches, max_photos, min_photos, max_level)
+    cells.save(out)
+    if geojson is not None:
+        write_json(geojson, cells_feature_collection(cells))
+    levels = cells.level
+    click.echo(
+        f"{out}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
+        f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {min_photos} photos were "
+        f"dropped with their {cells.dropped_photos:,} photos"
+    )
+
+
+@cli.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
+@click.argument("dataset", type=PATH)
+@click.option("--recipe", required=True, help="Name of a recipe; `openplanet recipes` lists them.")
+@click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
+@click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
+@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
+def train(
+    dataset: Path, recipe: str, out: Path, partition_file: Path | None, resume: bool, overrides: tuple[str, ...]
+) -> None:
+    """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
+    from openplanet import recipes as named
+    from openplanet.earth.partition import Partition
+    from openplanet.photos.shards import Dataset
+    from openplanet.training.recipe import override
+
+    chosen = override(named.get(recipe), _pairs(overrides))
+    data = Dataset.open(dataset)
+    cells = Partition.load(partition_file) if partition_file is not None else None
+    try:
+        from openplanet.training.fit import fit
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
+        ) from error
+    checkpoint = fit(data, chosen, out, partition=cells, resume=resume)
+    accuracy = ", ".join(f"{key} {value:.3g}" for key, value in checkpoint.accuracy.items())
+    click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
+
+
+def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
+    for text in overrides:
+        if "=" not in text:
+            raise click.UsageError(f"--set takes KEY=VALUE, not {text!r}")
+    return dict(text.split("=", 1) for text in overrides)
+
+
+@cli.command(
+    cls=Command, example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html"
+)
+@click.argument("dataset", type=PATH)
+@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
+@click.option(
+    "--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]), help="Photos to score."
+)
+@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
+@click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
+@click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
+@click.option("--report", type=PATH, help="Write a self-contained HTML report.")
+def evaluate(
+    dataset: Path,
+    checkpoint: Path,
+    split: str,
+    distances: str,
+    world: Path | None,
+    json_file: Path | None,
+    report: Path | None,
+) -> None:
+    """Score a checkpoint beside the prior and nearest neighbours; photos that fail count as wrong."""
+    from openplanet.evaluation.evaluate import evaluate as run
+    from openplanet.evaluation.report import write_report
+    from openplanet.inference.predictor import Predictor
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    data, predictor = Dataset.open(dataset), Predictor.load(checkpoint)
+    result = run(data, predictor, split, world=world, extra_distances=_distances(distances))
+    click.echo(result.to_text())
+    if json_file is not None:
+        write_json(json_file, result.to_dict())
+    if report is not None:
+        write_report(report, result, predictor, data)
+
+
+def _distances(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 < value < 20100 for value in values):
+        raise click.UsageError(f"--distances takes kilometres such as 5,10,50, not {text!r}")
+    return values
+
+
+@cli.command(cls=Command, example="openplanet locate holiday/ --checkpoint model --map holiday.html")
+@click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
+@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
+@click.option("--map", "map_file", type=PATH, help="Write a self-contained HTML page with a map for each photo.")
+def locate(
+    photos: tuple[Path, ...], checkpoint: Path, top: int, as_json: bool, as_geojson: bool, map_file: Path | None
+) -> None:
+    """Say where photos were taken: the most probable cells, named. Photos are read, never changed."""
+    from openplanet.inference import located as output
+    from openplanet.inference.predictor import Predictor
+
+    if as_json and as_geojson:
+        raise click.UsageError("give --json or --geojson, not both")
+    paths = output.find_photos(photos)
+    predictor = Predictor.load(checkpoint)
+    results = list(predictor.locate_many(paths))
+    if as_json:
+        click.echo(json.dumps([output.to_dict(each, top) for each in results], indent=2, ensure_ascii=False))
+    elif as_geojson:
+        click.echo(json.dumps(output.to_geojson(results, top), ensure_ascii=False))
+    else:
+        for each in results:
+            click.echo(output.to_text(each, top))
+    if map_file is not None:
+        output.write_map(map_file, results, top)
+    failed = [each for each in results if each.prediction is None]
+    if len(failed) == len(results):
+        raise InputError(failed[0].error if len(failed) == 1 else f"none of {len(failed)} photos could be read")
+    if failed:
+        click.echo(f"openplanet: {len(failed)} of {len(results)} photos could not be read", err=True)
+
+
+@cli.command(cls=Command, example="openplanet recipes --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recipes(as_json: bool) -> None:
+    """List the training recipes: what each is, and what it was seen to give and cost."""
+    from openplanet import recipes as named
+
+    rows = named.describe()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        million = row["parameters_at_26263_cells"] / 1e6
+        click.echo(f"{row['name']}  ({million:.1f}M parameters at 26,263 cells)")
+        click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
+
+
+@cli.command(cls=Command, example="openplanet synthetic world --photos 3000")
+@click.argument("out", type=PATH)
+@click.option("--photos", default=3000, show_default=True, type=click.IntRange(50, 1_000_000), help="How many.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
+def synthetic(out: Path, photos: int, seed: int) -> None:
+    """Make the synthetic planet: JPEG photos with Exif GPS in albums, whose exact posterior is known."""
+    from openplanet.photos.synthetic import make
+
+    make(out, photos, seed)
+    click.echo(f"{out / 'photos'}: the photos; {out / 'world.parquet'}: what is known of them, for --world")
+
+
+@cli.command(cls=Command, example="openplanet demo --out demo")
+@click.option("--out", default=Path("demo"), show_default=True, type=PATH, help="Folder to write.")
+@click.option("--photos", default=3000, show_default=True, type=click.IntRange(200, 1_000_000), help="How many.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
+def demo(out: Path, photos: int, seed: int) -> None:
+    """The whole line on a synthetic planet: photos, cells, training, table and map, in minutes."""
+    from openplanet.demo import run
+
+    click.echo(run(out, photos, seed))
+
+
+def main() -> None:
+    """Entry point: errors that a user can put right become one line and exit status 1."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except OpenPlaNetError as error:
+        click.echo(f"openplanet: error: {' '.join(str(error).split())}", err=True)
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        click.echo("openplanet: stopped", err=True)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader (head, less) has gone: nothing is left to say
+        status = 1
+    sys.exit(status)

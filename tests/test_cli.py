@@ -1,0 +1,122 @@
+"""The command line as a user meets it: in a process of its own, judged by exit status and what is printed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("ingest", "partition", "train", "evaluate", "locate", "recipes", "synthetic", "demo")
+
+
+def openplanet(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "openplanet", *map(str, arguments)], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def error_line(*arguments: object) -> str:
+    """The one line on standard error of a command that must fail with status 1."""
+    done = openplanet(*arguments, status=1)
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("openplanet: error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_an_example(command: str) -> None:
+    text = openplanet(command, "--help").stdout
+    assert "Example:" in text
+    assert f"openplanet {command}" in text.split("Example:")[1]
+
+
+def test_version() -> None:
+    assert openplanet("--version").stdout.startswith("openplanet, version ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nosuchcommand"],
+        ["partition", "x"],
+        ["train", "x", "--recipe", "planet_cpu", "--out", "y", "--set", "epochs"],
+        ["evaluate", "x", "--checkpoint", "y", "--distances", "near"],
+        ["locate", "x", "--checkpoint", "y", "--json", "--geojson"],
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    done = openplanet(*arguments, status=2)
+    assert "Traceback" not in done.stderr
+    assert "Error" in done.stderr
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    thresholds = ["--max-photos", 10, "--min-photos", 1, "--out", tmp_path / "cells.parquet"]
+    assert "nowhere" in error_line("ingest", nowhere, "--out", tmp_path / "ds")
+    assert "nowhere" in error_line("partition", nowhere, *thresholds)
+    assert "nowhere" in error_line("train", nowhere, "--recipe", "planet_cpu", "--out", tmp_path / "model")
+    assert "nowhere" in error_line("evaluate", nowhere, "--checkpoint", tmp_path)
+    assert "nowhere" in error_line("locate", nowhere, "--checkpoint", tmp_path)
+
+
+def test_misspelt_names_get_a_suggestion(tmp_path: Path) -> None:
+    train = ["train", tmp_path, "--out", tmp_path / "model"]
+    assert "planet_cpu" in error_line(*train, "--recipe", "planet_cpo")
+    assert "epochs" in error_line(*train, "--recipe", "planet_cpu", "--set", "epoch=3")
+
+
+def test_recipes_as_json() -> None:
+    rows = json.loads(openplanet("recipes", "--json").stdout)
+    by_name = {row["name"]: row for row in rows}
+    assert set(by_name) >= {"planet_2016", "planet_cpu"}
+    assert by_name["planet_2016"]["parameters_at_26263_cells"] == pytest.approx(97_321_048, rel=0.03)
+    for row in rows:
+        assert row["description"] and row["seen"]
+
+
+def test_the_five_commands_on_a_small_planet(tmp_path: Path) -> None:
+    """From photo files to a located photo, as README shows it."""
+    world, data, cells = tmp_path / "world", tmp_path / "data", tmp_path / "cells.parquet"
+    openplanet("synthetic", world, "--photos", 200)
+    openplanet("ingest", world / "photos", "--out", data, "--side", 64)
+    said = openplanet(
+        *("partition", data, "--max-photos", 60, "--min-photos", 2, "--out", cells),
+        *("--geojson", tmp_path / "cells.geojson"),
+    ).stdout
+    assert " cells at levels " in said
+    assert json.loads((tmp_path / "cells.geojson").read_text())["type"] == "FeatureCollection"
+
+    tiny = ["--set", "epochs=1", "--set", "image_size=32", "--set", "batch_size=16"]
+    checkpoint = tmp_path / "model"
+    openplanet("train", data, "--recipe", "planet_cpu", "--partition", cells, "--out", checkpoint, *tiny)
+    table = openplanet(
+        *("evaluate", data, "--checkpoint", checkpoint, "--split", "test", "--world", world),
+        *("--json", tmp_path / "scores.json", "--report", tmp_path / "scores.html"),
+    ).stdout
+    for row in ("prior", "nearest neighbour", "model", "Bayes limit"):
+        assert row in table
+    assert json.loads((tmp_path / "scores.json").read_text())
+    assert "<svg" in (tmp_path / "scores.html").read_text()
+
+    folder = next(path for path in sorted((world / "photos").iterdir()))
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a photo")
+    done = openplanet(
+        *("locate", folder, broken, "--checkpoint", checkpoint, "--top", 3, "--json"),
+        *("--map", tmp_path / "map.html"),
+    )
+    answers = json.loads(done.stdout)
+    assert [answer["status"] for answer in answers].count("failed") == 1
+    assert answers[-1]["error"] and answers[-1]["best"] is None
+    first = answers[0]
+    assert [candidate["rank"] for candidate in first["top"]] == [1, 2, 3]
+    assert first["best"] == {"lat": first["top"][0]["lat"], "lng": first["top"][0]["lng"]}
+    assert set(first["top"][0]["place"]) >= {"country", "region", "city"}
+    assert "1 of" in done.stderr
+    assert "http" not in (tmp_path / "map.html").read_text().replace("http://www.w3.org", "")
+    assert "broken.jpg" in error_line("locate", broken, "--checkpoint", checkpoint)

@@ -1,0 +1,50 @@
+"""What the documents say is so: commands exist with those options, files that are named are there."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from openplanet import recipes
+from openplanet.cli import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md"]
+
+
+def commands_in(page: str) -> list[list[str]]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [line.split() for line in re.findall(r"^    openplanet (.+)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_options_exist(page: str) -> None:
+    for words in commands_in(page):
+        command = cli.commands.get(words[0])
+        assert isinstance(command, click.Command), f"{page}: openplanet {words[0]} does not exist"
+        known = {option for parameter in command.params for option in parameter.opts}
+        used = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert used <= known, f"{page}: {' '.join(words)}"
+
+
+def test_readme_shows_the_five_commands() -> None:
+    shown = {words[0] for words in commands_in("README.md")}
+    assert shown >= {"ingest", "partition", "train", "evaluate", "locate"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_linked_and_named_files_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    base = (ROOT / page).parent
+    for link in links:
+        assert (base / link).exists(), f"{page} links to {link}"
+    for name in re.findall(r"`((?:earth|photos|models|training|inference|evaluation)/[\w/]+\.py)`", text):
+        assert (ROOT / "src" / "openplanet" / name).exists(), f"{page} names {name}"
+
+
+def test_every_recipe_is_in_the_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for name in recipes.RECIPES:
+        assert f"`{name}`" in text
