@@ -397,6 +397,8 @@ def test_hostile_files_cost_little(tmp_path, name):
         (b"RIFF\x10\0\0\0WEBPVP8 ", "corrupt"),
         (b"II*\0\xff\xff\xff\xff", "corrupt"),
         (png()[:20], "corrupt"),
+        (tiff([entry(256, UNDEFINED, b"abcdefgh")]), "corrupt"),
+        (tiff([entry(257, RATIONAL, 1, 0)]), "corrupt"),
         (
             b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)),
             "too large",

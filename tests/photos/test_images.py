@@ -50,15 +50,21 @@ def test_upright(tmp_path, kind, orientation):
     assert not found.info and not found.getexif()
 
 
-def test_heic_without_a_turn_of_its_own_follows_exif():
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_follows_its_container_and_else_exif(orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    data = encoded(marked((64, 48)), "HEIF", exif=exif, quality=95)
-    assert b"irot" not in data
-    found = images.load(data)
-    assert found.size == (48, 64)
-    red = np.asarray(found)[:, :, 0].astype(int) - np.asarray(found)[:, :, 1]
-    assert red[:16, -8:].min() > 100 and red[40:].max() < 60  # the corner went to the upper right
+    exif[0x0112] = orientation
+    by_container = encoded(marked((64, 48)), "HEIF", exif=exif.tobytes(), quality=95)
+    by_exif = encoded(marked((64, 48)), "HEIF", exif=exif, quality=95)
+    assert (b"irot" in by_container or b"imir" in by_container) == (orientation > 1)
+    with Image.open(
+        io.BytesIO(jpeg(block(main=[entry(0x0112, SHORT, orientation)]), image=marked((64, 48))))
+    ) as like:
+        expected = ImageOps.exif_transpose(like)
+    for data in (by_container, by_exif):
+        found = images.load(data)
+        assert found.size == expected.size
+        assert np.abs(np.asarray(found, float) - np.asarray(expected, float)).mean() < 8
 
 
 def test_damaged_exif_does_not_cost_the_picture():

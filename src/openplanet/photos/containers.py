@@ -110,7 +110,7 @@ def _streams(blocks: list[bytes]) -> list[BinaryIO]:
 def _tiff(stream: BinaryIO) -> Header:
     tiff = Tiff(stream)
     tags, _ = tiff.directory(tiff.first, frozenset({256, 257}))
-    sizes = [int(tags[tag].numbers()[0]) if tag in tags and tags[tag].raw else 0 for tag in (256, 257)]
+    sizes = [int(next(iter(tags[tag].numbers()), 0)) if tag in tags else 0 for tag in (256, 257)]
     return Header("TIFF", sizes[0], sizes[1], [stream])
 
 
