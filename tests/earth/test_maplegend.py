@@ -44,3 +44,8 @@ def test_ramp_names_its_ends_and_escapes():
     assert "photos &lt;in&gt; a cell" in html
     assert ">21<" in html and ">29,800<" in html and ">1,000<" in html
     assert "&lt;0.01%" in ramp("p", 1e-9, 0.5, log=False, percent=True)
+
+
+def test_ramp_writes_small_numbers_readably():
+    html = ramp("photos per km²", 5.2e-7, 0.81, log=True, percent=False)
+    assert ">5×10⁻⁷<" in html and ">0.81<" in html

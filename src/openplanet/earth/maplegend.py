@@ -18,6 +18,8 @@ INK, GUESS, TRUTH = "#22303a", "#1769aa", "#0a7d4b"
 # and water. The light end is not white, so that the least cell is still seen; the dark end hides no coasts.
 RAMP = ("#fbe08a", "#f9bd60", "#f39651", "#e66d55", "#ce4a66", "#a83278", "#7c2680", "#55257f")
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def colour(share: float) -> str:
     """Colour of a value by its place between the least (0) and the most (1)."""
@@ -94,4 +96,9 @@ def percentage(share: float) -> str:
 def _number(value: float, percent: bool) -> str:
     if percent:
         return escape(percentage(value))
-    return f"{value:,.0f}" if value >= 10 else f"{value:.3g}"
+    if value >= 10:
+        return f"{value:,.0f}"
+    if value >= 0.001 or value == 0:
+        return f"{value:.2g}"
+    digits, exponent = f"{value:.0e}".split("e")
+    return f"{digits}×10{str(int(exponent)).translate(SUPERSCRIPT)}"

@@ -79,7 +79,7 @@ class View:
             scale = width / 360
             return cls(width, round((north - south) * scale), north, -180.0, scale, scale, True)
         narrowing = _narrowing(south, north)
-        tall = north - south
+        tall = max(north - south, 1e-6)
         shape = min(max(tall / (wide * narrowing), FLATTEST), TALLEST)
         y_per_degree = min(width / (wide * narrowing), width * shape / tall)
         x_per_degree = y_per_degree * narrowing

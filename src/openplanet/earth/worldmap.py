@@ -212,23 +212,20 @@ class WorldMap:
         south, east = view.north - view.height / view.y_per_degree, view.west + view.width / view.x_per_degree
         names, lat_N, lng_N = places.largest((south, view.west, view.north, east), 20 * self._most_cities)
         x_N, y_N = view.project(lat_N, lng_N)
-        taken = [(x - MARK_HALF, y - MARK_HALF, x + MARK_HALF, y + MARK_HALF) for x, y in self._marked]
+        marks = [(x - MARK_HALF, y - MARK_HALF, x + MARK_HALF, y + MARK_HALF) for x, y in self._marked]
+        named: list[Box] = []
         drawn: list[str] = []
         for name, x, y in zip(names, x_N.tolist(), y_N.tolist(), strict=True):
             # A name stands beside its dot, or beside the mark that covers the dot.
-            for start in (6.0, 2 * MARK_HALF):
-                box = (
-                    x + start - 6,
-                    y - LINE_HEIGHT / 2,
-                    x + start + len(name) * LETTER_WIDTH,
-                    y + LINE_HEIGHT / 2,
-                )
-                if not _meets_any(box, taken) and box[2] < view.width and len(drawn) < self._most_cities:
-                    taken.append(box)
-                    text = f'<text x="{start:g}" y="4" class="op-city">{escape(name)}</text>'
-                    dot = f'<circle r="2.2" fill="{INK}" stroke="#fff"/>'
-                    drawn.append(_fixed(x, y, f'<g pointer-events="none">{dot}{text}</g>'))
-                    break
+            start = 2 * MARK_HALF if _meets_any((x, y, x, y), marks) else 6.0
+            right = x + start + len(name) * LETTER_WIDTH
+            box = (x + start - 6, y - LINE_HEIGHT / 2, right, y + LINE_HEIGHT / 2)
+            if _meets_any(box, marks + named) or right > view.width or len(drawn) == self._most_cities:
+                continue
+            named.append(box)
+            text = f'<text x="{start:g}" y="4" class="op-city">{escape(name)}</text>'
+            dot = f'<circle r="2.2" fill="{INK}" stroke="#fff"/>'
+            drawn.append(_fixed(x, y, f'<g pointer-events="none">{dot}{text}</g>'))
         return drawn
 
 
