@@ -12,7 +12,10 @@ COMMANDS = ("ingest", "partition", "train", "evaluate", "locate", "recipes", "sy
 
 def openplanet(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "openplanet", *map(str, arguments)], capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", "openplanet", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == status, done.stderr
     return done

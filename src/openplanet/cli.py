@@ -44,7 +44,9 @@ def cli() -> None:
 @click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SOURCE...")
 @click.option("--out", required=True, type=PATH, help="Dataset folder to write.")
 @click.option(
-    "--coordinates", type=PATH, help="CSV or Parquet with columns file, lat, lng [album, owner, taken_at, ...]."
+    "--coordinates",
+    type=PATH,
+    help="CSV or Parquet with columns file, lat, lng [album, owner, taken_at, ...].",
 )
 @click.option("--keep-unlocated", is_flag=True, help="Keep photos that have no position.")
 @click.option("--side", default=320, show_default=True, type=click.IntRange(32, 4096), help="Short side kept, px.")
@@ -78,18 +80,14 @@ def _manifest_summary(manifest: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-@cli.command(
-    cls=Command, example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet"
-)
+@cli.command(cls=Command, example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet")
 @click.argument("source", type=PATH, metavar="DATASET|COORDINATES.parquet")
 @click.option("--max-photos", required=True, type=click.IntRange(1), help="Split a cell that holds more.")
 @click.option("--min-photos", required=True, type=click.IntRange(1), help="Then drop a cell that holds fewer.")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
 @click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
 @click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
-def partition(
-    source: Path, max_photos: int, min_photos: int, max_level: int, out: Path, geojson: Path | None
-) -> None:
+def partition(source: Path, max_photos: int, min_photos: int, max_level: int, out: Path, geojson: Path | None) -> None:
     """Split the Earth into cells, small where photos are many (PlaNet, section 3).
 
     From the train split of a dataset, or from all rows of a Parquet file with columns lat and lng.
@@ -122,7 +120,12 @@ def partition(
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
 def train(
-    dataset: Path, recipe: str, out: Path, partition_file: Path | None, resume: bool, overrides: tuple[str, ...]
+    dataset: Path,
+    recipe: str,
+    out: Path,
+    partition_file: Path | None,
+    resume: bool,
+    overrides: tuple[str, ...],
 ) -> None:
     """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
     from openplanet import recipes as named
@@ -152,12 +155,17 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 
 
 @cli.command(
-    cls=Command, example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html"
+    cls=Command,
+    example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html",
 )
 @click.argument("dataset", type=PATH)
 @click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
 @click.option(
-    "--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]), help="Photos to score."
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(["train", "val", "test"]),
+    help="Photos to score.",
 )
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
@@ -206,7 +214,12 @@ def _distances(text: str) -> tuple[float, ...]:
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
 @click.option("--map", "map_file", type=PATH, help="Write a self-contained HTML page with a map for each photo.")
 def locate(
-    photos: tuple[Path, ...], checkpoint: Path, top: int, as_json: bool, as_geojson: bool, map_file: Path | None
+    photos: tuple[Path, ...],
+    checkpoint: Path,
+    top: int,
+    as_json: bool,
+    as_geojson: bool,
+    map_file: Path | None,
 ) -> None:
     """Say where photos were taken: the most probable cells, named. Photos are read, never changed."""
     from openplanet.inference import located as output
@@ -239,7 +252,7 @@ def recipes(as_json: bool) -> None:
     """List the training recipes: what each is, and what it was seen to give and cost."""
     from openplanet import recipes as named
 
-    rows = named.describe()
+    rows = named.listing()
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return

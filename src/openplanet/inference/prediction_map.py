@@ -1,0 +1,32 @@
+"""A prediction on a map: the cells shaded by probability, the first guess, and the truth where it is known."""
+
+from openplanet.earth.worldmap import WorldMap, bounds_of
+from openplanet.inference.prediction import Prediction
+
+CANDIDATES = 5
+WIDTH = 620  # px
+LIKELY = 0.03  # candidates from this probability on decide how far the map reaches
+LEAST_SHOWN = 0.005  # cells of less probability are not drawn
+
+
+def prediction_map(prediction: Prediction, truth: tuple[float, float] | None = None) -> WorldMap:
+    """Draw it close to where all that matters lies, or the world where that is far apart.
+
+    ``truth``: (lat, lng) in degrees of where the photo was taken, where that is known.
+    """
+    p, best = prediction.partition, prediction.best
+    likely = [c for c in prediction.top(CANDIDATES) if c.probability >= LIKELY or c.rank == 1]
+    known = [] if truth is None else [truth]
+    lats = [c.lat for c in likely] + [lat for lat, _ in known]
+    lngs = [c.lng for c in likely] + [lng for _, lng in known]
+    # the likeliest cell is always drawn, however flat the distribution
+    least = min(LEAST_SHOWN, best.probability / 2)
+    title = f"Where the model looks for this photo; first guess: {best.place.text}"
+    drawn = (
+        WorldMap(WIDTH, bounds_of(lats, lngs, 0.35, least=12), title=title)
+        .cells(p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least)
+        .points([best.lat], [best.lng], kind="guess", titles=[f"first guess: {best.place.text}"], key="guess")
+    )
+    for lat, lng in known:
+        drawn.points([lat], [lng], kind="truth", titles=["where it was taken"], key="truth")
+    return drawn
