@@ -31,7 +31,7 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("tolerance", [0.07, 0.005])
+@pytest.mark.parametrize("tolerance", [0.07, 0.02])
 @pytest.mark.parametrize(("x", "y", "land"), PLACES)
 def test_land_is_where_it_is(x, y, land, tolerance):
     assert inside(coastline.clip(coastline.outlines(tolerance), WHOLE).land, x, y) is land
