@@ -58,7 +58,7 @@ def near_duplicates(
 
 def _unit(grey_N256: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Thumbnails with mean 0 and norm 1, so that a dot product is their correlation; blanks become 0."""
-    centred = grey_N256.astype(np.float32).reshape(len(grey_N256), -1)
+    centred = grey_N256.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     norm_N1 = np.linalg.norm(centred, axis=1, keepdims=True)
     blank_N1 = norm_N1 < MIN_CONTRAST * _SIDE
