@@ -75,13 +75,13 @@ def write_report(
         blocks=evaluation.blocks(),
         curve=Markup(charts.share_curve(evaluation)),
         legend=charts.legend(evaluation),
+        limited=evaluation.row(BAYES) is not None,
         partition_map=_cells(predictor, None),
         partition_detail=partition_detail(predictor),
         errors_map=errors_map(evaluation),
         errors_shown=_errors_text(evaluation),
         groups=[
-            {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]}
-            for group in groups
+            {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
         ],
         notes=evaluation.notes,
         version=version("openplanet"),
@@ -157,9 +157,9 @@ def _cells(predictor: Predictor, bounds: Bounds | None) -> Markup:
     p = predictor.partition
     names = zip(p.city, p.country, p.count.tolist(), strict=True)
     titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]
-    drawn = WorldMap(
-        MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds"
-    ).cells(p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles)
+    drawn = WorldMap(MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds").cells(
+        p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles
+    )
     return Markup(drawn.html(shared_land=True))
 
 
