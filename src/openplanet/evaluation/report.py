@@ -57,9 +57,6 @@ def write_report(
     ``evaluation`` must be of ``predictor`` on ``dataset``. ``title`` and ``intro`` open the page;
     ``sections`` come before the table. Raises InputError where the file cannot be written.
     """
-    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
-    wanted = [index for group in groups for index in group.indices]
-    shown = samples.describe(evaluation, predictor, dataset, wanted)
     environment = Environment(
         loader=PackageLoader("openplanet.evaluation", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -80,9 +77,7 @@ def write_report(
         partition_detail=partition_detail(predictor),
         errors_map=errors_map(evaluation),
         errors_shown=_errors_text(evaluation),
-        groups=[
-            {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
-        ],
+        groups=_groups(evaluation, predictor, dataset, drawn),
         notes=evaluation.notes,
         version=version("openplanet"),
         map_style=Markup(MAP_STYLE),
@@ -90,6 +85,15 @@ def write_report(
         land=Markup(land_symbol()),
     )
     write_text(path, page)
+
+
+def _groups(evaluation: Evaluation, predictor: Predictor, dataset: Dataset, drawn: int) -> list[dict[str, object]]:
+    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
+    wanted = [index for group in groups for index in group.indices]
+    shown = samples.describe(evaluation, predictor, dataset, wanted)
+    return [
+        {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
+    ]
 
 
 def telling_distance(evaluation: Evaluation) -> int:
