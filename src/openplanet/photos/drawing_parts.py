@@ -194,7 +194,7 @@ Stroke = Callable[[Sequence[tuple[float, float]]], None]
 
 
 def _latin(stroke: Stroke, ring: Callable[..., None], letter: int) -> None:
-    letters = (
+    letters: tuple[list[list[tuple[float, float]]], ...] = (
         [[(0, 1), (0.5, 0), (1, 1)], [(0.2, 0.65), (0.8, 0.65)]],  # A
         [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(0, 0.5), (1, 0.5)]],  # H
         [[(1, 0), (0, 0), (0, 1), (1, 1)], [(0, 0.5), (0.8, 0.5)]],  # E
