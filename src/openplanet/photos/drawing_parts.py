@@ -25,6 +25,7 @@ WALL_COLOURS: dict[str, Colour] = {
     "pink": (250, 140, 170),
     "blue": (85, 150, 235),
     "grey": (128, 132, 134),
+    "mint": (120, 228, 190),
 }
 ROOF_COLOURS: dict[str, Colour] = {
     "red gable": (222, 70, 40),

@@ -101,7 +101,7 @@ CULTURES = (
 
 SCRIPTS = ("latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul", "thai", "geez")
 SIGN_COLOURS = ("white", "yellow", "green", "blue", "red", "brown")
-WALLS = ("white", "yellow", "red", "pink", "blue", "grey")
+WALLS = ("white", "yellow", "red", "pink", "blue", "grey", "mint")
 ROOFS = ("red gable", "slate gable", "straw gable", "teal gable", "flat", "dome")
 SHAPES = ("lattice", "dome", "pyramid", "arch", "obelisk", "pagoda", "towers", "windmill", "minaret", "wheel")
 METALS = ("gold", "white", "violet")
