@@ -97,7 +97,7 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
-    assert [row.name for row in found.rows] == ["prior", "model"]
+    assert [row.name for row in found.rows] == ["prior", "model", "model, best point"]
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.summary.median_km)
 
