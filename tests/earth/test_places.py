@@ -99,3 +99,32 @@ def test_largest_cities_across_the_antimeridian():
         assert {"Suva", "Apia"} <= set(names)
         assert ((lng_N > 176) | (lng_N < -170)).all()
     assert len(places.largest((-90, -180, 90, 180), 10**6)[0]) > 150_000
+
+
+def test_codes_are_equal_where_names_are():
+    rng = np.random.default_rng(3)
+    lat, lng = from_xyz(rng.normal(size=(400, 3)))
+    codes, named = places.codes(lat, lng), places.nearest(lat, lng)
+    np.testing.assert_allclose(codes.km_N, [place.distance_km for place in named])
+    assert [places.country_code(number) for number in codes.country_N.tolist()] == [p.country_code for p in named]
+    assert [places.country_name(number) for number in codes.country_N.tolist()] == [p.country for p in named]
+    for numbers, names in (
+        (codes.region_N, [(place.country_code, place.region) for place in named]),
+        (codes.country_N, [place.country_code for place in named]),
+    ):
+        assert len(set(numbers.tolist())) == len(set(names)) == len(set(zip(numbers.tolist(), names, strict=True)))
+
+
+def test_no_position_has_no_code():
+    codes = places.codes([np.nan, 48.86], [0.0, 2.35])
+    assert codes.country_N[0] == codes.region_N[0] == codes.city_N[0] == -1 and codes.km_N[0] == np.inf
+    assert places.country_code(-1) == places.country_name(-1) == "" and places.country_code(codes.country_N[1]) == "FR"
+    assert np.isnan(places.km_to_city([np.nan], [0.0], 1000)[0])
+
+
+def test_km_to_city_is_the_obvious_search():
+    cities = places._cities()
+    large = cities.population >= 50_000
+    lat, lng = from_xyz(np.random.default_rng(4).normal(size=(20, 3)))
+    slow = [distance_km(a, b, cities.lat[large], cities.lng[large]).min() for a, b in zip(lat, lng, strict=True)]
+    np.testing.assert_allclose(places.km_to_city(lat, lng, 50_000), slow, rtol=1e-9)

@@ -132,3 +132,75 @@ def largest(bounds: tuple[float, float, float, float], most: int) -> tuple[list[
     found = np.flatnonzero(inside)
     found = found[np.argsort(-cities.population[found], kind="stable")][:most]
     return [cities.names[index][2] for index in found.tolist()], cities.lat[found], cities.lng[found]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The nearest city of N positions as numbers: two are equal where the names are. ``km_N``: to that city."""
+
+    country_N: NDArray[np.int64]
+    region_N: NDArray[np.int64]  # a region of that name in that country
+    city_N: NDArray[np.int64]  # the city itself
+    km_N: Floats
+
+
+def codes(lat_N: ArrayLike, lng_N: ArrayLike) -> Codes:
+    """``nearest`` for millions: numbers for names, and no object for each position. -1 and infinite km for NaN.
+
+    ``country_code`` and ``country_name`` give a country's number its names back. InputError out of range.
+    """
+    lat_N, lng_N = np.atleast_1d(np.asarray(lat_N, float)), np.atleast_1d(np.asarray(lng_N, float))
+    known_N = ~(np.isnan(lat_N) | np.isnan(lng_N))
+    check_coordinates(lat_N[known_N], lng_N[known_N], "the positions to be named")
+    index_N = np.full(lat_N.shape, -1, np.int64)
+    km_N = np.full(lat_N.shape, np.inf)
+    if known_N.any():
+        chord, index_N[known_N] = _cities().tree.query(to_xyz(lat_N[known_N], lng_N[known_N]))
+        km_N[known_N] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+    country, region, _, _ = _numbers()
+
+    def pick(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.where(index_N >= 0, numbers[index_N], -1)
+
+    return Codes(pick(country), pick(region), index_N, km_N)
+
+
+def country_code(number: int) -> str:
+    """ISO 3166-1 code of a country's number in ``codes``; "" for -1."""
+    return _numbers()[2][number] if number >= 0 else ""
+
+
+def country_name(number: int) -> str:
+    """English name of a country's number in ``codes``; "" for -1."""
+    return _numbers()[3][number] if number >= 0 else ""
+
+
+def km_to_city(lat_N: ArrayLike, lng_N: ArrayLike, people: int) -> Floats:
+    """Km [N] from each position to the centre of the nearest city of ``people`` or more; NaN for NaN."""
+    lat_N, lng_N = np.atleast_1d(np.asarray(lat_N, float)), np.atleast_1d(np.asarray(lng_N, float))
+    known_N = ~(np.isnan(lat_N) | np.isnan(lng_N))
+    km_N = np.full(lat_N.shape, np.nan)
+    if known_N.any():
+        chord, _ = _large_cities(people).query(to_xyz(lat_N[known_N], lng_N[known_N]))
+        km_N[known_N] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+    return km_N
+
+
+@lru_cache(maxsize=4)
+def _large_cities(people: int) -> cKDTree:
+    cities = _cities()
+    large = cities.population >= people
+    return cKDTree(to_xyz(cities.lat[large], cities.lng[large]))
+
+
+@lru_cache(maxsize=1)
+def _numbers() -> tuple[NDArray[np.int64], NDArray[np.int64], list[str], list[str]]:
+    """Number of the country and of the region of each city; code and name of each country."""
+    names = _cities().names
+    country_codes = sorted({code for *_, code in names})
+    number = {code: index for index, code in enumerate(country_codes)}
+    name_of = {code: country for country, _, _, code in names}
+    regions = {pair: index for index, pair in enumerate(sorted({(code, region) for _, region, _, code in names}))}
+    country = np.array([number[code] for *_, code in names], np.int64)
+    region = np.array([regions[code, region] for _, region, _, code in names], np.int64)
+    return country, region, country_codes, [name_of[code] for code in country_codes]
