@@ -156,44 +156,74 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 
 @cli.command(
     cls=Command,
-    example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html",
+    example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html\n"
+    "openplanet evaluate im2gps3k:~/im2gps3k photos.ds --checkpoint model --predictions theirs.csv --strict",
 )
-@click.argument("dataset", type=PATH)
-@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
+@click.argument("photos", metavar="DATASET|NAME:PATH")
+@click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder.")
+@click.option(
+    "--predictions",
+    multiple=True,
+    type=PATH,
+    help="Guesses of another system, or of people: CSV or JSON with photo, lat, lng [, probability, player].",
+)
 @click.option(
     "--split",
     default="test",
     show_default=True,
     type=click.Choice(["train", "val", "test"]),
-    help="Photos to score.",
+    help="Photos of DATASET to score.",
 )
+@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
 @click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
-@click.option("--report", type=PATH, help="Write a self-contained HTML report.")
+@click.option("--report", type=PATH, help="Write a self-contained HTML report (and .csv, .md, .tex).")
 def evaluate(
-    dataset: Path,
-    checkpoint: Path,
+    photos: str,
+    train: Path | None,
+    checkpoint: Path | None,
+    predictions: tuple[Path, ...],
     split: str,
+    strict: bool,
     distances: str,
     world: Path | None,
     json_file: Path | None,
     report: Path | None,
 ) -> None:
-    """Score a checkpoint beside the prior and nearest neighbours; photos that fail count as wrong."""
+    """Score a checkpoint, or guesses made by others, beside baselines; photos that fail count as wrong.
+
+    On the split of a DATASET, or on NAME:PATH: im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k, osv5m or folder, PATH
+    being the folder (or table) as its authors publish it. Baselines are fitted on the train split of TRAIN_DATASET
+    [default: DATASET], and the set is searched for photos, owners and albums of it.
+    """
     from openplanet.evaluation.evaluate import evaluate as run
-    from openplanet.evaluation.report import write_report
+    from openplanet.evaluation.report import write_report, write_tables
+    from openplanet.evaluation.testsets.opening import open_set
     from openplanet.inference.predictor import Predictor
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
-    data, predictor = Dataset.open(dataset), Predictor.load(checkpoint)
-    result = run(data, predictor, split, world=world, extra_distances=_distances(distances))
+    if checkpoint is None and not predictions:
+        raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
+    if report is not None and checkpoint is None:
+        raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
+    extra = _distances(distances)
+    data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=checkpoint is not None)
+    trained = None if train is None else Dataset.open(train)
+    predictor = None if checkpoint is None else Predictor.load(checkpoint)
+    result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
     if json_file is not None:
         write_json(json_file, result.to_dict())
-    if report is not None:
+    if report is not None and predictor is not None:
         write_report(report, result, predictor, data)
+        write_tables(report, result)
+
+
+def _is_dataset(text: str) -> bool:
+    return ":" not in text or Path(text).exists()
 
 
 def _distances(text: str) -> tuple[float, ...]:

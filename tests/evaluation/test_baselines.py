@@ -51,7 +51,7 @@ def test_lab_of_known_colours() -> None:
 def test_histogram_counts_every_pixel_once_in_its_own_photo() -> None:
     rgb = np.zeros((2, 64, 64, 3), dtype=np.uint8)
     rgb[1, :32] = 255
-    _, histogram, _ = baselines.feature_blocks(rgb)
+    _, histogram, _, _ = baselines.feature_blocks(rgb)
     np.testing.assert_allclose(np.square(histogram).sum(axis=1), 1, rtol=1e-6)
     assert sorted(np.square(histogram[1])[histogram[1] > 0].tolist()) == pytest.approx([0.5, 0.5])
     assert (histogram[0] > 0).sum() == 1

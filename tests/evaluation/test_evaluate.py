@@ -16,6 +16,8 @@ from openplanet.evaluation.result import Evaluation
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
+ROWS = ["random", "prior", "nearest neighbour", "k nearest, density", "embedding, density", "model", "model, best point"]
+
 
 @pytest.fixture(scope="module")
 def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
@@ -23,10 +25,11 @@ def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
 
 
 def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
-    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model", "model, best point"]
+    assert [row.name for row in evaluation.rows] == ROWS
     assert all(row.summary.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
-    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1, 1]  # the prior looks at no photo
+    # chance and the prior look at no photo
+    assert [row.summary.failed for row in evaluation.rows] == [0, 0, 1, 1, 1, 1, 1]
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
@@ -72,7 +75,7 @@ def test_same_evaluation_twice(evaluation: Evaluation, dataset: Dataset, predict
 def test_dict_is_json_without_nan(evaluation: Evaluation) -> None:
     got = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert got["photos"] == 20 and got["failed"] == 1 and got["outside_partition"] == 1
-    model = got["rows"][2]
+    model = got["rows"][5]
     assert model["name"] == "model"
     assert [entry["km"] for entry in model["within_km"]] == [1, 5, 25, 100, 200, 750, 2500]
     assert all(0 <= entry["top1"] <= entry["top5"] <= 1 for entry in model["within_km"])
@@ -87,7 +90,7 @@ def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> No
     assert "country %" in table[0] and table[-1].startswith("model")
     assert "20 photos" in text and "1 could not be read" in text and "outside all" in text
     markdown = evaluation.to_markdown()
-    assert markdown.count("| model |") == 2
+    assert markdown.count("| model |") == 4  # first guess, best of five, intervals, probabilities
 
 
 def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predictor) -> None:
@@ -98,6 +101,7 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
     assert [row.name for row in found.rows] == ["prior", "model", "model, best point"]
+    assert found.leaks == ()
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.summary.median_km)
 

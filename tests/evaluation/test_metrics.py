@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from geographiclib.geodesic import Geodesic
 
+from openplanet.earth import geo
 from openplanet.evaluation import metrics
 
 DISTANCES = (1.0, 25.0, 200.0, 750.0, 2500.0)
@@ -91,9 +93,41 @@ def test_country_is_that_of_the_nearest_city_on_both_sides() -> None:
     assert right.tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize("share, count", [(0.0, 10), (0.5, 100), (1.0, 3)])
-def test_wilson_interval_solves_its_equation(share: float, count: int) -> None:
-    for bound in metrics.wilson(share, count):
-        # each bound p is a share whose own standard error just reaches the measured one, unless cut at 0 or 1
-        reach = 1.96 * math.sqrt(bound * (1 - bound) / count)
-        assert abs(share - bound) == pytest.approx(reach, abs=1e-9)
+def test_best_of_k_is_the_loop() -> None:
+    rng = np.random.default_rng(8)
+    lat_NK, lng_NK = rng.uniform(-60, 60, (40, 5)), rng.uniform(-180, 180, (40, 5))
+    lat, lng = rng.uniform(-60, 60, 40), rng.uniform(-180, 180, 40)
+    got = metrics.summarise(lat_NK, lng_NK, lat, lng, [2500.0, 8000.0])
+    for k in range(1, 6):
+        for column, km in enumerate([2500.0, 8000.0]):
+            hits = 0
+            for n in range(40):
+                off = [float(geo.distance_km(lat_NK[n, i], lng_NK[n, i], lat[n], lng[n])) for i in range(k)]
+                hits += min(off) <= km
+            assert got.best_of[k - 1][column] == pytest.approx(hits / 40)
+    assert got.best_of[0] == got.within_top1 and got.best_of[4] == got.within_top5
+
+
+def test_same_place_is_by_names() -> None:
+    lat = np.array([48.86, 48.86, 48.86, 48.86])
+    guesses = np.array([[48.861, 2.351], [48.60, 2.30], [43.3, 5.37], [np.nan, np.nan]])
+    got = metrics.same_place(guesses[:, 0], guesses[:, 1], lat, np.full(4, 2.35))
+    # the same quarter; Île-de-France; France; no guess
+    np.testing.assert_array_equal(got, [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]])
+
+
+def test_distance_is_geographiclibs() -> None:
+    """An independent geodesic code, on a sphere: its ellipsoid with no flattening."""
+    sphere = Geodesic(geo.EARTH_RADIUS_KM * 1000, 0)
+    rng = np.random.default_rng(9)
+    lat1, lat2 = rng.uniform(-90, 90, (2, 500))
+    lng1, lng2 = rng.uniform(-180, 180, (2, 500))
+    lat2[:50], lng2[:50] = lat1[:50] + 1e-5, lng1[:50] - 1e-5  # a metre apart
+    lat2[50:100], lng2[50:100] = -lat1[50:100] + 1e-4, lng1[50:100] + 180  # all but antipodes
+    lat1[100], lng1[100], lat2[100], lng2[100] = 90, 0, -90, 77
+    lng1[101:120], lng2[101:120] = 179.9, -179.9  # over the antimeridian
+    got = geo.distance_km(lat1, lng1, lat2, lng2)
+    expected = [
+        sphere.Inverse(a, b, c, d)["s12"] / 1000 for a, b, c, d in zip(lat1, lng1, lat2, lng2, strict=True)
+    ]
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)

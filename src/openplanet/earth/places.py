@@ -90,6 +90,7 @@ class _Cities:
             (countries.get(row["country_code"], ""), row.get("state", ""), row["city"], row["country_code"])
             for row in rows
         ]
+        self.area: list[str] = [row.get("county", "") for row in rows]
         self.lat = np.array([row["latitude"] for row in rows], np.float64)
         self.lng = np.array([row["longitude"] for row in rows], np.float64)
         self.population = np.array([row["population"] for row in rows], np.int64)
@@ -204,3 +205,11 @@ def _numbers() -> tuple[NDArray[np.int64], NDArray[np.int64], list[str], list[st
     country = np.array([number[code] for *_, code in names], np.int64)
     region = np.array([regions[code, region] for _, region, _, code in names], np.int64)
     return country, region, country_codes, [name_of[code] for code in country_codes]
+
+
+def nearest_parts(lat_N: ArrayLike, lng_N: ArrayLike) -> list[tuple[str, str, str, str]]:
+    """Country code, region, area (county; "" where the list has none) and city of the nearest city of each
+    position, in degrees."""
+    cities = _cities()
+    index_N = codes(lat_N, lng_N).city_N.tolist()
+    return [(cities.names[i][3], cities.names[i][1], cities.area[i], cities.names[i][2]) for i in index_N]

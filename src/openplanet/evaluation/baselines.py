@@ -1,8 +1,9 @@
 """What a model has to beat: locators that know little, fitted on the train split only.
 
-- ``prior_guesses``: the fullest cells, whatever the photo shows.
+- ``prior_guesses``: the fullest cells, whatever the photo shows; ``random_guesses``: places of training photos.
 - ``nearest_guesses``: the positions of the training photos that look most alike, by the kind of hand-made
-  features that Im2GPS used in 2008 (Hays & Efros): tiny image, joint colour histogram, oriented gradients.
+  features that Im2GPS used in 2008 (Hays & Efros): tiny image, joint colour histogram, oriented gradients,
+  textures. ``standardised`` gives the same features to ``neighbours``.
 
 Shapes: N photos asked, M training photos, K guesses, F features, S side of the small picture in pixels.
 """
@@ -18,6 +19,8 @@ from PIL import Image
 from openplanet.earth import geo
 from openplanet.earth.partition import Partition
 from openplanet.errors import PhotoError
+from openplanet.evaluation.neighbours import SEEN, nearest
+from openplanet.evaluation.textons import texton_histogram
 from openplanet.photos import images
 
 Floats = NDArray[np.float64]
@@ -30,7 +33,6 @@ ORIENTATIONS = 8
 SCALES = (1, 2, 4)
 HISTOGRAM_BINS = (4, 14, 14)  # lightness, a, b: Im2GPS's joint histogram
 DIFFERENT_PLACE_KM = 1.0  # a second neighbour from the same spot would be no second guess
-NEIGHBOURS_SEEN = 256
 BATCH = 256
 
 _BYTE = np.arange(256) / 255.0
@@ -55,6 +57,24 @@ def prior_guesses(partition: Partition, lat_M: Floats, lng_M: Floats, photos: in
     lat_NK[:, : len(fullest)] = partition.centroid_lat[fullest]
     lng_NK[:, : len(fullest)] = partition.centroid_lng[fullest]
     return lat_NK, lng_NK
+
+
+def random_guesses(lat_M: Floats, lng_M: Floats, photos: int, k: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """The places of training photos drawn by chance for each photo: lat, lng [N, K]; NaN without any."""
+    if len(lat_M) == 0:
+        return np.full((photos, k), np.nan), np.full((photos, k), np.nan)
+    drawn_NK = np.random.default_rng(seed).integers(len(lat_M), size=(photos, k))
+    return lat_M[drawn_NK], lng_M[drawn_NK]
+
+
+def prior_log_probs(partition: Partition, lat_M: Floats, lng_M: Floats) -> Float32s:
+    """The prior as a distribution [C]: each cell's share of the training photos (or of the partition's counts),
+    with half a photo more in each, so that no cell is impossible."""
+    counts = partition.count
+    if len(lat_M):
+        cell_M = partition.assign(lat_M, lng_M)
+        counts = np.bincount(cell_M[cell_M >= 0], minlength=len(partition))
+    return np.asarray(np.log((counts + 0.5) / (counts + 0.5).sum()), np.float32)
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> Float32s:
@@ -101,9 +121,10 @@ def _oriented_energy(light: Float32s) -> Float32s:
 
 
 def feature_blocks(rgb_NSS3: NDArray[np.uint8]) -> list[Float32s]:
-    """The three hand-made features of small pictures [N, 64, 64, 3]: tiny image, colours, orientations."""
+    """The hand-made features of small pictures [N, 64, 64, 3]: tiny image, colours, orientations, textures."""
     lab = rgb_to_lab(rgb_NSS3)
-    return [_pool(lab, TINY).reshape(len(lab), -1), _histogram(lab), _oriented_energy(lab[..., 0])]
+    light = lab[..., 0]
+    return [_pool(lab, TINY).reshape(len(lab), -1), _histogram(lab), _oriented_energy(light), texton_histogram(light)]
 
 
 def _small(photo: bytes) -> NDArray[np.uint8] | None:
@@ -123,7 +144,7 @@ def _batches(photos: Iterable[bytes]) -> Iterator[list[bytes]]:
 def features(photos: Iterable[bytes]) -> list[Float32s]:
     """Feature blocks, each [N, F], of encoded photos; the row of a photo that cannot be read is NaN.
 
-    About 8 kB of memory per photo; decoding runs in threads (Pillow releases the lock).
+    About 9 kB of memory per photo; decoding runs in threads (Pillow releases the lock).
     """
     done: list[list[Float32s]] = []
     with ThreadPoolExecutor() as pool:
@@ -137,8 +158,11 @@ def features(photos: Iterable[bytes]) -> list[Float32s]:
     return [np.concatenate(blocks) for blocks in zip(*done, strict=True)] if done else []
 
 
-def _standardise(train: list[Float32s], asked: list[Float32s]) -> tuple[Float32s, Float32s]:
-    """Join blocks to one vector a photo, dimensions in training deviations, blocks of equal weight."""
+def standardised(train: list[Float32s], asked: list[Float32s]) -> tuple[Float32s, Float32s]:
+    """Join blocks to one vector a photo, dimensions in training deviations, blocks of equal weight.
+
+    Both have the blocks of ``features``; those of ``train`` must all be readable (no NaN).
+    """
     joined: tuple[list[Float32s], list[Float32s]] = ([], [])
     for train_MF, asked_NF in zip(train, asked, strict=True):
         mean, deviation = train_MF.mean(axis=0), train_MF.std(axis=0)
@@ -148,15 +172,24 @@ def _standardise(train: list[Float32s], asked: list[Float32s]) -> tuple[Float32s
     return np.concatenate(joined[0], axis=1), np.concatenate(joined[1], axis=1)
 
 
-def _different_places(order: NDArray[np.int64], lat_M: Floats, lng_M: Floats, k: int) -> list[int]:
-    chosen: list[int] = []
-    for index in order.tolist():
-        if len(chosen) == k:
-            break
-        km = geo.distance_km(lat_M[index], lng_M[index], lat_M[chosen], lng_M[chosen])
-        if not np.any(km <= DIFFERENT_PLACE_KM):
-            chosen.append(index)
-    return chosen
+def readable(blocks: list[Float32s]) -> NDArray[np.int64]:
+    """Rows of feature blocks whose photo could be read."""
+    return np.flatnonzero(~np.isnan(np.concatenate(blocks, axis=1)).any(axis=1))
+
+
+def different_places(index_NS: NDArray[np.int64], lat_M: Floats, lng_M: Floats, k: int) -> tuple[Floats, Floats]:
+    """The places [N, K] of the first ``k`` neighbours, each more than 1 km from those before it; NaN for no more."""
+    lat_NK, lng_NK = np.full((len(index_NS), k), np.nan), np.full((len(index_NS), k), np.nan)
+    for row, order in enumerate(index_NS):
+        chosen: list[int] = []
+        for index in order[order >= 0].tolist():
+            if len(chosen) == k:
+                break
+            km = geo.distance_km(lat_M[index], lng_M[index], lat_M[chosen], lng_M[chosen])
+            if not np.any(km <= DIFFERENT_PLACE_KM):
+                chosen.append(index)
+        lat_NK[row, : len(chosen)], lng_NK[row, : len(chosen)] = lat_M[chosen], lng_M[chosen]
+    return lat_NK, lng_NK
 
 
 def nearest_guesses(
@@ -167,21 +200,9 @@ def nearest_guesses(
     ``train`` and ``asked`` are feature blocks from ``features``. NaN where a photo could not be read, and
     where fewer than ``k`` different places are among the 256 most alike.
     """
-    lat_NK, lng_NK = np.full((len(asked[0]), k), np.nan), np.full((len(asked[0]), k), np.nan)
-    readable = np.flatnonzero(~np.isnan(np.concatenate(train, axis=1)).any(axis=1))
-    if len(readable) == 0:
-        return lat_NK, lng_NK
-    lat_M, lng_M = lat_M[readable], lng_M[readable]
-    train_MF, asked_NF = _standardise([block[readable] for block in train], asked)
-    square_M = np.square(train_MF).sum(axis=1)
-    seen = min(NEIGHBOURS_SEEN, len(train_MF))
-    for start in range(0, len(asked_NF), BATCH):
-        far_BM = square_M - 2 * asked_NF[start : start + BATCH] @ train_MF.T  # |a|^2 is the same for all M
-        for row, far_M in enumerate(far_BM, start):
-            if np.isnan(far_M).any():
-                continue
-            near = np.argpartition(far_M, seen - 1)[:seen]
-            order = near[np.lexsort((near, far_M[near]))]
-            chosen = _different_places(order, lat_M, lng_M, k)
-            lat_NK[row, : len(chosen)], lng_NK[row, : len(chosen)] = lat_M[chosen], lng_M[chosen]
-    return lat_NK, lng_NK
+    kept = readable(train)
+    if len(kept) == 0:
+        return np.full((len(asked[0]), k), np.nan), np.full((len(asked[0]), k), np.nan)
+    train_MF, asked_NF = standardised([block[kept] for block in train], asked)
+    index_NS, _ = nearest(train_MF, asked_NF, SEEN)
+    return different_places(index_NS, lat_M[kept], lng_M[kept], k)

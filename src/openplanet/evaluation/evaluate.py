@@ -1,102 +1,177 @@
 """One table for one set: the model between what it has to beat and what nobody can beat.
 
-Shapes: N photos, M training photos, K guesses per photo.
+Shapes: N photos, M training photos, K guesses per photo, C cells.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.errors import DatasetError
-from openplanet.evaluation import baselines, metrics
+from openplanet.errors import InputError
+from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval
 from openplanet.evaluation.bayes import limit_of
+from openplanet.evaluation.breakdown import Breakdown, break_down, divide
+from openplanet.evaluation.cell_scores import CellScorer, CellScores
+from openplanet.evaluation.leakage import Leak
+from openplanet.evaluation.locating import SCORED_AT_A_TIME, Locator
 from openplanet.evaluation.metrics import TOP_K
-from openplanet.evaluation.result import BAYES, MODEL, NEAREST, POINTS, PRIOR, Evaluation, Row, Truth
-from openplanet.inference.best_point import PointFinder
-from openplanet.inference.predictor import Predictor
+from openplanet.evaluation.notes import WHAT, notes
+from openplanet.evaluation.photoset import PhotoSet, of_dataset, read_images, read_truth
+from openplanet.evaluation.predictions import read_predictions
+from openplanet.evaluation.published import published_on
+from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row, Truth
+from openplanet.evaluation.scoring import Measure
 from openplanet.photos.shards import Dataset
-from openplanet.progress import track
+
+__all__ = ["evaluate", "read_images", "read_truth"]
 
 Floats = NDArray[np.float64]
 
-NEAREST_MOST_TRAIN = 20_000  # training photos that nearest neighbour looks through: about 160 MB of features
-
 
 def evaluate(
-    dataset: Dataset,
-    predictor: Predictor,
+    asked: Dataset | PhotoSet,
+    predictor: Locator | None,
     split: str = "test",
     world: Path | None = None,
     extra_distances: Sequence[float] = (),
+    train: Dataset | None = None,
+    predictions: Sequence[Path] = (),
+    strict: bool = False,
 ) -> Evaluation:
-    """Measure ``predictor`` on the located photos of a split, beside the prior and nearest neighbours.
+    """Measure ``predictor`` and the guesses in ``predictions`` on a set, beside baselines and published figures.
 
-    ``world`` (the folder of the synthetic planet) adds the Bayes limit; ``extra_distances`` in km join the
-    standard ones. The baselines are fitted on the dataset's train split. Raises DatasetError where the split
-    has no photo with a position.
+    ``asked``: a dataset (its ``split``) or any set of photos. ``train``: the dataset on whose train split baselines
+    are fitted, and with which the set must share nothing (default: ``asked``, where it is a dataset). ``world`` (the
+    folder of the synthetic planet) adds the Bayes limit; ``extra_distances`` in km join the standard ones.
+    Raises DatasetError where the split has no photo with a position, InputError where there is nothing to measure,
+    and with ``strict`` where training photos are in the set.
     """
-    truth = read_truth(dataset, split)
+    if predictor is None and not predictions:
+        raise InputError("there is nothing to measure: give a checkpoint, or a file of predictions")
+    if isinstance(asked, Dataset):
+        train = train or asked
+        photoset = of_dataset(asked, split)
+    else:
+        photoset, split = asked, ""
+    held_out = split != "train"
+    truth, groups = photoset.truth, photoset.truth.groups()
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
-    train = read_truth(dataset, "train", needed=False)
-    kept = _spread(len(train.lat), NEAREST_MOST_TRAIN)
+    measure = Measure(truth, distances_km, groups, photoset.labels)
+    gallery = retrieval.Gallery(train) if train is not None else None
+    leaks = _leaks(photoset, train, gallery, pictures=predictor is not None) if held_out else ()
+    if strict:
+        leakage.refuse(leaks)
 
-    def row(name: str, what: str, guesses: tuple[Floats, Floats]) -> Row:
-        return Row(name, what, *guesses, metrics.summarise(*guesses, truth.lat, truth.lng, distances_km))
-
-    partition = predictor.partition
-    rows = [
-        row(
-            PRIOR,
-            WHAT[PRIOR],
-            baselines.prior_guesses(partition, train.lat, train.lng, len(truth.lat), TOP_K),
-        )
-    ]
-    if len(kept) and split != "train":
-        guesses = nearest_neighbours(dataset, split, kept, train, len(truth.lat))
-        rows.append(row(NEAREST, WHAT[NEAREST], guesses))
-    rows += model_rows(dataset, predictor, split, truth, distances_km)
+    rows: list[Row] = []
+    if predictor is not None:
+        rows += baseline_rows(measure, photoset, predictor, gallery, held_out)
+        rows += model_rows(measure, photoset, predictor)
+    for path in predictions:
+        rows += prediction_rows(measure, path, next((row for row in rows if row.name == MODEL), None))
     if world is not None:
         rows.append(bayes_row(world, truth, distances_km))
-    outside = int((partition.assign(truth.lat, truth.lng) < 0).sum())
+
+    subject = MODEL if predictor is not None else rows[0].name
+    outside = cells = 0
+    breakdowns: tuple[Breakdown, ...] = ()
+    first = next(row for row in rows if row.name == subject)
+    if predictor is not None:
+        cells, outside = len(predictor.partition), int((predictor.partition.assign(truth.lat, truth.lng) < 0).sum())
+    if len(first.lat) == len(truth.lat):
+        km_N = metrics.distances(first.lat, first.lng, truth.lat, truth.lng)[:, 0]
+        same_N = metrics.same_country(first.lat[:, 0], first.lng[:, 0], truth.lat, truth.lng)
+        partition = predictor.partition if predictor is not None else None
+        breakdowns = break_down(divide(partition, truth.lat, truth.lng), km_N, same_N, distances_km)
     return Evaluation(
         split=split,
         truth=truth,
         distances_km=distances_km,
         outside=outside,
-        cells=len(partition),
+        cells=cells,
         rows=tuple(rows),
-        notes=notes(rows, len(train.lat), len(kept), outside, len(partition)),
+        notes=notes(photoset, rows, first, gallery, outside, cells, groups, leaks),
+        where=photoset.name,
+        subject=subject,
+        groups=groups,
+        breakdowns=breakdowns,
+        published=published_on(photoset.key),
+        leaks=leaks,
     )
 
 
-WHAT = {
-    PRIOR: "always the cells that hold most training photos, whatever the photo shows",
-    NEAREST: "the places of the training photos that look most alike by colour, layout and edges",
-    MODEL: "the trained network: the centre of gravity of the most probable cells",
-    POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
-    "(its median, mean, GeoScore and country are those of its likeliest cell)",
-    BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
-    "because the planet is synthetic (on few photos luck can carry a model above it)",
-}
+def _leaks(
+    photoset: PhotoSet, train: Dataset | None, gallery: retrieval.Gallery | None, pictures: bool
+) -> tuple[Leak, ...]:
+    if train is None or gallery is None:
+        return ()
+    found = leakage.check(photoset, train, looked_at=pictures)
+    return (*found, leakage.check_gallery(photoset, gallery.lat, gallery.lng))
 
 
-def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:
-    """The located photos of a split in stored order; DatasetError where ``needed`` and there is none."""
-    table = dataset.table(["photo_id", "source", "lat", "lng"], split=split, located=True)
-    if needed and table.num_rows == 0:
-        raise DatasetError(
-            f"{dataset.path}: no photo of the {split} split has a position, so there is nothing to measure; "
-            "ingest more photos (a split is cut by owner or album) or choose another split"
-        )
-    return Truth(
-        photo_id=tuple(table["photo_id"].to_pylist()),
-        source=tuple(table["source"].to_pylist()),
-        lat=table["lat"].to_numpy().astype(np.float64),
-        lng=table["lng"].to_numpy().astype(np.float64),
-    )
+def baseline_rows(
+    measure: Measure, photoset: PhotoSet, predictor: Locator, gallery: retrieval.Gallery | None, held_out: bool
+) -> list[Row]:
+    """Random, prior, and what retrieval on the train split gives: by hand-made features and by the embedding."""
+    partition, count = predictor.partition, len(photoset)
+    lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
+    prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
+    told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
+    rows = [measure.row(PRIOR, WHAT[PRIOR], prior, _constant_scores(predictor, told_C, measure.truth))]
+    if gallery is None or len(gallery) == 0 or not held_out:
+        return rows
+    rows.insert(0, measure.row(RANDOM, WHAT[RANDOM], baselines.random_guesses(lat_M, lng_M, count, TOP_K)))
+    found = retrieval.by_features(gallery, photoset)
+    if hasattr(predictor, "embed_many"):
+        found |= retrieval.by_embedding(gallery, photoset, predictor)
+    for name in (NEAREST, DENSITY, EMBEDDED):
+        if name in found:
+            guesses, how = found[name]
+            rows.append(measure.row(name, f"{WHAT[name]}{f' ({how})' if how else ''}", guesses))
+    return rows
+
+
+def _constant_scores(predictor: Locator, log_prob_C: NDArray[np.float32], truth: Truth) -> CellScores:
+    scorer = CellScorer(predictor.partition)
+    for start in range(0, len(truth.lat), SCORED_AT_A_TIME):
+        rows = slice(start, start + SCORED_AT_A_TIME)
+        lat_B = truth.lat[rows]
+        scorer.add(np.broadcast_to(log_prob_C, (len(lat_B), len(log_prob_C))), lat_B, truth.lng[rows])
+    return scorer.finish()
+
+
+def model_rows(measure: Measure, photoset: PhotoSet, predictor: Locator, name: str = MODEL) -> list[Row]:
+    """The model's likeliest cells and, where there is time for it, the best points for each distance."""
+    answers = locating.ask(predictor, photoset, measure.distances_km)
+    row = measure.row(name, WHAT[MODEL], (answers.lat, answers.lng), answers.scores)
+    if answers.points is None:
+        return [row]
+    return [row, locating.points_row(row, answers.points, measure.truth, WHAT[POINTS])]
+
+
+def prediction_rows(measure: Measure, path: Path, model: Row | None) -> list[Row]:
+    """The rows of a file of guesses. A player's row is followed by the model's on the same photos."""
+    rows = []
+    for each in read_predictions(path, measure.truth):
+        what = f"the guesses in {path.name}, made by others"
+        if each.strangers:
+            what += f" ({each.strangers:,} of its rows are of photos not in this set)"
+        if not each.human:
+            rows.append(measure.row(each.name, what, (each.lat, each.lng)))
+            continue
+        part = measure.part(each.asked)
+        played = f"{len(each.asked):,} of {len(measure.truth.lat):,} photos"
+        guesses = each.lat[each.asked], each.lng[each.asked]
+        rows.append(part.row(f"{each.name}, {played}", what, guesses))
+        if model is not None:
+            same = model.lat[each.asked], model.lng[each.asked]
+            km_N, model_km_N = (metrics.distances(*g, part.truth.lat, part.truth.lng)[:, 0] for g in (guesses, same))
+            won = f"nearer than {each.name} in {(model_km_N < km_N).sum()} of {len(km_N)} rounds"
+            what = f"the model on the photos that were played: {won}"
+            rows.append(part.row(f"model, those of {each.name}", what, same))
+    return rows
 
 
 def bayes_row(world: Path, truth: Truth, distances_km: Sequence[float]) -> Row:
@@ -107,83 +182,3 @@ def bayes_row(world: Path, truth: Truth, distances_km: Sequence[float]) -> Row:
     folder = world.parent if world.is_file() else world
     limit = limit_of(folder, truth.photo_id, truth.lat, truth.lng, distances_km)
     return Row(BAYES, WHAT[BAYES], limit.lat_NK, limit.lng_NK, limit.summary, per_distance=True)
-
-
-def read_images(dataset: Dataset, split: str) -> Iterator[bytes]:
-    """The encoded located photos of a split, in the order of ``read_truth``, a few in memory at a time."""
-    for batch in dataset.batches(["image"], split=split, located=True, batch_size=256):
-        yield from batch["image"].field("bytes").to_pylist()
-
-
-def model_rows(
-    dataset: Dataset, predictor: Predictor, split: str, truth: Truth, distances_km: Sequence[float]
-) -> list[Row]:
-    """The model's two rows: its likeliest cells, and for each distance the points with most probability within it.
-
-    A photo that cannot be read has NaN for guesses.
-    """
-    partition, finder = predictor.partition, PointFinder(predictor.partition)
-    shape = (len(truth.lat), TOP_K)
-    cells_NK2 = np.full((*shape, 2), np.nan)
-    points_DNK2 = np.full((len(distances_km), *shape, 2), np.nan)
-    located = predictor.locate_many(read_images(dataset, split))
-    for row, each in enumerate(track(located, "locating", total=len(truth.lat))):
-        if each.prediction is None:
-            continue
-        cells = each.prediction.top_cells(TOP_K)
-        cells_NK2[row, : len(cells), 0] = partition.centroid_lat[cells]
-        cells_NK2[row, : len(cells), 1] = partition.centroid_lng[cells]
-        for distance, km in enumerate(distances_km):
-            lat_K, lng_K, _ = finder.best_within(each.prediction.probabilities, km, TOP_K)
-            points_DNK2[distance, row, : len(lat_K), 0] = lat_K
-            points_DNK2[distance, row, : len(lat_K), 1] = lng_K
-    summary = metrics.summarise(cells_NK2[..., 0], cells_NK2[..., 1], truth.lat, truth.lng, distances_km)
-    within = [
-        metrics.summarise(points_NK2[..., 0], points_NK2[..., 1], truth.lat, truth.lng, [km])
-        for points_NK2, km in zip(points_DNK2, distances_km, strict=True)
-    ]
-    by_distance = replace(
-        summary,
-        within_top1=tuple(each.within_top1[0] for each in within),
-        within_top5=tuple(each.within_top5[0] for each in within),
-    )
-    guesses = cells_NK2[..., 0], cells_NK2[..., 1]
-    return [
-        Row(MODEL, WHAT[MODEL], *guesses, summary),
-        Row(POINTS, WHAT[POINTS], *guesses, by_distance, per_distance=True),
-    ]
-
-
-def nearest_neighbours(
-    dataset: Dataset, split: str, kept: NDArray[np.int64], train: Truth, photos: int
-) -> tuple[Floats, Floats]:
-    """Guesses of nearest neighbour among the ``kept`` training photos, lat and lng [N, K]."""
-    wanted = set(kept.tolist())
-    shown = (image for index, image in enumerate(read_images(dataset, "train")) if index in wanted)
-    train_features = baselines.features(track(shown, "looking at training photos", total=len(kept)))
-    asked = baselines.features(track(read_images(dataset, split), "comparing", total=photos))
-    return baselines.nearest_guesses(train_features, train.lat[kept], train.lng[kept], asked, TOP_K)
-
-
-def notes(rows: Sequence[Row], trained: int, kept: int, outside: int, cells: int) -> tuple[str, ...]:
-    """How the table was measured, in sentences."""
-    summary = next(row.summary for row in rows if row.name == MODEL)
-    found = [
-        f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as wrong.",
-        f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.",
-        "Distances are great circles on a sphere of 6371.0088 km; within means at most. A guess is the mean "
-        "position of the training photos of a cell; best of five takes the nearest of the five likeliest.",
-        f"Country: {metrics.COUNTRY_METHOD}; near a border that can be the neighbour's.",
-        "In the mean, a photo that could not be read counts as half way round the Earth.",
-        *[f"{row.name}: {row.what}." for row in rows],
-    ]
-    if kept < trained:
-        found.append(f"Nearest neighbour looked through {kept:,} of the {trained:,} training photos.")
-    if NEAREST not in [row.name for row in rows]:
-        found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
-    return tuple(found)
-
-
-def _spread(total: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` indices below ``total``, evenly spread."""
-    return np.linspace(0, total - 1, min(total, most)).astype(np.int64)

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
-from openplanet.evaluation import charts, samples
+from openplanet.evaluation import charts, samples, tables
+from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
@@ -46,7 +47,7 @@ def write_report(
     path: Path,
     evaluation: Evaluation,
     predictor: Predictor,
-    dataset: Dataset,
+    photos: Dataset | PhotoSet,
     title: str = TITLE,
     intro: str = "",
     sections: Sequence[Section] = (),
@@ -54,9 +55,10 @@ def write_report(
 ) -> None:
     """Write the page: table, curve, cells, errors, ``drawn`` photos at random, the best and the worst.
 
-    ``evaluation`` must be of ``predictor`` on ``dataset``. ``title`` and ``intro`` open the page;
+    ``evaluation`` must be of ``predictor`` on ``photos``. ``title`` and ``intro`` open the page;
     ``sections`` come before the table. Raises InputError where the file cannot be written.
     """
+    photoset = of_dataset(photos, evaluation.split) if isinstance(photos, Dataset) else photos
     environment = Environment(
         loader=PackageLoader("openplanet.evaluation", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -67,7 +69,7 @@ def write_report(
         headline=headline(evaluation),
         figures=figures(evaluation),
         photos=f"{len(evaluation.truth.lat):,}",
-        split=evaluation.split,
+        where=evaluation.where,
         cells=f"{evaluation.cells:,}",
         blocks=evaluation.blocks(),
         curve=Markup(charts.share_curve(evaluation)),
@@ -77,7 +79,7 @@ def write_report(
         partition_detail=partition_detail(predictor),
         errors_map=errors_map(evaluation),
         errors_shown=_errors_text(evaluation),
-        groups=_groups(evaluation, predictor, dataset, drawn),
+        groups=_groups(evaluation, predictor, photoset, drawn),
         notes=evaluation.notes,
         version=version("openplanet"),
         map_style=Markup(MAP_STYLE),
@@ -87,10 +89,16 @@ def write_report(
     write_text(path, page)
 
 
-def _groups(evaluation: Evaluation, predictor: Predictor, dataset: Dataset, drawn: int) -> list[dict[str, object]]:
+def write_tables(report: Path, evaluation: Evaluation) -> None:
+    """Write the tables beside a report, as .csv, .md and .tex of the same name."""
+    for suffix, form in ((".csv", tables.to_csv), (".md", tables.to_markdown), (".tex", tables.to_latex)):
+        write_text(report.with_suffix(suffix), form(evaluation))
+
+
+def _groups(evaluation: Evaluation, predictor: Predictor, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:
     groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
     wanted = [index for group in groups for index in group.indices]
-    shown = samples.describe(evaluation, predictor, dataset, wanted)
+    shown = samples.describe(evaluation, predictor, photoset, wanted)
     return [
         {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
     ]
@@ -115,7 +123,7 @@ def headline(evaluation: Evaluation) -> str:
         return f"{100 * row.summary.within_top1[at]:.1f}%"
 
     text = (
-        f"Of {len(evaluation.truth.lat):,} photos of the {evaluation.split} split, the model's first guess "
+        f"Of {len(evaluation.truth.lat):,} photos of {evaluation.where}, the model's first guess "
         f"puts {share(evaluation.model)} within {km} of where they were taken."
     )
     others = {

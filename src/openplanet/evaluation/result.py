@@ -1,44 +1,17 @@
-"""What an evaluation found, and its forms: plain values, a table for a terminal, a table for a page.
+"""What an evaluation found: several locators on the same photos, as plain values and as tables."""
 
-Shapes: N photos, K guesses per photo.
-"""
-
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from openplanet.evaluation import tables
+from openplanet.evaluation.bootstrap import Groups
+from openplanet.evaluation.breakdown import Breakdown
+from openplanet.evaluation.leakage import Leak
+from openplanet.evaluation.metrics import COUNTRY_METHOD
+from openplanet.evaluation.published import Published
+from openplanet.evaluation.rows import BAYES, MODEL, NEAREST, POINTS, PRIOR, Intervals, Row, Truth
 
-from openplanet.evaluation.metrics import COUNTRY_METHOD, Summary
-
-Floats = NDArray[np.float64]
-
-PRIOR, NEAREST, MODEL, BAYES = "prior", "nearest neighbour", "model", "Bayes limit"
-POINTS = "model, best point"
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The photos of a set and where they were taken (degrees, [N])."""
-
-    photo_id: tuple[str, ...]
-    source: tuple[str, ...]  # where ingest found the file: untrusted text
-    lat: Floats
-    lng: Floats
-
-
-@dataclass(frozen=True)
-class Row:
-    """One locator's guesses [N, K], most likely first (NaN for none), and what they are worth."""
-
-    name: str
-    what: str  # in a sentence
-    lat: Floats
-    lng: Floats
-    summary: Summary
-    per_distance: bool = False  # a limit of its own for each distance, which no one guess need reach at all
+__all__ = ["BAYES", "MODEL", "NEAREST", "POINTS", "PRIOR", "Evaluation", "Intervals", "Row", "Truth"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +25,12 @@ class Evaluation:
     cells: int
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    where: str = ""  # the set in a sentence: "the test split"
+    subject: str = MODEL  # name of the row that the report is about
+    groups: Groups | None = None  # what was drawn together for the intervals
+    breakdowns: tuple[Breakdown, ...] = ()  # of the subject's first guesses
+    published: tuple[Published, ...] = ()  # what others report on the same set: not run by us
+    leaks: tuple[Leak, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
@@ -60,7 +39,7 @@ class Evaluation:
     @property
     def model(self) -> Row:
         """The row of the model that was evaluated."""
-        return next(row for row in self.rows if row.name == MODEL)
+        return next(row for row in self.rows if row.name == self.subject)
 
     @property
     def share_of_limit(self) -> tuple[float | None, ...] | None:
@@ -86,7 +65,12 @@ class Evaluation:
             "cells": self.cells,
             "distances_km": list(self.distances_km),
             "country_method": COUNTRY_METHOD,
-            "rows": [{"name": row.name, "what": row.what, **row.summary.to_dict()} for row in self.rows],
+            "drawn_together": None if self.groups is None else {"what": self.groups.what, "count": self.groups.count},
+            "rows": [row.to_dict() for row in self.rows],
+            "subject": self.subject,
+            "breakdowns": [each.to_dict() for each in self.breakdowns],
+            "published_not_run": [each.to_dict() for each in self.published],
+            "leaks": [each.to_dict() for each in self.leaks],
             "model_share_of_bayes_limit": self._by_km(self.share_of_limit),
             "best_point_share_of_bayes_limit": self._by_km(None if points is None else self.over_limit(points)),
             "notes": list(self.notes),
@@ -97,73 +81,14 @@ class Evaluation:
             return None
         return [{"km": km, "share": share} for km, share in zip(self.distances_km, shares, strict=True)]
 
-    def blocks(self) -> list["Block"]:
-        """The table's blocks as text: top-1 with the other measures, then the best of the first five."""
-        one = [Line(row.name, (*percents(row.summary.within_top1), *_others(row.summary))) for row in self.rows]
-        for row in self.rows:
-            if row.name in (MODEL, POINTS) and (shares := self.over_limit(row)) is not None:
-                one.append(Line(f"{row.name} / Bayes limit", (*percents(shares), "", "", "", "")))
-        five = [Line(row.name, percents(row.summary.within_top5)) for row in self.rows]
-        names = tuple(km_text(km) for km in self.distances_km)
-        return [
-            Block("first guess, % within", (*names, "median", "mean", "GeoScore", "country %"), tuple(one)),
-            Block("best of five, % within", names, tuple(five)),
-        ]
+    def blocks(self) -> list[tables.Block]:
+        """The tables as text: ``tables.blocks``."""
+        return tables.blocks(self)
 
     def to_text(self) -> str:
-        """The table for a terminal, with the notes on how it was measured."""
-        parts = [_text(block) for block in self.blocks()]
-        return "\n\n".join([*parts, "\n".join(self.notes)])
+        """The tables for a terminal, with the notes on how it was measured."""
+        return tables.to_text(self)
 
     def to_markdown(self) -> str:
-        """The table as Markdown, with the notes on how it was measured."""
-        parts = []
-        for block in self.blocks():
-            head = [block.title, *block.columns]
-            rule = ["---", *["---:"] * len(block.columns)]
-            lines = [head, rule, *[[line.name, *line.cells] for line in block.lines]]
-            parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
-        return "\n\n".join([*parts, "\n".join(f"- {note}" for note in self.notes)]) + "\n"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One locator's figures, as text."""
-
-    name: str
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Block:
-    """One part of the table, as text."""
-
-    title: str
-    columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-
-
-def km_text(km: float) -> str:
-    """A distance as people write it: ``2500 km``, ``0.5 km``; an infinite one is a dash."""
-    return f"{km:g} km" if math.isfinite(km) else "–"
-
-
-def percents(shares: Sequence[float | None]) -> tuple[str, ...]:
-    """Shares of 0 to 1 as percent with one decimal; None is a dash."""
-    return tuple("–" if share is None else f"{100 * share:.1f}" for share in shares)
-
-
-def _others(summary: Summary) -> tuple[str, ...]:
-    def whole(km: float) -> str:
-        return f"{km:,.0f} km" if math.isfinite(km) else "–"
-
-    share = f"{100 * summary.country:.1f}"
-    return whole(summary.median_km), whole(summary.mean_km), f"{summary.geoscore:,.0f}", share
-
-
-def _text(block: Block) -> str:
-    rows = [(block.title, *block.columns), *[(line.name, *line.cells) for line in block.lines]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows]
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
+        """The tables as Markdown, with the notes on how it was measured."""
+        return tables.to_markdown(self)

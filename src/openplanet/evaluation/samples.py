@@ -13,13 +13,12 @@ from markupsafe import Markup
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
 from openplanet.evaluation import metrics
-from openplanet.evaluation.evaluate import read_images
+from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.result import Evaluation
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.prediction_map import CANDIDATES, prediction_map
 from openplanet.inference.predictor import Predictor
 from openplanet.photos import images
-from openplanet.photos.shards import Dataset
 
 THUMBNAIL = 240  # short side, pixels
 
@@ -56,7 +55,7 @@ def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list
     groups = [
         Group(
             "Photos drawn at random",
-            f"{len(at_random)} photos of the {evaluation.split} split, not picked by hand: drawn by chance "
+            f"{len(at_random)} photos of {evaluation.where}, not picked by hand: drawn by chance "
             f"(seed {seed}). The darker a cell, the more probable the model holds it that the photo was "
             "taken there; the target is where it was.",
             tuple(at_random.tolist()),
@@ -77,12 +76,12 @@ def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list
 
 
 def describe(
-    evaluation: Evaluation, predictor: Predictor, dataset: Dataset, indices: Iterable[int]
+    evaluation: Evaluation, predictor: Predictor, photoset: PhotoSet, indices: Iterable[int]
 ) -> dict[int, Sample]:
     """Locate the photos of these indices again and draw each; the images are read in one pass."""
     wanted = set(indices)
     described = {}
-    for index, photo in enumerate(read_images(dataset, evaluation.split)):
+    for index, photo in enumerate(photoset.images()):
         if index in wanted:
             described[index] = _sample(evaluation, index, photo, predictor.locate(photo))
     return described

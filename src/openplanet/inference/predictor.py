@@ -81,6 +81,22 @@ class Predictor:
             while batch := list(islice(source, batch_size)):
                 yield from self._locate_batch(batch, pool)
 
+    def embed_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Tensor | None]:
+        """The embedding [D] (float32, CPU: the layer before the softmax) of each photo; None for a bad one."""
+        source = iter(photos)
+        with ThreadPoolExecutor() as pool:
+            while batch := list(islice(source, batch_size)):
+                read = list(pool.map(self._try_pixels, batch))
+                good = [each for each in read if isinstance(each, Tensor)]
+                embedded = iter(self._embed(good))
+                yield from (next(embedded) if isinstance(each, Tensor) else None for each in read)
+
+    def _embed(self, pixels_3HW: list[Tensor]) -> list[Tensor]:
+        if not pixels_3HW:
+            return []
+        with torch.inference_mode():
+            return list(self.model.embed(torch.stack(pixels_3HW).to(self.device)).float().cpu())
+
     def _locate_batch(self, batch: list[Photo], pool: Executor) -> list[Located]:
         read = list(pool.map(self._try_pixels, batch))
         predictions = iter(self._predict([each for each in read if isinstance(each, Tensor)]))

@@ -1,0 +1,83 @@
+"""How a table was measured, in sentences that stand below it."""
+
+from collections.abc import Sequence
+
+from openplanet.evaluation import metrics
+from openplanet.evaluation.bootstrap import FEW_GROUPS, Groups
+from openplanet.evaluation.leakage import Leak
+from openplanet.evaluation.photoset import PhotoSet
+from openplanet.evaluation.retrieval import Gallery
+from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row
+
+WHAT = {
+    RANDOM: "the places of training photos drawn by chance",
+    PRIOR: "always the cells that hold most training photos, whatever the photo shows",
+    NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
+    DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
+    EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",
+    MODEL: "the trained network: the centre of gravity of the most probable cells",
+    POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
+    "(its median, mean, GeoScore and country are those of its likeliest cell)",
+    BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
+    "because the planet is synthetic (on few photos luck can carry a model above it)",
+}
+
+CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
+PROBABILITIES = (
+    "Probabilities: NLL is the mean of -ln p of the true cell, over photos in a cell; Brier 0 to 2; ECE in 15 bins of "
+    "equal width; “in 90 %”: how often the smallest set of cells with 90 % probability holds the truth. A photo in no "
+    "cell or without an answer counts as missed in all but NLL."
+)
+
+
+def notes(
+    photoset: PhotoSet,
+    rows: Sequence[Row],
+    first: Row,
+    gallery: Gallery | None,
+    outside: int,
+    cells: int,
+    groups: Groups,
+    leaks: Sequence[Leak],
+) -> tuple[str, ...]:
+    """What a reader must know: of the set, the counting, the measures, each row, and leaks."""
+    summary = first.summary
+    found = [
+        f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as wrong.",
+        *photoset.notes,
+    ]
+    if cells:
+        found.append(f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.")
+        found.append(CROP)
+    found += [
+        "Distances are great circles on a sphere of 6371.0088 km; within means at most. A guess is the mean "
+        "position of the training photos of a cell; best of five takes the nearest of the five likeliest.",
+        f"Country, region and city: {metrics.COUNTRY_METHOD}.",
+        "In the mean, a photo that could not be read counts as half way round the Earth.",
+        _drawn(groups),
+    ]
+    if any(row.distribution is not None for row in rows):
+        found.append(PROBABILITIES)
+    found += [f"{row.name}: {row.what}." for row in rows]
+    for row in rows:
+        if row.labels:
+            shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
+            found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
+    if gallery is not None and len(gallery) < gallery.trained:
+        found.append(f"Neighbours were sought among {len(gallery):,} of the {gallery.trained:,} training photos.")
+    if NEAREST not in [row.name for row in rows]:
+        found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
+    found += [f"Leakage guard: {leak.text}." for leak in leaks]
+    if not leaks:
+        found.append("Leakage was not looked for: it needs the training dataset, and a set held out from it.")
+    return tuple(found)
+
+
+def _drawn(groups: Groups) -> str:
+    text = (
+        f"Intervals hold 95 %: 1,000 times, {groups.count:,} {groups.what} were drawn again with all their photos, "
+        "because photos of one album are alike."
+    )
+    if groups.count < FEW_GROUPS:
+        text += f" {groups.count} are few: the intervals are too narrow."
+    return text

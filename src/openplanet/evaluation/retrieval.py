@@ -1,0 +1,121 @@
+"""The baselines that look for like pictures, each indexed on the train split: by hand-made features as Im2GPS did,
+and by the network's own embedding as Vo et al. (2017) did.
+
+Shapes: N photos asked, M training photos, V validation photos, D embedding.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openplanet.evaluation import baselines, neighbours
+from openplanet.evaluation.metrics import TOP_K
+from openplanet.evaluation.photoset import PhotoSet, read_images, read_truth
+from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
+from openplanet.photos.shards import Dataset
+from openplanet.progress import track
+
+Floats = NDArray[np.float64]
+Float32s = NDArray[np.float32]
+Found = dict[str, tuple[tuple[Floats, Floats], str]]
+
+MOST_TRAIN = 20_000  # training photos that are looked through: about 180 MB of features
+MOST_VAL = 500  # validation photos by which the kernel is chosen
+
+
+class Gallery:
+    """Training photos to be found again, spread evenly over the train split where there are very many."""
+
+    def __init__(self, train: Dataset) -> None:
+        self.train = train
+        truth = read_truth(train, "train", needed=False)
+        self.trained = len(truth.lat)
+        self.kept = spread(self.trained, MOST_TRAIN)
+        self.lat, self.lng = truth.lat[self.kept], truth.lng[self.kept]
+        self.val = read_truth(train, "val", needed=False)
+        self._val_kept = spread(len(self.val.lat), MOST_VAL)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def images(self) -> Iterable[bytes]:
+        """The encoded training photos, in the order of ``lat``, ``lng``."""
+        shown = chosen(read_images(self.train, "train"), self.kept)
+        return track(shown, "looking at training photos", total=len(self.kept))
+
+    def val_images(self) -> Iterable[bytes]:
+        """The validation photos by which the kernel is chosen."""
+        return chosen(read_images(self.train, "val"), self._val_kept)
+
+    @property
+    def val_truth(self) -> Truth:
+        """Where those were taken."""
+        return self.val.part(self._val_kept)
+
+
+def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
+    """Nearest neighbour, and the densest place among the nearest, on hand-made features: name → guesses, what."""
+    train = baselines.features(gallery.images())
+    kept = baselines.readable(train)
+    train = [block[kept] for block in train]
+    lat_M, lng_M = gallery.lat[kept], gallery.lng[kept]
+    asked = baselines.features(track(photoset.images(), "comparing", total=len(photoset)))
+    train_MF, asked_NF = baselines.standardised(train, asked)
+    index_NS, far_NS = neighbours.nearest(train_MF, asked_NF)
+    found: Found = {NEAREST: (baselines.different_places(index_NS, lat_M, lng_M, TOP_K), "")}
+    val = baselines.features(gallery.val_images())
+    val_VF = baselines.standardised(train, val)[1] if val else np.zeros((0, train_MF.shape[1]), np.float32)
+    found[DENSITY] = _density(gallery, train_MF, lat_M, lng_M, val_VF, index_NS, far_NS)
+    return found
+
+
+def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Any) -> Found:
+    """The densest place among the nearest in the network's embedding (of length 1, so that angles count)."""
+    train_MD = embedded(predictor, gallery.images())
+    kept = np.flatnonzero(~np.isnan(train_MD).any(axis=1))
+    train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
+    asked_ND = embedded(predictor, track(photoset.images(), "comparing embeddings", total=len(photoset)))
+    index_NS, far_NS = neighbours.nearest(train_MD, asked_ND)
+    val_VD = embedded(predictor, gallery.val_images())
+    return {EMBEDDED: _density(gallery, train_MD, lat_M, lng_M, val_VD, index_NS, far_NS)}
+
+
+def embedded(predictor: Any, photos: Iterable[bytes]) -> Float32s:
+    """Embeddings [N, D] of length 1; a row of NaN for a photo that cannot be read."""
+    rows = [None if each is None else each.numpy() for each in predictor.embed_many(photos)]
+    size = next((len(row) for row in rows if row is not None), 0)
+    found = np.stack([np.full(size, np.nan) if row is None else row for row in rows]) if rows else np.zeros((0, size))
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def chosen(photos: Iterable[bytes], kept: NDArray[np.int64]) -> Iterable[bytes]:
+    """The photos of these indices."""
+    wanted = set(kept.tolist())
+    return (photo for index, photo in enumerate(photos) if index in wanted)
+
+
+def spread(total: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` indices below ``total``, evenly spread."""
+    return np.linspace(0, total - 1, min(total, most)).astype(np.int64)
+
+
+def _density(
+    gallery: Gallery,
+    train_MF: Float32s,
+    lat_M: Floats,
+    lng_M: Floats,
+    val_VF: Float32s,
+    index_NS: NDArray[np.int64],
+    far_NS: Float32s,
+) -> tuple[tuple[Floats, Floats], str]:
+    truth = gallery.val_truth
+    if len(val_VF) and val_VF.shape[1] == train_MF.shape[1]:
+        index_VS, far_VS = neighbours.nearest(train_MF, val_VF)
+        kernel = neighbours.fit_kernel(index_VS, far_VS, lat_M, lng_M, truth.lat, truth.lng)
+        how = f"chosen on {len(val_VF):,} validation photos"
+    else:
+        kernel, how = neighbours.Kernel(), "not chosen by data: there is no val split"
+    what = f"{kernel.neighbours} neighbours, kernel of {kernel.sigma_km:g} km, {how}"
+    return neighbours.densest(index_NS, far_NS, lat_M, lng_M, kernel, TOP_K), what

@@ -1,0 +1,103 @@
+"""From guesses to a row of the table: measures, their intervals, and what the probabilities are worth.
+
+Shapes: N photos, K guesses, M measures, D distances.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openplanet.earth import places
+from openplanet.evaluation import metrics
+from openplanet.evaluation.bootstrap import Groups, mean_intervals, median_interval
+from openplanet.evaluation.cell_scores import CellScores
+from openplanet.evaluation.distribution import distribution_of
+from openplanet.evaluation.rows import Intervals, Row, Truth
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What all rows of one table have in common: photos, distances, what is drawn together."""
+
+    truth: Truth
+    distances_km: tuple[float, ...]
+    groups: Groups
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def row(self, name: str, what: str, guesses: tuple[Floats, Floats], scores: CellScores | None = None) -> Row:
+        """The row of a locator with guesses lat, lng [N, K], most likely first, NaN for none."""
+        truth = self.truth
+        return Row(
+            name,
+            what,
+            *guesses,
+            metrics.summarise(*guesses, truth.lat, truth.lng, self.distances_km),
+            distribution=None if scores is None else distribution_of(scores),
+            intervals=self._intervals(guesses),
+            labels=label_accuracy(self.labels, guesses[0][:, 0], guesses[1][:, 0]),
+        )
+
+    def part(self, index: NDArray[np.int64]) -> "Measure":
+        """The same for some of the photos."""
+        truth = self.truth.part(index)
+        return Measure(truth, self.distances_km, truth.groups())
+
+    def _intervals(self, guesses: tuple[Floats, Floats]) -> Intervals:
+        values_NM = per_photo(guesses, self.truth, self.distances_km)
+        low, high = mean_intervals(values_NM, self.groups)
+        pairs = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+        km_N = metrics.distances(*guesses, self.truth.lat, self.truth.lng)[:, 0]
+        return Intervals(tuple(pairs[:-2]), median_interval(km_N, self.groups), pairs[-2], pairs[-1])
+
+
+def measure_names(distances_km: Sequence[float]) -> list[str]:
+    """Names of the columns of ``per_photo``."""
+    return [*(f"within {km:g} km" for km in distances_km), "GeoScore", "country"]
+
+
+def per_photo(guesses: tuple[Floats, Floats], truth: Truth, distances_km: Sequence[float]) -> Floats:
+    """[N, D + 2]: within each distance (0 or 1), GeoScore, right country (0 or 1), of the first guesses."""
+    km_N = metrics.distances(*guesses, truth.lat, truth.lng)[:, 0]
+    country_N = metrics.same_country(guesses[0][:, 0], guesses[1][:, 0], truth.lat, truth.lng)
+    within = [(km_N <= km).astype(np.float64) for km in distances_km]
+    return np.stack([*within, metrics.geoscore(km_N), country_N.astype(np.float64)], axis=1)
+
+
+def label_accuracy(
+    labels: Mapping[str, tuple[str, ...]], lat_N: Floats, lng_N: Floats
+) -> tuple[tuple[str, float], ...]:
+    """OSV-5M's own accuracies: the names that its authors give against those of the city nearest to the guess.
+
+    Names are compared as its authors join them: region_country, area_region_country, city_area_region_country. A
+    photo without a name is left out of that measure; a photo without a guess is wrong.
+    """
+    if not labels:
+        return ()
+    given = np.flatnonzero(~np.isnan(lat_N))
+    named = dict(zip(given.tolist(), places.nearest_parts(lat_N[given], lng_N[given]), strict=True))
+    found = []
+    for measure, truth in labels.items():
+        counted = [n for n, name in enumerate(truth) if name and name.lower() != "nan"]
+        right = [n in named and _plain(_joined(measure, *named[n])) == _plain(truth[n]) for n in counted]
+        found.append((measure, float(np.mean(right)) if right else 0.0))
+    return tuple(found)
+
+
+def _plain(name: str) -> str:
+    """Without accents and case: the authors' list of cities writes some names otherwise than ours."""
+    parts = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))
+
+
+def _joined(measure: str, code: str, region: str, area: str, city: str) -> str:
+    return {
+        "country": code,
+        "region": f"{region}_{code}",
+        "area": f"{area}_{region}_{code}",
+        "city": f"{city}_{area}_{region}_{code}",
+    }[measure]
