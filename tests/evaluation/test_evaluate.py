@@ -16,7 +16,15 @@ from openplanet.evaluation.result import Evaluation
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
-ROWS = ["random", "prior", "nearest neighbour", "k nearest, density", "embedding, density", "model", "model, best point"]
+ROWS = [
+    "random",
+    "prior",
+    "nearest neighbour",
+    "k nearest, density",
+    "embedding, density",
+    "model",
+    "model, best point",
+]
 
 
 @pytest.fixture(scope="module")

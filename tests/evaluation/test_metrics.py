@@ -127,7 +127,5 @@ def test_distance_is_geographiclibs() -> None:
     lat1[100], lng1[100], lat2[100], lng2[100] = 90, 0, -90, 77
     lng1[101:120], lng2[101:120] = 179.9, -179.9  # over the antimeridian
     got = geo.distance_km(lat1, lng1, lat2, lng2)
-    expected = [
-        sphere.Inverse(a, b, c, d)["s12"] / 1000 for a, b, c, d in zip(lat1, lng1, lat2, lng2, strict=True)
-    ]
+    expected = [sphere.Inverse(a, b, c, d)["s12"] / 1000 for a, b, c, d in zip(lat1, lng1, lat2, lng2, strict=True)]
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
