@@ -159,9 +159,7 @@ def _unwrap(lng_MP: Floats) -> Floats:
     Rounded to 1e-9 degrees (0.1 mm), so that a vertex on the antimeridian is there, and not a hair across it.
     """
     turns = _turn(np.diff(lng_MP, axis=-1))
-    return np.round(
-        np.concatenate([lng_MP[..., :1], lng_MP[..., :1] + np.cumsum(turns, axis=-1)], axis=-1), 9
-    )
+    return np.round(np.concatenate([lng_MP[..., :1], lng_MP[..., :1] + np.cumsum(turns, axis=-1)], axis=-1), 9)
 
 
 def _unit(xyz: Floats) -> Floats:
@@ -215,10 +213,7 @@ def cells_feature_collection(partition: Partition, **columns: Iterable[Any]) -> 
 
 def _plain(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Numpy's numbers as Python's, and what JSON has no number for (NaN, infinity) as null."""
-    plain = {
-        name: value.item() if isinstance(value, np.generic) else value for name, value in properties.items()
-    }
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in properties.items()}
     return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in plain.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in plain.items()
     }

@@ -51,8 +51,7 @@ BUTTONS = (
 def land_symbol() -> str:
     """The world's land and borders, hidden in a page for the maps drawn with ``shared_land=True``."""
     return (
-        '<svg width="0" height="0" style="position:absolute" aria-hidden="true">'
-        f"<defs>{_world('op-land')}</defs></svg>"
+        f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{_world("op-land")}</defs></svg>'
     )
 
 
@@ -99,9 +98,7 @@ class WorldMap:
         low, high = float(value_N[shown[0]]), float(value_N[shown[-1]])
         shade_N = np.round(shares(value_N[shown], low, high, log) * (SHADES - 1)).astype(int)
         paths = [self.view.rings_path(rings) for rings in rings_of_cells(ids[shown])]
-        kept = (
-            None if titles is None or len(shown) > MOST_TITLED_CELLS else [titles[i] for i in shown.tolist()]
-        )
+        kept = None if titles is None or len(shown) > MOST_TITLED_CELLS else [titles[i] for i in shown.tolist()]
         # White seams part neighbours of one shade; among very many small cells they would be all one sees.
         seam = 0.7 if len(shown) <= 800 else 0.3 if len(shown) <= 5000 else 0
         style = f'fill-opacity=".76" stroke="#fff" stroke-opacity=".8" stroke-width="{seam}"'
@@ -163,9 +160,7 @@ class WorldMap:
         view = self.view
         reach = " ".join(f"{edge:.1f}" for edge in view.reach)
         land, borders = self._land(shared_land)
-        over = "".join(
-            [*self._lines, *self._city_names(), *(sign for of in self._marks.values() for sign in of)]
-        )
+        over = "".join([*self._lines, *self._city_names(), *(sign for of in self._marks.values() for sign in of)])
         return (
             '<svg class="op-view" xmlns="http://www.w3.org/2000/svg"'
             f' viewBox="0 0 {view.width} {view.height}" style="background:{WATER}" role="img" tabindex="0"'
