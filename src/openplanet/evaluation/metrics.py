@@ -17,7 +17,8 @@ from openplanet.earth import geo, places
 
 Floats = NDArray[np.float64]
 
-DISTANCES_KM: tuple[float, ...] = (1.0, 25.0, 200.0, 750.0, 2500.0)  # street, city, region, country, continent
+# street, city, region, country, continent
+DISTANCES_KM: tuple[float, ...] = (1.0, 25.0, 200.0, 750.0, 2500.0)
 TOP_K = 5  # the paper reports the best of 1 and the best of 5
 FARTHEST_KM = math.pi * geo.EARTH_RADIUS_KM  # no guess can be farther off than the antipode
 GEOSCORE_KM = 1492.7  # GeoGuessr's scale on its world map, as OSV-5M and PIGEON use it
@@ -30,7 +31,7 @@ def geoscore(km: Floats) -> Floats:
 
 
 def distances(top_lat_NK: Floats, top_lng_NK: Floats, lat_N: Floats, lng_N: Floats) -> Floats:
-    """Great-circle km [N, K] from each guess to its photo's true position; infinite where there is no guess."""
+    """Great-circle km [N, K] from each guess to the true position; infinite where there is no guess."""
     km_NK = geo.distance_km(top_lat_NK, top_lng_NK, lat_N[:, None], lng_N[:, None])
     return np.where(np.isnan(km_NK), np.inf, km_NK)
 

@@ -66,7 +66,7 @@ def write_map(path: Path, results: Sequence[Located], top: int) -> None:
     """
     if len(results) > MAX_MAPS:
         raise InputError(
-            f"{path} would hold {len(results)} maps, more than {MAX_MAPS}: locate fewer photos at a time, or use --geojson"
+            f"{path} would hold {len(results)} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
         )
     write_map_page(path, "Located photos", [_entry(each, top) for each in results])
 

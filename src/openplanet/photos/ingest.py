@@ -88,9 +88,7 @@ def _check_ours(out: Path) -> None:
     except InputError:
         ours = False
     if not ours:
-        raise DatasetError(
-            f"{out} holds other files and is no dataset of ours: give an empty or a new folder"
-        )
+        raise DatasetError(f"{out} holds other files and is no dataset of ours: give an empty or a new folder")
 
 
 def _unchanged(out: Path, plan: Plan) -> dict[str, Any] | None:
@@ -174,12 +172,10 @@ def _warnings(splits: Counter[str], split_by: str, disagree: int) -> list[str]:
     if empty := [name for name in ("train", "val", "test") if not splits[name]]:
         todo = "add photos of more albums"
         if split_by == "owner":
-            todo = "there are too few owners whose photos can be kept apart; try --split-by album"
+            todo = "too few owners and albums that can be kept apart; try --split-by album"
         warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
     if disagree:
-        warnings.append(
-            f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts"
-        )
+        warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")
     return warnings
 
 

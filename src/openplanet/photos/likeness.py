@@ -1,9 +1,9 @@
 """Near-duplicates: the same picture saved smaller, brighter, re-encoded or with its edges cut.
 
 A 64-bit difference hash finds the suspects and a 16 x 16 grey thumbnail decides. The hash alone is not
-enough: among 6,372 real photos split by album, hashes within 6 bits accused 48; of 36 looked at none was a
-copy, all were other places of the same layout, such as a bright gap between dark trees. With the thumbnail,
-2. Shapes: K photos that are kept, N photos that are checked against them, P
+enough: among 6,372 real photos split by album it accused 15 at 6 bits and 295 at 10, all of them other places of
+the same layout (a bright gap between dark trees, a beach below the sky); with the thumbnail none is left.
+Shapes: K photos that are kept, N photos that are checked against them, P
 pairs, 256 grey values of a thumbnail.
 """
 
@@ -12,12 +12,12 @@ import numpy.typing as npt
 from PIL import Image
 
 MAX_DISTANCE = 10
-"""Hamming distance of dhashes up to which a pair is looked at: 99 % of copies with 2 % cut off each edge,
-half of those with 5 %; of re-encoded or brightened ones all but a few in a thousand."""
+"""Hamming distance of dhashes up to which a pair is looked at: over 99 % of copies re-encoded at half size,
+brightened, or with 2 % cut off every edge are within it; half of those with 5 % cut off."""
 
 MIN_CORRELATION = 0.93
 """Of thumbnails: over 0.98 for 99 % of copies re-encoded at half size or brightened by 1.3, over 0.94 for
-those with 2 % cut off; of 1,653 suspects among different photos one reached 0.93."""
+those with 2 % cut off; among 364 suspects that were different photos the highest was 0.918."""
 
 MIN_CONTRAST = 2.0
 """Standard deviation of a thumbnail's grey values (0..255) below which it is a blank, and matches nothing."""
@@ -58,7 +58,7 @@ def near_duplicates(
 
 def _unit(grey_N256: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Thumbnails with mean 0 and norm 1, so that a dot product is their correlation; blanks become 0."""
-    centred = grey_N256.astype(np.float32).reshape(len(grey_N256), -1)
+    centred = grey_N256.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     norm_N1 = np.linalg.norm(centred, axis=1, keepdims=True)
     blank_N1 = norm_N1 < MIN_CONTRAST * _SIDE

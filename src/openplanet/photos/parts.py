@@ -117,9 +117,7 @@ def pictures(part: Path) -> pa.ChunkedArray:
     return pq.read_table(part, columns=["image"])["image"]
 
 
-def _run(
-    slices: Sequence[list[Task]], folder: Path, side: int, workers: int, progress: Progress
-) -> list[Task]:
+def _run(slices: Sequence[list[Task]], folder: Path, side: int, workers: int, progress: Progress) -> list[Task]:
     """Work off ``slices``; returns the tasks of those that were under way when a worker process died."""
     waiting, lost = deque(slices), list[Task]()
     workers = min(workers, len(slices))
@@ -128,9 +126,7 @@ def _run(
         executor = _executor(workers)
         try:
             while waiting or under_way:
-                while (
-                    waiting and len(under_way) < 2 * workers
-                ):  # one to do, one at hand: few are lost in a crash
+                while waiting and len(under_way) < 2 * workers:  # one to do, one at hand: few are lost in a crash
                     slice_ = waiting.popleft()
                     under_way[executor.submit(write_part, slice_, folder, side)] = slice_
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -147,7 +143,8 @@ def _executor(workers: int) -> ProcessPoolExecutor:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload([__name__])
+        # pyarrow imports pandas, if there is one, at its first array: better once than in every worker
+        context.set_forkserver_preload([__name__, "pandas"])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
@@ -192,9 +189,7 @@ def read_photo(task: Task, side: int) -> tuple[Reading, bytes | None]:
 
 
 def _write(read: Sequence[Reading], images_: Sequence[bytes | None], folder: Path) -> None:
-    columns: dict[str, list[Any]] = {
-        name: [_text(getattr(reading, name)) for reading in read] for name in _LIGHT
-    }
+    columns: dict[str, list[Any]] = {name: [_text(getattr(reading, name)) for reading in read] for name in _LIGHT}
     name = hashlib.sha256("".join(columns["key"]).encode()).hexdigest()[:32]
     table = pa.table({**columns, "image": list(images_)}, schema=_SCHEMA)
     with atomic_path(folder / f"{name}.parquet") as temporary:

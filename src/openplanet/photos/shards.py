@@ -34,22 +34,23 @@ _HF_TYPES |= {pa.uint64(): "uint64", pa.timestamp("us"): "timestamp[us]"}
 
 
 def _schema() -> pa.Schema:
+    # All nullable, though most are never null: `datasets` ignores its metadata on a field that is not.
     fields = [
-        pa.field("photo_id", pa.string(), nullable=False),  # SHA-256 of the original file, hexadecimal
-        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), nullable=False),
+        pa.field("photo_id", pa.string()),  # SHA-256 of the original file, hexadecimal
+        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
         pa.field("lat", pa.float64()),  # degrees, WGS 84; null where the position is not known
         pa.field("lng", pa.float64()),
         pa.field("taken_at", pa.timestamp("us")),
-        pa.field("taken_at_is_utc", pa.bool_(), nullable=False),  # else the camera's local time
-        pa.field("album_id", pa.string(), nullable=False),
+        pa.field("taken_at_is_utc", pa.bool_()),  # else the camera's local time
+        pa.field("album_id", pa.string()),
         pa.field("album_order", pa.int32()),  # 0, 1, 2 ... within the album
         pa.field("owner_id", pa.string()),  # who took it, or which camera; null where not known
-        pa.field("width", pa.int32(), nullable=False),  # of the original, upright
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("dhash", pa.uint64(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),  # file, from the name of its source folder on
+        pa.field("width", pa.int32()),  # of the original, upright
+        pa.field("height", pa.int32()),
+        pa.field("dhash", pa.uint64()),
+        pa.field("source", pa.string()),  # file, from the name of its source folder on
         pa.field("licence", pa.string()),
-        pa.field("split", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
         pa.field("near_duplicate_of", pa.string()),  # photo_id of the test or validation photo
     ]
     features: dict[str, dict[str, str]] = {

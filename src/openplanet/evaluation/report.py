@@ -1,0 +1,184 @@
+"""``evaluation.html``: one page that opens anywhere and asks nothing of the network.
+
+Text from photos (file names) and from place names is escaped by the template; only figures that are drawn
+here go in as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from openplanet.earth.geo import distance_km
+from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
+from openplanet.evaluation import charts, samples
+from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
+from openplanet.inference.predictor import Predictor
+from openplanet.photos.shards import Dataset
+from openplanet.storage import write_text
+
+TITLE = "Where was this photo taken?"
+MAP_WIDTH = 1000
+MOST_ERRORS = 150  # lines on the map of errors: with more nobody sees one
+EXTREMES = 3
+DETAIL_KM, LEAST_IN_DETAIL = (
+    300.0,
+    12,
+)  # the second map of cells: what lies around, and how many make it worth one
+MOST_CENTRES = 500  # cells tried as its middle
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that the caller adds. ``figure`` is escaped unless it is ``Markup``."""
+
+    title: str
+    text: str = ""
+    figure: str | Markup = ""
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    predictor: Predictor,
+    dataset: Dataset,
+    title: str = TITLE,
+    intro: str = "",
+    sections: Sequence[Section] = (),
+    drawn: int = 6,
+) -> None:
+    """Write the page: table, curve, cells, errors, ``drawn`` photos at random, the best and the worst.
+
+    ``evaluation`` must be of ``predictor`` on ``dataset``. ``title`` and ``intro`` open the page;
+    ``sections`` come before the table. Raises InputError where the file cannot be written.
+    """
+    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
+    wanted = [index for group in groups for index in group.indices]
+    shown = samples.describe(evaluation, predictor, dataset, wanted)
+    environment = Environment(
+        loader=PackageLoader("openplanet.evaluation", "."), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("report.html.j2").render(
+        title=title,
+        intro=intro,
+        sections=sections,
+        headline=headline(evaluation),
+        figures=figures(evaluation),
+        photos=f"{len(evaluation.truth.lat):,}",
+        split=evaluation.split,
+        cells=f"{evaluation.cells:,}",
+        blocks=evaluation.blocks(),
+        curve=Markup(charts.share_curve(evaluation)),
+        legend=charts.legend(evaluation),
+        partition_map=_cells(predictor, None),
+        partition_detail=partition_detail(predictor),
+        errors_map=errors_map(evaluation),
+        errors_shown=_errors_text(evaluation),
+        groups=[
+            {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]}
+            for group in groups
+        ],
+        notes=evaluation.notes,
+        version=version("openplanet"),
+        map_style=Markup(MAP_STYLE),
+        map_script=Markup(f"<script>{MAP_SCRIPT}</script>"),
+        land=Markup(land_symbol()),
+    )
+    write_text(path, page)
+
+
+def telling_distance(evaluation: Evaluation) -> int:
+    """Index of the distance to speak of: 750 km, or a smaller one where the prior alone nearly gets that."""
+    prior = evaluation.row(PRIOR)
+    best = 0
+    for index, km in enumerate(evaluation.distances_km):
+        if km <= 750 and (prior is None or prior.summary.within_top1[index] < 0.9):
+            best = index
+    return best
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The result in a few sentences."""
+    at = telling_distance(evaluation)
+    km = f"{evaluation.distances_km[at]:g} km"
+
+    def share(row: Row) -> str:
+        return f"{100 * row.summary.within_top1[at]:.1f}%"
+
+    text = (
+        f"Of {len(evaluation.truth.lat):,} photos of the {evaluation.split} split, the model's first guess "
+        f"puts {share(evaluation.model)} within {km} of where they were taken."
+    )
+    others = {
+        PRIOR: "naming the place with most photos every time gets {}",
+        NEAREST: "copying the place of the training photo that looks most alike gets {}",
+    }
+    said = [words.format(share(row)) for name, words in others.items() if (row := evaluation.row(name))]
+    if said:
+        text += f" For comparison: {'; '.join(said)}."
+    limit, shares = evaluation.row(BAYES), evaluation.share_of_limit
+    if limit is not None and shares is not None and (reached := shares[at]) is not None:
+        text += f" The best that anyone could do here is {share(limit)}; the model reaches "
+        text += f"{100 * reached:.1f}% of that."
+    return text
+
+
+def figures(evaluation: Evaluation) -> list[dict[str, object]]:
+    """The large figures at the top: those of the model."""
+    summary, at = evaluation.model.summary, telling_distance(evaluation)
+    km = f"{evaluation.distances_km[at]:g} km"
+    found = [
+        (f"{100 * summary.within_top1[at]:.1f}%", f"within {km}, first guess"),
+        (f"{100 * summary.within_top5[at]:.1f}%", f"within {km}, best of five"),
+        (samples.km_words(summary.median_km), "median distance from the truth"),
+        (f"{100 * summary.country:.1f}%", "in the right country"),
+        (f"{summary.geoscore:,.0f}", "GeoScore, of 5,000"),
+    ]
+    return [{"value": value, "what": what, "model": index == 0} for index, (value, what) in enumerate(found)]
+
+
+def partition_detail(predictor: Predictor) -> Markup | None:
+    """The cells around the point that most others lie near; None where they are no more than a few."""
+    p = predictor.partition
+    some = np.linspace(0, len(p) - 1, min(len(p), MOST_CENTRES)).astype(np.int64)
+    km_XC = distance_km(p.lat[some, None], p.lng[some, None], p.lat, p.lng)
+    near = km_XC[np.argmax((km_XC <= DETAIL_KM).sum(axis=1))] <= DETAIL_KM
+    if near.sum() < LEAST_IN_DETAIL:
+        return None
+    return _cells(predictor, bounds_of(p.lat[near], p.lng[near]))
+
+
+def _cells(predictor: Predictor, bounds: Bounds | None) -> Markup:
+    p = predictor.partition
+    names = zip(p.city, p.country, p.count.tolist(), strict=True)
+    titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]
+    drawn = WorldMap(
+        MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds"
+    ).cells(p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles)
+    return Markup(drawn.html(shared_land=True))
+
+
+def errors_map(evaluation: Evaluation) -> Markup:
+    """Lines from the truth to the model's first guess."""
+    truth, model = evaluation.truth, evaluation.model
+    drawn = WorldMap(MAP_WIDTH, title="From where photos were taken to where the model puts them")
+    chosen = samples.errors_shown(evaluation, MOST_ERRORS, SEED)
+    for index in chosen.tolist():
+        lat, lng = float(truth.lat[index]), float(truth.lng[index])
+        to_lat, to_lng = float(model.lat[index, 0]), float(model.lng[index, 0])
+        off = samples.km_words(float(distance_km(lat, lng, to_lat, to_lng)))
+        drawn.line(lat, lng, to_lat, to_lng, title=f"{truth.source[index]}: {off} off")
+    drawn.points(truth.lat[chosen], truth.lng[chosen], kind="photo", key="where it was taken")
+    return Markup(drawn.html(shared_land=True))
+
+
+def _errors_text(evaluation: Evaluation) -> str:
+    shown = len(samples.errors_shown(evaluation, MOST_ERRORS, SEED))
+    if shown < len(evaluation.truth.lat):
+        return f"{shown:,} photos, drawn by chance, so that single lines can be seen."
+    return "All photos are shown."

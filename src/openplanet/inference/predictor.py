@@ -1,0 +1,115 @@
+"""From a photo to a Prediction: the checkpoint, loaded once, asked many times.
+
+Shapes: B photos in a batch, C cells, H W pixels.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import PhotoError
+from openplanet.inference.prediction import Prediction
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.preprocess import pixels
+from openplanet.photos import images
+
+Photo = Path | str | bytes | Image.Image
+
+# Photos are first brought to the size at which a dataset keeps them (the default of ingest), so that the
+# model sees the same resampling here as in training.
+DECODE_SIDE = 320
+
+
+@dataclass(frozen=True)
+class Located:
+    """The answer for one photo of many: a prediction, or why there is none."""
+
+    photo: Photo
+    prediction: Prediction | None
+    error: str | None
+
+
+class Predictor:
+    """Locates photos. Holds nothing that a call changes, so that threads may share one."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "cpu") -> None:
+        self.checkpoint = checkpoint
+        self.device = torch.device(device)
+        self.model = checkpoint.model.to(self.device).eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: Path | str, device: str | None = None) -> "Predictor":
+        """Load a checkpoint folder; ``device`` defaults to a GPU where there is one.
+
+        Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
+        """
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(Checkpoint.load(Path(path), device=device), device)
+
+    @property
+    def partition(self) -> Partition:
+        """The cells that predictions are over."""
+        return self.checkpoint.partition
+
+    def log_probs(self, pixels_B3HW: Tensor) -> Tensor:
+        """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``."""
+        with torch.inference_mode():
+            logits_BC = self.model(pixels_B3HW.to(self.device))
+            return torch.log_softmax(logits_BC.float(), dim=1).cpu()
+
+    def locate(self, photo: Photo) -> Prediction:
+        """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
+
+        Raises PhotoError, naming the file, where it cannot be read.
+        """
+        return self._predict([self._pixels(photo)])[0]
+
+    def locate_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Located]:
+        """Locate photos in their order, ``batch_size`` at a time; a bad one never stops the rest.
+
+        Reads ahead by one batch at most, so that ``photos`` may be endless.
+        """
+        source = iter(photos)
+        with ThreadPoolExecutor() as pool:  # Pillow releases the lock while it decodes
+            while batch := list(islice(source, batch_size)):
+                yield from self._locate_batch(batch, pool)
+
+    def _locate_batch(self, batch: list[Photo], pool: Executor) -> list[Located]:
+        read = list(pool.map(self._try_pixels, batch))
+        predictions = iter(self._predict([each for each in read if isinstance(each, Tensor)]))
+        return [
+            Located(photo, next(predictions), None) if isinstance(each, Tensor) else Located(photo, None, str(each))
+            for photo, each in zip(batch, read, strict=True)
+        ]
+
+    def _predict(self, pixels_3HW: list[Tensor]) -> list[Prediction]:
+        if not pixels_3HW:
+            return []
+        return [Prediction(self.partition, row.numpy()) for row in self.log_probs(torch.stack(pixels_3HW))]
+
+    def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
+        try:
+            return self._pixels(photo)
+        except PhotoError as error:
+            return error
+
+    def _pixels(self, photo: Photo) -> Tensor:
+        size = self.checkpoint.image.image_size
+        if isinstance(photo, Image.Image):
+            return pixels(_upright(photo), size)
+        source = photo if isinstance(photo, bytes) else Path(photo)
+        return pixels(images.load(source, short_side=max(DECODE_SIDE, size)), size)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"the image cannot be decoded: {error}", reason="corrupt") from error

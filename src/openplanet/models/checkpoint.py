@@ -1,0 +1,155 @@
+"""A trained model as a folder: weights, partition, configuration and model card, each checked when loaded.
+
+model.safetensors   weights (never a pickle: opening a checkpoint runs no code of a stranger)
+partition.parquet   the cells: what a class index means
+README.md           model card
+config.json         written last: a folder without it is not a checkpoint
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import CheckpointError, InputError
+from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.models.model_card import model_card
+from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
+
+FORMAT = "openplanet-checkpoint"
+FORMAT_VERSION = 1
+CONFIG, WEIGHTS, PARTITION, CARD = "config.json", "model.safetensors", "partition.parquet", "README.md"
+
+
+@dataclass
+class Checkpoint:
+    """A model together with all that its answers need to mean something."""
+
+    model: ImageModel
+    partition: Partition
+    recipe: dict[str, Any]
+    """The recipe's fields, as trained."""
+    image: ImageConfig
+    accuracy: dict[str, Any]
+    """Measured on the validation split: photos, loss, within_25_km, within_750_km (shares 0..1), epoch."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on: counts, and a summary of the dataset's manifest."""
+    version: str = field(default_factory=lambda: installed_version("openplanet"))
+    """openplanet that wrote it."""
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
+        folder = Path(folder)
+        (folder / CONFIG).unlink(missing_ok=True)
+        with atomic_path(folder / WEIGHTS) as temporary:
+            state = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+            save_file(state, temporary)
+        self.partition.save(folder / PARTITION)
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "openplanet_version": self.version,
+            "cells": len(self.partition),
+            "image": dataclasses.asdict(self.image),
+            "preprocessing": {
+                "resize": "short side to image_size, bicubic", "crop": "centre", "input": "RGB uint8 0..255",
+                "normalised_by": "mean and std of image, inside the model",
+            },
+            "recipe": self.recipe,
+            "accuracy": self.accuracy,
+            "training": self.training,
+            "sha256": {WEIGHTS: sha256_of(folder / WEIGHTS), PARTITION: sha256_of(folder / PARTITION)},
+        }  # fmt: skip
+        write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
+        write_json(folder / CONFIG, config)
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Checkpoint":
+        """Read a checkpoint folder; the model is on ``device``, in evaluation mode.
+
+        Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of
+        another format or of another shape than config.json says.
+        """
+        folder = Path(folder)
+        config = _read_config(folder)
+        for name in (WEIGHTS, PARTITION):
+            _check_file(folder / name, config["sha256"].get(name))
+        partition = Partition.load(folder / PARTITION)
+        if len(partition) != config["cells"]:
+            raise CheckpointError(
+                f"{folder / PARTITION} has {len(partition)} cells, {CONFIG} says {config['cells']}: they belong to different"
+                " checkpoints; copy the whole folder again"
+            )
+        image = ImageConfig.from_dict(config["image"])
+        model = ImageModel(image, len(partition))
+        _load_weights(model, folder / WEIGHTS)
+        model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return cls(
+            model,
+            partition,
+            config["recipe"],
+            image,
+            config["accuracy"],
+            config["training"],
+            config["openplanet_version"],
+        )
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds a checkpoint that was written to the end."""
+    return (Path(folder) / CONFIG).is_file()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder: give the one that `openplanet train --out` wrote")
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} is not a finished checkpoint: it has no {CONFIG}. If its training was stopped, run `openplanet"
+            " train` again with --resume"
+        )
+    try:
+        config = read_json(path)
+    except InputError as error:
+        raise CheckpointError(f"{error}; copy the checkpoint again") from error
+    if config.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not of an OpenPlaNet checkpoint (format {config.get('format')!r})")
+    if config.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {config.get('format_version')}, this openplanet reads {FORMAT_VERSION}:"
+            f" install openplanet {config.get('openplanet_version', 'of another version')}, or train again"
+        )
+    needed = {"openplanet_version", "cells", "image", "recipe", "accuracy", "training", "sha256"}
+    if missing := sorted(needed - config.keys()):
+        raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
+    return config
+
+
+def _check_file(path: Path, expected: str | None) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; copy the whole checkpoint folder again")
+    if sha256_of(path) != expected:
+        raise CheckpointError(
+            f"{path} is damaged or of another checkpoint: its SHA-256 is not the one in {CONFIG}; copy it again"
+        )
+
+
+def _load_weights(model: ImageModel, path: Path) -> None:
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors: {error}; copy it again") from error
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path} does not fit the model that {CONFIG} describes (was one of the two edited?): {detail}"
+        ) from error

@@ -1,0 +1,67 @@
+"""The README.md of a checkpoint folder, in the form of a Hugging Face model card."""
+
+from typing import Any
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.1f} %"
+
+
+def model_card(config: dict[str, Any], parameters: int) -> str:
+    """Markdown that says what the model is, what it learned from, how good it is, and what it is not for.
+
+    ``config`` is the content of config.json.
+    """
+    recipe, image, accuracy, data = (config[k] for k in ("recipe", "image", "accuracy", "training"))
+    licences = data.get("licences") or {}
+    licence_lines = [f"- {name}: {count} photos" for name, count in licences.items()] or ["- not stated in the dataset"]
+    return "\n".join(
+        [
+            "---",
+            "library_name: openplanet",
+            "tags: [geolocation, photos]",
+            "license: other  # decide before sharing: see the licences of the training photos below",
+            "---",
+            "",
+            f"# Photo geolocation: {recipe.get('name', 'unnamed recipe')}",
+            "",
+            "From the pixels of one photo, a probability for every cell of a partition of the Earth.",
+            "",
+            f"- {recipe.get('description', '')}",
+            f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
+            f"- {config['cells']:,} cells (`partition.parquet`).",
+            f"- Written by openplanet {config['openplanet_version']}.",
+            "",
+            "## Data",
+            "",
+            f"- {data.get('photos', 'unknown')} training photos with a position"
+            f" ({data.get('in_no_cell', 0)} more lay in no cell, {len(data.get('undecodable', []))} could not be decoded).",
+            f"- Chosen on {accuracy.get('photos', 0)} validation photos.",
+            "",
+            "Licences of the training photos:",
+            "",
+            *licence_lines,
+            "",
+            "## Accuracy",
+            "",
+            "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate` measures"
+            " the test split). Distance from the centroid of the most likely cell:",
+            "",
+            "| within | share of photos |",
+            "|---|---|",
+            f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
+            f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+            "",
+            "## Use and limits",
+            "",
+            "Meant for research, and for placing one's own photos that have lost their position. It knows only places that"
+            " its training photos show, and shares their bias: where they are few it is wrong, and it may be wrong with a"
+            " high probability. Never read its answer as a fact: it is a list of candidates.",
+            "",
+            "## Responsible use",
+            "",
+            "Do not use it to find, follow or expose people, or to place photos of others without their consent. Positions"
+            " that a photo already has are to be trusted before any prediction.",
+            "",
+        ]
+    )

@@ -1,0 +1,23 @@
+"""From a decoded photo to the pixels that a model takes.
+
+Shapes: H W height and width in pixels.
+"""
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def pixels(image: Image.Image, size: int) -> torch.Tensor:
+    """The central square of ``image``, resized to ``size``: uint8 [3, size, size], RGB.
+
+    Values stay 0..255: normalisation belongs to the model, so that a checkpoint cannot be fed wrongly scaled
+    input. The same function serves training, evaluation and inference.
+    """
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    square = image.resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0
+    )
+    return torch.from_numpy(np.array(square, dtype=np.uint8)).permute(2, 0, 1).contiguous()

@@ -1,0 +1,484 @@
+"""A small planet with known answers: the generative model of the synthetic photos, and its exact posterior.
+
+In four steps, each a function below:
+
+1. ``World.make``: sites are real cities; a *culture* is a group of countries with its script, signs and roads; a
+   *province* is a cluster of neighbouring sites of one culture with its own way of building. For every cue the world
+   holds a table ``log_p[cue]`` of shape [S, K]: the log-probability of each of its K values at each site.
+2. ``sample_albums``: a trip is a Markov chain over sites, ``P = STAY * I + NEAR * M + FAR * 1 w'``: stay, go to a
+   neighbour (Metropolis moves, reversible with respect to the weights w) or fly anywhere. The first site is drawn
+   from w and P leaves w unchanged, so *every* photo, wherever it stands in its album, has the prior w.
+3. Given the site, the cues of a photo are drawn from its tables, independent of each other and of other photos. The
+   one exception is said aloud: the light (sun and snow) follows from the date and the hour, photos of a trip share
+   a season, and ``log_p["light"]`` is averaged over all dates and hours: what a picture without a date tells.
+4. The picture is a function of the cues and of nuisance that knows nothing of the site (``drawing.py``). So the
+   posterior of the picture is ``posterior``: Bayes' rule with the tables, nothing approximated.
+
+Where the sea and the mountains are is the seed's choice, not the Earth's.
+
+Legend: N photos, S sites, K values of a cue, P provinces.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import reverse_geocode
+from numpy.typing import NDArray
+
+from openplanet.earth.geo import EARTH_RADIUS_KM, distance_km
+from openplanet.errors import InputError
+
+VERSION = 1  # of the generative model: any change to a world or its pictures raises it
+SITES = 220
+SITE_SPACING_KM = 80.0  # sites must be tellable apart at city level (25 km)
+PROVINCE_KM = 350.0  # around the heart of a province all build alike: this is what decides 750 km
+HEARTS_KM = 800.0
+PROVINCE_SHARE = 3.5  # per cent of all photos: below it, 2,400 training photos would show too little of a province
+CITY_POWER = 0.75  # photos of a city by its population: the big ones lead, the small ones are not forgotten
+JITTER_KM = 3.0  # standard deviation, east and north, of a photo about its site; independent of all cues
+STAY, NEAR, FAR = 0.5, 0.38, 0.12
+NEIGHBOUR_KM = 300.0  # scale of a move to a neighbour
+ALBUM_SIZE = (5, 25)  # photos; 5 plus an exponential, cut at 25: 9 on average
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Cues = Mapping[str, Ints]  # cue name -> value index [N]; equally one photo as arrays of length 1
+
+
+class Culture(NamedTuple):
+    """Countries that share a script, signs and roads. ``share`` is their part of all photos (normalised later)."""
+
+    name: str
+    share: float
+    countries: str
+    script: str
+    sign: str
+    line: str
+    side: str
+    aridity: float  # -1 rain forest ... 1 desert, before the field of the seed
+
+
+# Shares follow where people photograph more than where they live; scripts, sides and lines follow the countries
+# where they can, and the sign colours are chosen so that cultures of one script differ.
+CULTURES = (
+    Culture("American", 13, "US CA", "latin", "green", "yellow", "right", 0.1),
+    Culture("Mexican", 4, "MX GT HN SV NI CR PA", "latin", "brown", "yellow", "right", 0.3),
+    Culture("Caribbean", 2, "CU DO PR HT", "latin", "red", "yellow", "right", -0.5),
+    Culture("Andean", 3, "CO VE EC PE BO", "latin", "blue", "yellow", "right", -0.2),
+    Culture("Brazilian", 5, "BR", "latin", "yellow", "yellow", "right", -0.5),
+    Culture("Platine", 3, "AR CL UY PY", "latin", "white", "yellow", "right", 0.2),
+    Culture("British", 5, "GB IE", "latin", "white", "white", "left", -0.2),
+    Culture("French", 4, "FR BE CH LU", "latin", "blue", "white", "right", 0.0),
+    Culture("Iberian", 4, "ES PT", "latin", "red", "white", "right", 0.4),
+    Culture("German", 5, "DE AT NL", "latin", "yellow", "white", "right", -0.1),
+    Culture("Nordic", 2, "SE NO FI DK", "latin", "brown", "yellow", "right", -0.1),
+    Culture("Italian", 4, "IT", "latin", "green", "white", "right", 0.3),
+    Culture("Central European", 3, "PL CZ SK HU RO", "latin", "brown", "white", "right", 0.0),
+    Culture("Russian", 6, "RU UA BY KZ", "cyrillic", "blue", "white", "right", 0.1),
+    Culture("Balkan", 2, "BG RS MK", "cyrillic", "yellow", "white", "right", 0.2),
+    Culture("Turkish", 3, "TR AZ", "latin", "white", "white", "right", 0.4),
+    Culture("Arab", 4, "EG SA AE IQ JO SY KW", "arabic", "green", "yellow", "right", 1.0),
+    Culture("Maghrebi", 2, "MA DZ TN LY", "arabic", "red", "white", "right", 0.8),
+    Culture("Persian", 2, "IR AF", "arabic", "blue", "yellow", "right", 0.7),
+    Culture("Pakistani", 2, "PK", "arabic", "white", "white", "left", 0.6),
+    Culture("Indian", 8, "IN NP BD", "devanagari", "green", "white", "left", 0.1),
+    Culture("Chinese", 8, "CN TW HK", "han", "blue", "yellow", "right", -0.1),
+    Culture("Japanese", 7, "JP", "kana", "green", "white", "left", -0.2),
+    Culture("Korean", 3, "KR KP", "hangul", "white", "yellow", "right", -0.1),
+    Culture("Thai", 3, "TH LA KH MM", "thai", "yellow", "yellow", "left", -0.3),
+    Culture("Malay", 4, "ID MY SG", "latin", "blue", "white", "left", -0.8),
+    Culture("Philippine", 2, "PH", "latin", "white", "yellow", "right", -0.7),
+    Culture("Australian", 4, "AU NZ", "latin", "brown", "white", "left", 0.4),
+    Culture("West African", 3, "NG GH CI SN", "latin", "red", "white", "right", 0.0),
+    Culture("East African", 2, "KE TZ UG", "latin", "green", "white", "left", 0.1),
+    Culture("Ethiopian", 1, "ET", "geez", "red", "white", "right", 0.3),
+    Culture("South African", 3, "ZA ZW MZ BW", "latin", "red", "white", "left", 0.4),
+)
+
+SCRIPTS = ("latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul", "thai", "geez")
+SIGN_COLOURS = ("white", "yellow", "green", "blue", "red", "brown")
+WALLS = ("white", "yellow", "red", "pink", "blue", "grey")
+ROOFS = ("red gable", "slate gable", "straw gable", "teal gable", "flat", "dome")
+SHAPES = ("lattice", "dome", "pyramid", "arch", "obelisk", "pagoda", "towers", "windmill", "minaret", "wheel")
+METALS = ("gold", "white", "violet")
+SUNS = ("overcast", "night", "low", "middling", "high", "overhead")
+SUN_EDGES_DEG = (0.0, 17.0, 40.0, 62.0)  # between night, low, middling, high, overhead
+
+# The values of every cue, in the order of the last axis of its table. "hidden" is a value like any other.
+CUES: dict[str, tuple[str, ...]] = {
+    "scene": ("street", "indoors", "beach", "meadow"),
+    "light": tuple(f"{sun}, {ground}" for sun in SUNS for ground in ("bare", "snow")),
+    "vegetation": ("jungle", "savanna", "desert", "mediterranean", "broadleaf", "conifer"),
+    "terrain": ("flat", "hills", "mountains"),
+    "sea": ("hidden", "sea"),
+    "building": ("hidden", *(f"{wall}, {roof}" for wall in WALLS for roof in ROOFS)),
+    "sign": ("hidden", *(f"{script} on {colour}" for script in SCRIPTS for colour in SIGN_COLOURS)),
+    "line": ("hidden", "white", "yellow"),
+    "car": ("hidden", "left", "right"),
+    "landmark": ("hidden", *(f"{metal} {shape}" for shape in SHAPES for metal in METALS)),
+}
+STREET = 0  # the one scene in which the other cues show; the rest are ambiguous on purpose
+DAYS, SLOTS = 365, 20  # a day of the year and a half hour between 8:00 and 18:00, solar time, each equally likely
+EPOCH = datetime(2014, 1, 1)
+YEARS = 9  # a trip starts on any day of these
+
+
+@dataclass(frozen=True)
+class World:
+    """The planet: S sites and, for every cue, its log-probabilities there.
+
+    ``weight_S`` is the prior of a photo (sums to 1); ``transition_SS[i, j]`` the probability that the photo after
+    one at i is at j; ``log_p[cue]`` is [S, K], -inf where a value cannot occur.
+    """
+
+    seed: int
+    lat_S: Floats
+    lng_S: Floats
+    city: tuple[str, ...]
+    country_code: tuple[str, ...]
+    culture_S: Ints
+    province_S: Ints
+    weight_S: Floats
+    transition_SS: Floats
+    log_p: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.lat_S)
+
+    @staticmethod
+    def make(seed: int = 0, sites: int = SITES) -> "World":
+        """The world of a seed; the same one on every machine. Raises InputError for too few or too many sites."""
+        rng = np.random.default_rng(np.random.SeedSequence([seed, VERSION]))
+        places, culture_S, province_S = _choose_sites(sites)
+        lat_S = np.array([place["latitude"] for place in places], dtype=np.float64)
+        lng_S = np.array([place["longitude"] for place in places], dtype=np.float64)
+        population_S = np.array([place["population"] for place in places], dtype=np.float64)
+        weight_S = _weights(population_S, culture_S, province_S)
+        distance_SS = distance_km(lat_S[:, None], lng_S[:, None], lat_S[None], lng_S[None])
+        return World(
+            seed=seed,
+            lat_S=lat_S,
+            lng_S=lng_S,
+            city=tuple(place["city"] for place in places),
+            country_code=tuple(place["country_code"] for place in places),
+            culture_S=culture_S,
+            province_S=province_S,
+            weight_S=weight_S,
+            transition_SS=_transition(weight_S, distance_SS),
+            log_p=MappingProxyType(_cue_tables(rng, lat_S, lng_S, weight_S, culture_S, province_S)),
+        )
+
+    @cached_property
+    def cumulative_transition_SS(self) -> Floats:
+        return np.cumsum(self.transition_SS, axis=1)
+
+
+# --- 1. The world -----------------------------------------------------------------------------------------------
+
+
+def _choose_sites(sites: int) -> tuple[list[dict[str, Any]], Ints, Ints]:
+    """Cities [S] with their culture and province: hearts far apart, each with the biggest cities around it."""
+    if not 2 * len(CULTURES) <= sites <= 1000:
+        raise InputError(f"a synthetic planet has {2 * len(CULTURES)} to 1000 sites, not {sites}")
+    by_country: dict[str, list[dict[str, Any]]] = {}
+    for place in reverse_geocode.GeocodeData()._locations:
+        if place.get("population", 0) >= 20_000:
+            by_country.setdefault(place["country_code"], []).append(place)
+    chosen: list[dict[str, Any]] = []
+    culture_index: list[int] = []
+    province_index: list[int] = []
+    share_total = sum(culture.share for culture in CULTURES)
+    for index, culture in enumerate(CULTURES):
+        cities = [place for code in culture.countries.split() for place in by_country.get(code, [])]
+        cities.sort(key=lambda place: (-place["population"], place["latitude"], place["longitude"]))
+        hearts = _spaced(cities, max(1, round(culture.share / PROVINCE_SHARE)), HEARTS_KM)
+        for heart in hearts:
+            around = [
+                city
+                for city in cities
+                if distance_km(heart["latitude"], heart["longitude"], city["latitude"], city["longitude"])
+                <= PROVINCE_KM
+            ]
+            quota = max(2, round(sites * culture.share / len(hearts) / share_total))
+            members = _spaced(around, quota, SITE_SPACING_KM)
+            culture_index += [index] * len(members)
+            province_index += [max(province_index, default=-1) + 1] * len(members)
+            chosen += members
+    return chosen, np.array(culture_index, dtype=np.int64), np.array(province_index, dtype=np.int64)
+
+
+def _spaced(cities: list[dict[str, Any]], wanted: int, spacing_km: float) -> list[dict[str, Any]]:
+    """The first ``wanted`` of ``cities`` that keep ``spacing_km`` from each other (fewer where there are no more)."""
+    kept: list[dict[str, Any]] = []
+    lat, lng = np.empty(0), np.empty(0)
+    for city in cities:
+        if len(kept) < wanted and (distance_km(city["latitude"], city["longitude"], lat, lng) >= spacing_km).all():
+            kept.append(city)
+            lat, lng = np.append(lat, city["latitude"]), np.append(lng, city["longitude"])
+    return kept
+
+
+def _weights(population_S: Floats, culture_S: Ints, province_S: Ints) -> Floats:
+    """The share of a culture, spread over its provinces (fairly evenly) and there over cities by population."""
+    heart_P = np.zeros(province_S.max() + 1)
+    np.maximum.at(heart_P, province_S, population_S**0.25)
+    weight_S = population_S**CITY_POWER
+    weight_S *= (heart_P / np.bincount(province_S, weight_S))[province_S]
+    share = np.array([culture.share for culture in CULTURES], dtype=np.float64)
+    weight_S *= (share / np.bincount(culture_S, weight_S, minlength=len(share)))[culture_S]
+    return np.asarray(weight_S / weight_S.sum(), dtype=np.float64)
+
+
+def _transition(weight_S: Floats, distance_SS: Floats) -> Floats:
+    """[S, S], rows sum to 1, ``w P = w``: Metropolis-Hastings with proposals that fall off with distance."""
+    proposal_SS = np.exp(-distance_SS / NEIGHBOUR_KM)
+    np.fill_diagonal(proposal_SS, 0.0)
+    # A site far from all others stays: its row of proposals is scaled by what it would find at one scale's distance.
+    proposal_SS /= np.maximum(proposal_SS.sum(axis=1, keepdims=True), np.exp(-3.0))
+    flow_SS = weight_S[:, None] * proposal_SS
+    move_SS = np.minimum(flow_SS, flow_SS.T) / weight_S[:, None]
+    np.fill_diagonal(move_SS, 1.0 - move_SS.sum(axis=1))
+    return STAY * np.eye(len(weight_S)) + NEAR * move_SS + FAR * weight_S[None, :]
+
+
+def _field(rng: np.random.Generator, lat_N: Floats, lng_N: Floats, scale_km: float) -> Floats:
+    """A smooth random field over the sphere (32 random waves), about standard normal, [N]."""
+    phi, lam = np.radians(lat_N), np.radians(lng_N)
+    xyz = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+    waves = rng.normal(size=(3, 32)) * EARTH_RADIUS_KM / scale_km
+    return np.asarray(np.cos(xyz @ waves + rng.uniform(0, 2 * np.pi, 32)).sum(axis=1) / 4.0, dtype=np.float64)
+
+
+def _soft(score_SK: Floats, floor: float) -> Floats:
+    """Softmax over values, mixed with a uniform share ``floor``: nothing is impossible, little is certain."""
+    p_SK = np.exp(score_SK - score_SK.max(axis=1, keepdims=True))
+    p_SK /= p_SK.sum(axis=1, keepdims=True)
+    return np.asarray((1 - floor) * p_SK + floor / p_SK.shape[1], dtype=np.float64)
+
+
+def _shown(value_S: Ints, values: int, visible: float, stray: float) -> Floats:
+    """[S, values]: 0 "hidden" else; value_S of the site where visible, but any other value at random with ``stray``."""
+    p_SK = np.full((len(value_S), values), visible * stray / (values - 1))
+    p_SK[:, 0] = 1.0 - visible
+    p_SK[np.arange(len(value_S)), value_S] += visible * (1.0 - stray)
+    return p_SK
+
+
+def _cue_tables(
+    rng: np.random.Generator, lat_S: Floats, lng_S: Floats, weight_S: Floats, culture_S: Ints, province_S: Ints
+) -> dict[str, Floats]:
+    """``log_p`` of every cue; the only place where what a site looks like is decided."""
+    sites = len(lat_S)
+    cultures = [CULTURES[index] for index in culture_S]
+    coastal_S = rng.random(sites) < 0.4
+    scene = np.tile([0.76, 0.12, 0.12, 0.0], (sites, 1))
+    scene[~coastal_S] = [0.76, 0.12, 0.0, 0.12]
+    sea = np.where(coastal_S[:, None], [0.35, 0.65], [0.98, 0.02])
+
+    height_S = _field(rng, lat_S, lng_S, 900.0)
+    terrain = _soft(4.0 * np.stack([-height_S - 0.5, np.full(sites, 0.2), height_S - 0.5], axis=1), 0.05)
+
+    # Climates sit at a latitude and an aridity; a site grows what is near its own.
+    aridity_S = np.array([culture.aridity for culture in cultures]) + 0.3 * _field(rng, lat_S, lng_S, 1500.0)
+    climates = np.array([[5, -0.6], [12, 0.2], [25, 1.0], [36, 0.4], [46, -0.1], [60, -0.1]], dtype=np.float64)
+    off_SK2 = np.stack([np.abs(lat_S), aridity_S], axis=1)[:, None] - climates[None]
+    vegetation = _soft(-0.5 * ((off_SK2 / [8.0, 0.35]) ** 2).sum(axis=2), 0.06)
+
+    styles = 1 + rng.permutation(len(CUES["building"]) - 1)  # taken in turn: provinces that share one are few
+    building_S = styles[province_S % len(styles)]
+
+    sign_S = np.array([CUES["sign"].index(f"{culture.script} on {culture.sign}") for culture in cultures])
+    line_S = np.array([CUES["line"].index(culture.line) for culture in cultures])
+    car_S = np.array([CUES["car"].index(culture.side) for culture in cultures])
+
+    landmarks = len(CUES["landmark"]) - 1
+    famous_S = np.argsort(-weight_S, kind="stable")[: 3 * landmarks]  # each landmark stands in three cities
+    landmark = np.zeros((sites, landmarks + 1))
+    landmark[:, 0] = 1.0
+    kinds = 1 + np.concatenate([rng.permutation(landmarks) for _ in range(3)])[: len(famous_S)]
+    landmark[famous_S] = _shown(kinds, landmarks + 1, visible=0.5, stray=0.0)
+
+    tables = {
+        "scene": scene,
+        "light": _light_table(lat_S),
+        "vegetation": vegetation,
+        "terrain": terrain,
+        "sea": sea,
+        "building": _shown(building_S, len(CUES["building"]), visible=0.96, stray=0.03),
+        "sign": _shown(sign_S, len(CUES["sign"]), visible=0.8, stray=0.02),
+        "line": _shown(line_S, 3, visible=0.85, stray=0.03),
+        "car": _shown(car_S, 3, visible=0.6, stray=0.02),
+        "landmark": landmark,
+    }
+    with np.errstate(divide="ignore"):
+        return {name: np.log(table) for name, table in tables.items()}
+
+
+# --- The light: sun and snow from latitude, date and hour -------------------------------------------------------
+
+OVERCAST = 0.3  # of all photos, everywhere
+
+
+def sun_elevation_deg(lat: Any, day: Any, hour: Any) -> Floats:
+    """Elevation of the sun in degrees at ``lat``, ``day`` of the year 0..364, ``hour`` of solar time; broadcasts."""
+    declination = np.radians(-23.44 * np.cos(2 * np.pi * (np.asarray(day) + 10) / DAYS))
+    phi, angle = np.radians(lat), np.radians(15.0 * (np.asarray(hour) - 12.0))
+    sine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(angle)
+    return np.asarray(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), dtype=np.float64)
+
+
+def snow_probability(lat: Any, day: Any) -> Floats:
+    """Of snow on the ground, 0..1: a logistic function of a mean temperature by latitude and season."""
+    phi = np.radians(lat)
+    season = np.cos(2 * np.pi * (np.asarray(day) - 200) / DAYS)  # +1 in late July
+    celsius = 28.0 - 40.0 * np.sin(phi) ** 2 + 16.0 * np.sin(phi) * season
+    return np.asarray(0.9 / (1.0 + np.exp(np.clip(celsius, -40.0, 40.0))), dtype=np.float64)
+
+
+def slot_hour(slot: Any) -> Any:
+    """Solar time at the middle of a half-hour slot 0..SLOTS-1."""
+    return 8.25 + 0.5 * np.asarray(slot)
+
+
+def p_light(lat: Any, day: Any, slot: Any) -> Floats:
+    """[..., K]: probabilities of the values of "light" where latitude, day and half hour are known; broadcasts."""
+    elevation = sun_elevation_deg(lat, day, slot_hour(slot))
+    clear = np.eye(len(SUNS))[1 + np.digitize(elevation, SUN_EDGES_DEG)] * (1.0 - OVERCAST)
+    clear[..., 0] = OVERCAST
+    snow = np.broadcast_to(snow_probability(lat, day), elevation.shape)
+    both = clear[..., :, None] * np.stack([1.0 - snow, snow], axis=-1)[..., None, :]
+    return np.asarray(both.reshape(*elevation.shape, -1), dtype=np.float64)
+
+
+def _light_table(lat_S: Floats) -> Floats:
+    """[S, K]: the light of a photo whose date and hour are not known; the exact mean over all of them."""
+    day, slot = np.arange(DAYS)[:, None], np.arange(SLOTS)[None, :]
+    return np.stack([p_light(lat, day, slot).mean(axis=(0, 1)) for lat in lat_S])
+
+
+# --- 2. Albums --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Photos:
+    """N photos before they are drawn: truth and cues. Times are UTC, ``offset_hours_N`` the clock of the place."""
+
+    owner_N: Ints
+    album_N: Ints
+    order_N: Ints
+    site_N: Ints
+    lat_N: Floats
+    lng_N: Floats
+    day_N: Ints
+    slot_N: Ints
+    cues: Cues
+
+    def __len__(self) -> int:
+        return len(self.site_N)
+
+    def taken_at(self, index: int) -> tuple[datetime, int]:
+        """Local time of the place, and its offset from UTC in whole hours."""
+        minutes = float(slot_hour(self.slot_N[index])) * 60.0 + index % 21 - 10.0  # within its half hour
+        solar = EPOCH + timedelta(days=int(self.day_N[index]), minutes=minutes, seconds=index % 60)
+        lng = float(self.lng_N[index])
+        offset = round(lng / 15.0)
+        return (solar + timedelta(hours=offset - lng / 15.0)).replace(microsecond=0), offset
+
+
+def sample_albums(world: World, photos: int, rng: np.random.Generator) -> Photos:
+    """Exactly ``photos`` photos in albums, as one reads them: trips of owners, in order of time.
+
+    Sites follow the chain of the world. Days go on by one (at times two or three) and hours are free, both without
+    regard to the site; an owner has one album or a few.
+    """
+    owner_N, album_N, order_N, site_N, day_N = [], [], [], [], []
+    owner, album = -1, -1
+    initial_S = np.cumsum(world.weight_S)
+    while len(site_N) < photos:
+        album += 1
+        owner += int(owner < 0 or rng.random() < 0.65)
+        length = min(ALBUM_SIZE[0] + int(rng.exponential(4.5)), ALBUM_SIZE[1], photos - len(site_N))
+        site = _draw(initial_S, rng)
+        day = int(rng.integers(DAYS * YEARS))
+        for order in range(length):
+            if order:
+                site = _draw(world.cumulative_transition_SS[site], rng)
+                day += int(rng.choice(3, p=[0.8, 0.15, 0.05])) + 1
+            owner_N.append(owner)
+            album_N.append(album)
+            order_N.append(order)
+            site_N.append(site)
+            day_N.append(day)
+    index_N = np.array(site_N, dtype=np.int64)
+    slot_N = rng.integers(SLOTS, size=photos)
+    lat_N, lng_N = _jitter(world.lat_S[index_N], world.lng_S[index_N], rng)
+    return Photos(
+        owner_N=np.array(owner_N, dtype=np.int64),
+        album_N=np.array(album_N, dtype=np.int64),
+        order_N=np.array(order_N, dtype=np.int64),
+        site_N=index_N,
+        lat_N=lat_N,
+        lng_N=lng_N,
+        day_N=np.array(day_N, dtype=np.int64),
+        slot_N=slot_N,
+        cues=sample_cues(world, index_N, np.array(day_N) % DAYS, slot_N, rng),
+    )
+
+
+def _draw(cumulative: Floats, rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
+
+
+def _jitter(lat_N: Floats, lng_N: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Move points by a normal step of JITTER_KM east and north; no site is near a pole or the antimeridian's edge."""
+    degrees = np.degrees(JITTER_KM / EARTH_RADIUS_KM)
+    north_N, east_N = rng.normal(scale=degrees, size=(2, len(lat_N)))
+    return lat_N + north_N, (lng_N + east_N / np.cos(np.radians(lat_N)) + 180.0) % 360.0 - 180.0
+
+
+# --- 3. Cues ----------------------------------------------------------------------------------------------------
+
+
+def sample_cues(world: World, site_N: Ints, day_N: Ints, slot_N: Ints, rng: np.random.Generator) -> dict[str, Ints]:
+    """Draw the cues of photos at sites; the light from the day and half hour, all else from the tables.
+
+    Cues that a scene does not show (all but the scene itself, outside the street) are set to -1.
+    """
+    cues: dict[str, Ints] = {}
+    for name in CUES:
+        p_NK = np.exp(world.log_p[name][site_N])
+        if name == "light":
+            p_NK = p_light(world.lat_S[site_N], day_N, slot_N)
+        drawn_N = (np.cumsum(p_NK, axis=1) <= rng.random(len(site_N))[:, None]).sum(axis=1)
+        cues[name] = np.minimum(drawn_N, p_NK.shape[1] - 1).astype(np.int64)
+    for name in CUES:
+        if name != "scene":
+            cues[name][cues["scene"] != STREET] = -1
+    return cues
+
+
+# --- 4. The posterior -------------------------------------------------------------------------------------------
+
+
+def log_p_cues_given_site(world: World, cues: Cues) -> Floats:
+    """[N, S]: log-probability of the cues of each photo at each site (-inf where impossible)."""
+    total_NS = np.asarray(world.log_p["scene"].T[cues["scene"]], dtype=np.float64)
+    for name in CUES:
+        if name != "scene":
+            shown_N = cues[name] >= 0
+            total_NS[shown_N] += world.log_p[name].T[cues[name][shown_N]]
+    return total_NS
+
+
+def posterior(world: World, cues: Cues) -> Floats:
+    """[N, S]: exact log-posterior over sites of single photos, from what their pictures show and nothing else."""
+    joint_NS = log_p_cues_given_site(world, cues) + np.log(world.weight_S)
+    highest_N1 = joint_NS.max(axis=1, keepdims=True)
+    return np.asarray(
+        joint_NS - highest_N1 - np.log(np.exp(joint_NS - highest_N1).sum(axis=1, keepdims=True)), dtype=np.float64
+    )

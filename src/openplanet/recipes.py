@@ -1,0 +1,91 @@
+"""Named configurations: each a function that returns a frozen recipe, listed by ``openplanet recipes``.
+
+A new backbone needs no code: give its timm name (``--set backbone=...``), or add a recipe here.
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from openplanet.errors import RecipeError
+from openplanet.models.image_model import count_parameters
+from openplanet.training.recipe import Recipe
+
+CELLS_OF_THE_PAPER = 26_263
+"""Number of cells of the paper's partition (section 3), the size at which models are compared."""
+
+
+def planet_2016() -> Recipe:
+    """The paper (Weyand, Kostrikov, Philbin 2016, arXiv 1602.05314, section 3), nothing modern added.
+
+    Inception family with batch norm, random weights, one-hot cross-entropy, AdaGrad with learning rate 0.045,
+    cells split above 10,000 photos and dropped below 50. timm's inception_v3 with its auxiliary classifier has
+    98.35M parameters at 26,263 cells; the paper's network had 97,321,048.
+    Not in the paper, and ours: batch size, number of epochs, crops (its 91M photos hardly needed them).
+    """
+    return Recipe(
+        name="planet_2016",
+        description="The 2016 paper: Inception v3 with auxiliary classifier at 299 px, AdaGrad 0.045, one-hot",
+        seen="not trained to the end by us; the paper took 2.5 months on 200 CPU cores for 91M photos",
+        max_photos=10_000,
+        min_photos=50,
+        backbone="inception_v3",
+        image_size=299,
+        aux_head=True,
+        optimizer="adagrad",
+        learning_rate=0.045,
+        epochs=10,
+        batch_size=128,
+        workers=4,
+    )
+
+
+def planet_cpu() -> Recipe:
+    """Minutes on a laptop without a GPU, from random weights: what ``make demo`` trains."""
+    return Recipe(
+        name="planet_cpu",
+        description="Minutes on two CPU cores from random weights: a small ResNet at 64 px, AdamW, cosine",
+        seen="not measured yet",
+        max_photos=60,
+        min_photos=5,
+        backbone="resnet10t",
+        image_size=64,
+        optimizer="adamw",
+        learning_rate=3e-3,
+        weight_decay=0.05,
+        schedule="cosine",
+        warmup=1,
+        epochs=20,
+        batch_size=64,
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (planet_2016, planet_cpu)}
+"""Every recipe by name."""
+
+
+def get(name: str) -> Recipe:
+    """The recipe called ``name``; RecipeError, with a suggestion, where there is none."""
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(RECIPES)}"
+        raise RecipeError(f"There is no recipe {name!r}; {hint}")
+    return RECIPES[name]()
+
+
+def parameters(recipe: Recipe, num_cells: int = CELLS_OF_THE_PAPER) -> int:
+    """Number of trained parameters with ``num_cells`` cells; nothing is allocated."""
+    return count_parameters(recipe.image_config(), num_cells)
+
+
+def listing() -> list[dict[str, Any]]:
+    """What ``openplanet recipes --json`` prints: one dict for each recipe."""
+    return [
+        {
+            "name": recipe.name,
+            "description": recipe.description,
+            "parameters_at_26263_cells": parameters(recipe),
+            "seen": recipe.seen,
+        }
+        for recipe in (make() for make in RECIPES.values())
+    ]

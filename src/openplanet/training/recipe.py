@@ -1,0 +1,191 @@
+"""A recipe: everything that training needs, as one frozen and typed object."""
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from openplanet.errors import RecipeError
+from openplanet.models.image_model import ImageConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A named, complete training configuration.
+
+    There is deliberately no vertical flip, and horizontal flips are off unless asked for: the side that people
+    drive on and the script of signs are cues of place, and mirroring destroys them.
+    Raises RecipeError where a value is out of its range.
+    """
+
+    name: str
+    """What it is called on the command line."""
+    description: str
+    """What it is, in one line."""
+    seen: str
+    """What it was seen to give and to cost, and on what; or that nobody has measured it yet."""
+
+    max_photos: int
+    """A cell holding more training photos is split (the paper's t1), where no partition is given."""
+    min_photos: int
+    """A cell holding fewer is dropped, and its photos with it (the paper's t2)."""
+
+    backbone: str
+    """Name of a timm model."""
+    backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Further arguments of timm.create_model."""
+    image_size: int
+    """Side of the square input in pixels."""
+    embedding_dim: int | None = None
+    """Width of a layer between backbone and softmax; None: none."""
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Mean of red, green, blue that the input is normalised by (must fit ``weights``)."""
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Standard deviation of red, green, blue that the input is normalised by (must fit ``weights``)."""
+    weights: str | None = None
+    """None: random; else a local safetensors file of the backbone, which must fit it key by key."""
+    aux_head: bool = False
+    """Train an auxiliary softmax on earlier features too (inception_v3 has the place for one)."""
+    aux_weight: float = 0.4
+    """Weight of its loss. 0.4 is what TF-slim's train_image_classifier.py gives the Inception family."""
+
+    optimizer: Literal["adagrad", "adamw"]
+    """AdaGrad is the paper's."""
+    learning_rate: float
+    """The highest that the schedule reaches."""
+    weight_decay: float = 0.0
+    """Decoupled for AdamW, an L2 penalty for AdaGrad; not on biases and norms."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After warm-up: constant, or falling to zero at the end along half a cosine."""
+    warmup: float = 0.0
+    """Epochs during which the learning rate rises linearly from zero."""
+    epochs: int
+    """Passes over the training photos."""
+    batch_size: int
+    """Photos in a step."""
+    gradient_clip: float | None = None
+    """Largest norm of the gradient; None: not clipped."""
+    label_smoothing: float = 0.0
+    """Share of the target that is spread evenly over all cells; 0 is the paper's one-hot target."""
+    smoothing_km: float | None = None
+    """Spread the target over cells near the photo, falling by e every so many km; None: one-hot."""
+    ema_decay: float | None = None
+    """Validate and keep an exponential moving average of the weights with this decay a step; None: none."""
+
+    crop: float = 0.0
+    """Random crops keep between 1 - crop and 1 of the side; 0: always the whole square."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation change at random by up to this share; hue never (sky, soil)."""
+    flip: bool = False
+    """Mirror photos at random. Off: driving side and writing are cues of place."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: autocast of the matrix products; weights stay float32."""
+    seed: int = 0
+    """Of weights, order and augmentation; the same seed on the same machine gives the same weights."""
+    workers: int = 0
+    """Processes that decode photos when they do not fit in memory."""
+
+    def __post_init__(self) -> None:
+        at_least = {"max_photos": 1, "min_photos": 1, "image_size": 8, "epochs": 1, "batch_size": 1}
+        at_least |= {"weight_decay": 0, "warmup": 0, "aux_weight": 0, "jitter": 0, "workers": 0, "crop": 0}
+        for name, low in (at_least | {"label_smoothing": 0}).items():
+            self._check(getattr(self, name) >= low, name, f"at least {low}")
+        for name in ("learning_rate", "gradient_clip", "smoothing_km", "embedding_dim"):
+            self._check(getattr(self, name) is None or getattr(self, name) > 0, name, "more than 0")
+        for name in ("crop", "jitter", "label_smoothing"):
+            self._check(getattr(self, name) < 1, name, "less than 1")
+        self._check(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "between 0 and 1")
+        self._check(all(s > 0 for s in self.std), "std", "more than 0")
+        self._check(self.warmup <= self.epochs, "warmup", "no longer than all epochs")
+
+    def _check(self, right: bool, name: str, rule: str) -> None:
+        if not right:
+            raise RecipeError(f"Recipe {self.name}: {name} must be {rule}, not {getattr(self, name)!r}")
+
+    def image_config(self) -> ImageConfig:
+        """The part of it that the model is built from."""
+        names = [f.name for f in dataclasses.fields(ImageConfig)]
+        return ImageConfig(**{name: getattr(self, name) for name in names})
+
+
+FIXED = ("name", "seen")  # they say which recipe it is and what that one gave: a changed one is not it
+
+
+def override(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
+    """The recipe with some fields replaced, given as text (``--set epochs=3``).
+
+    "none" stands for None; tuples are comma-separated; dicts are JSON.
+    Raises RecipeError, with a suggestion, for a name that is no field, and for text that is not of its type.
+    """
+    kinds = typing.get_type_hints(Recipe)
+    allowed = [name for name in kinds if name not in FIXED]
+    changes: dict[str, Any] = {}
+    for name, text in values.items():
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(allowed)}"
+            raise RecipeError(f"Recipe {recipe.name} has no setting {name!r}; {hint}")
+        try:
+            changes[name] = _parse(text.strip(), kinds[name])
+        except ValueError as error:
+            raise RecipeError(
+                f"Recipe {recipe.name}: {name} must be {_kind_name(kinds[name])}, not {text!r}"
+            ) from error
+    if changes:
+        changes["seen"] = f"{recipe.name} with {', '.join(sorted(changes))} changed: not measured"
+    return dataclasses.replace(recipe, **changes)
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """The fields as JSON gives them back (tuples as lists), for config.json."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(recipe))))
+
+
+def weights_path(recipe: Recipe) -> Path | None:
+    """Where the initial weights of the backbone lie; None for random ones."""
+    return Path(recipe.weights).expanduser() if recipe.weights else None
+
+
+def _parse(text: str, kind: Any) -> Any:
+    """``text`` as a value of the field type ``kind``; ValueError where it is none."""
+    arguments = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        if text.lower() == "none":
+            return None
+        return _parse(text, next(a for a in arguments if a is not types.NoneType))
+    if typing.get_origin(kind) is Literal:
+        if text not in arguments:
+            raise ValueError(text)
+        return text
+    if typing.get_origin(kind) is tuple:
+        parts = text.strip("()[]").split(",")
+        if len(parts) != len(arguments):
+            raise ValueError(text)
+        return tuple(_parse(part.strip(), a) for part, a in zip(parts, arguments, strict=True))
+    if typing.get_origin(kind) is dict:
+        value = json.loads(text)  # JSONDecodeError is a ValueError
+        if not isinstance(value, dict):
+            raise ValueError(text)
+        return value
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    return kind(text)
+
+
+def _kind_name(kind: Any) -> str:
+    arguments = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return " or ".join("none" if a is types.NoneType else _kind_name(a) for a in arguments)
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(arguments)
+    if typing.get_origin(kind) is tuple:
+        return f"{len(arguments)} numbers with commas between"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    return names.get(kind, "a JSON object")

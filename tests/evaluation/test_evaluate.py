@@ -1,0 +1,100 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openplanet.errors import DatasetError
+from openplanet.evaluation import metrics
+from openplanet.evaluation.evaluate import evaluate
+from openplanet.evaluation.result import Evaluation
+from openplanet.inference.predictor import Predictor
+from openplanet.photos.shards import Dataset
+
+
+@pytest.fixture(scope="module")
+def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
+    return evaluate(dataset, predictor, "test", extra_distances=(5, 100))
+
+
+def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
+    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model"]
+    assert all(row.summary.photos == 20 for row in evaluation.rows)
+    assert evaluation.outside == 1
+    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1]  # the prior looks at no photo
+    assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
+
+
+def test_model_row_is_what_the_predictor_says(
+    evaluation: Evaluation, predictor: Predictor, rows: list[dict]
+) -> None:
+    test_rows = [row for row in rows if row["split"] == "test" and row["lat"] is not None]
+    hits = 0
+    for n, row in enumerate(test_rows[:-1]):
+        top = predictor.locate(row["image"]["bytes"]).top(5)
+        assert evaluation.truth.photo_id[n] == row["photo_id"]
+        km = metrics.distances(
+            np.array([[c.lat for c in top]]),
+            np.array([[c.lng for c in top]]),
+            np.array([row["lat"]]),
+            np.array([row["lng"]]),
+        )
+        hits += km[0, 0] <= 750
+    assert evaluation.model.summary.within_top1[5] == pytest.approx(hits / 20)
+
+
+def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Evaluation) -> None:
+    nearest = evaluation.row("nearest neighbour")
+    assert nearest is not None
+    assert nearest.summary.within_top1[2] == pytest.approx(18 / 20)  # all but the broken and the far one
+
+
+def test_baselines_learn_from_the_train_split_only(
+    tmp_path: Path, write_dataset, predictor: Predictor, rows: list[dict], evaluation: Evaluation
+) -> None:
+    moved = [dict(row) for row in rows]
+    for row in moved:
+        if row["split"] == "test":
+            row.update(lat=10.0, lng=10.0)  # other truth, same photos: no guess may change
+    other = evaluate(write_dataset(tmp_path / "moved", moved[:-1]), predictor, "test")
+    for before, after in zip(evaluation.rows, other.rows, strict=True):
+        np.testing.assert_array_equal(before.lat, after.lat)
+
+
+def test_same_evaluation_twice(evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
+    again = evaluate(dataset, predictor, "test", extra_distances=(5, 100))
+    assert again.to_dict() == evaluation.to_dict()
+
+
+def test_dict_is_json_without_nan(evaluation: Evaluation) -> None:
+    got = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert got["photos"] == 20 and got["failed"] == 1 and got["outside_partition"] == 1
+    model = got["rows"][2]
+    assert model["name"] == "model"
+    assert [entry["km"] for entry in model["within_km"]] == [1, 5, 25, 100, 200, 750, 2500]
+    assert all(0 <= entry["top1"] <= entry["top5"] <= 1 for entry in model["within_km"])
+    assert got["model_share_of_bayes_limit"] is None
+    assert got["country_method"]
+
+
+def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> None:
+    text = evaluation.to_text()
+    table = text.split("\n\n")[0].splitlines()
+    assert len({len(line) for line in table}) == 1  # every line ends in the same column
+    assert "country %" in table[0] and table[-1].startswith("model")
+    assert "20 photos" in text and "1 could not be read" in text and "outside all" in text
+    markdown = evaluation.to_markdown()
+    assert markdown.count("| model |") == 2
+
+
+def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predictor) -> None:
+    with pytest.raises(DatasetError, match="val split"):
+        evaluate(dataset, predictor, "val")
+
+
+def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
+    found = evaluate(dataset, predictor, "train")
+    assert [row.name for row in found.rows] == ["prior", "model"]
+    assert any("No nearest neighbour" in note for note in found.notes)
+    assert math.isfinite(found.model.summary.median_km)

@@ -1,0 +1,383 @@
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photo_files import deadly_worker, save
+
+from openplanet.errors import DatasetError, InputError
+from openplanet.photos import assemble, parts, shards
+from openplanet.photos import ingest as module
+from openplanet.photos.ingest import ingest
+from openplanet.photos.shards import Dataset
+
+IN_A_PROCESS = """
+import sys
+from pathlib import Path
+from openplanet.photos import parts
+from openplanet.photos.ingest import ingest
+parts.PART_PHOTOS = 3
+ingest([Path(sys.argv[1])], Path(sys.argv[2]), side=64, workers=2)
+"""
+
+
+def rejected_lines(out: Path) -> list[tuple[str, str]]:
+    with (out / "rejected.csv").open(encoding="utf-8", newline="") as file:
+        return [(line["file"], line["reason"]) for line in csv.DictReader(file)]
+
+
+def rows_of(out: Path) -> dict[str, dict[str, Any]]:
+    columns = [name for name in shards.SCHEMA.names if name != "image"]
+    return {row["source"]: row for row in Dataset.open(out).table(columns).to_pylist()}
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 photos in 16 albums, large enough that reading them takes a while."""
+    root = tmp_path_factory.mktemp("many") / "many"
+    for seed in range(48):
+        save(root / f"album{seed % 16}" / f"{seed}.jpg", seed, lat=1 + seed, size=(1000, 750))
+    return root
+
+
+def test_every_file_is_one_row_or_one_rejection(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    time_ = "2020:05:01 10:00:00"
+    save(root / "rome" / "b.jpg", 1, lat=41.9, lng=-12.5, time=time_, serial="77")
+    shutil.copy(root / "rome" / "b.jpg", root / "rome" / "copy.jpg")
+    save(root / "oslo" / "a.jpg", 2, lat=59.9, lng=10.7)
+    save(root / "scan.jpg", 3)
+    save(root / "null.jpg", 4, lat=0.0)
+    (root / "oslo" / "text.jpg").write_text("no photo")
+    (root / "oslo" / "gone.jpg").symlink_to("nowhere")
+    cut = save(root / "oslo" / "cut.jpg", 5, lat=1.0, size=(400, 300))
+    cut.write_bytes(cut.read_bytes()[:-2000])
+    odd = os.fsencode(root) + b"/\xe9.jpg"
+    save(root / "tmp.jpg", 6, lat=3.0).rename(os.fsdecode(odd))
+    (root / "notes.txt").write_text("not counted as a photo")
+
+    manifest = ingest([root], tmp_path / "out", workers=2)
+    rows, lines = rows_of(tmp_path / "out"), rejected_lines(tmp_path / "out")
+    assert set(rows) == {"p/oslo/a.jpg", "p/rome/b.jpg", "p/\\xe9.jpg"}
+    assert dict(lines) == {
+        "p/null.jpg": "null island",
+        "p/scan.jpg": "no gps",
+        "p/oslo/cut.jpg": "corrupt",
+        "p/oslo/gone.jpg": "unreadable",
+        "p/oslo/text.jpg": "not a photo",
+        "p/rome/copy.jpg": "duplicate",
+    }
+    counts = manifest["counts"]
+    assert counts["candidates"] == 9 == counts["rows"] + len(lines)
+    assert counts["rejected"] == {
+        "corrupt": 1, "duplicate": 1, "no gps": 1, "not a photo": 1, "null island": 1, "unreadable": 1
+    }  # fmt: skip
+    assert counts["skipped_by_suffix"] == {".txt": 1}
+    row = rows["p/rome/b.jpg"]
+    assert (row["lat"], row["lng"]) == pytest.approx((41.9, -12.5))
+    assert (row["album_id"], row["owner_id"], row["width"], row["height"]) == ("p/rome", "Canon EOS 40D 77", 64, 48)
+    assert row["taken_at"] == datetime(2020, 5, 1, 10) and not row["taken_at_is_utc"]
+    assert (tmp_path / "out" / "rejected.csv").read_text().count("the same bytes as p/rome/b.jpg") == 1
+
+
+def test_pictures_are_upright_reduced_and_free_of_exif(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.jpg", 1, lat=1.0, size=(640, 480))
+    ingest([tmp_path / "p"], tmp_path / "out", side=100, workers=1)
+    table = Dataset.open(tmp_path / "out").table()
+    picture = parts.images.load(table["image"][0]["bytes"].as_py())
+    assert picture.size == (133, 100) and table["width"][0].as_py() == 640
+    assert b"Exif" not in table["image"][0]["bytes"].as_py()
+    assert int(table["dhash"][0].as_py()) == parts.images.dhash(
+        parts.images.load(tmp_path / "p" / "a.jpg", short_side=100)
+    )
+
+
+def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "p"
+    for number, lat in enumerate([None, 10.0, 20.0, None]):
+        save(root / f"{number}.jpg", number, lat=lat, serial="5")
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "file,lat,lng,album,album_order,taken_at,owner,licence\n"
+        "0.jpg,1,2,trip,2,2020-01-01T00:00:00Z,Ada,CC0\n"
+        "1.jpg,11,0,trip,1,,,\n"
+        "3.jpg,91,0,,,,,\n"
+        "4.jpg,1,1,,,,,\n"
+    )
+    manifest = ingest([root], tmp_path / "out", coordinates=table, workers=1)
+    rows = rows_of(tmp_path / "out")
+    assert {name: row["lat"] for name, row in rows.items()} == {"p/0.jpg": 1.0, "p/1.jpg": 11.0, "p/2.jpg": 20.0}
+    assert [rows[f"p/{n}.jpg"]["album_id"] for n in range(3)] == ["trip", "trip", "p"]
+    assert [rows[f"p/{n}.jpg"]["album_order"] for n in range(3)] == [1, 0, 0]
+    assert [rows[f"p/{n}.jpg"]["owner_id"] for n in range(3)] == ["Ada", "Canon EOS 40D 5", "Canon EOS 40D 5"]
+    assert rows["p/0.jpg"]["taken_at_is_utc"] and rows["p/0.jpg"]["licence"] == "CC0"
+    assert rejected_lines(tmp_path / "out") == [("p/3.jpg", "out of range"), ("4.jpg", "not found")]
+    assert manifest["counts"]["rejected_without_file"] == 1
+    assert manifest["counts"]["table_and_exif_over_1_km_apart"] == 1
+    assert "for 1 photos the table lies over 1 km from Exif" in capsys.readouterr().err
+
+
+def test_unlocated_photos_are_kept_on_request_and_the_table_alone_suffices(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / "p" / f"{number}.jpg", number)
+    table = tmp_path / "t.csv"
+    table.write_text("file,lat,lng\np/0.jpg,1,2\np/1.jpg,,\np/2.jpg,99,0\n")
+    manifest = ingest([], tmp_path / "out", coordinates=table, keep_unlocated=True, workers=1)
+    assert manifest["counts"]["rows"] == 3 and manifest["counts"]["located"] == 1
+    assert Dataset.open(tmp_path / "out").count(located=True) == 1
+
+
+def test_of_equal_files_the_located_one_stays(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.jpg", 1)
+    shutil.copy(tmp_path / "p" / "a.jpg", tmp_path / "p" / "b.jpg")
+    table = tmp_path / "t.csv"
+    table.write_text("file,lat,lng\np/b.jpg,1,2\n")
+    ingest([tmp_path / "p"], tmp_path / "out", coordinates=table, keep_unlocated=True, workers=1)
+    assert list(rows_of(tmp_path / "out")) == ["p/b.jpg"]
+    assert rejected_lines(tmp_path / "out") == [("p/a.jpg", "duplicate")]
+
+
+def test_splits_stay_when_photos_are_added(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    for seed in range(24):
+        save(root / f"album{seed % 12}" / f"{seed}.jpg", seed, lat=1 + seed)
+    ingest([root], tmp_path / "before", workers=1)
+    for seed in range(24, 40):
+        save(root / f"album{seed % 16}" / f"more{seed}.jpg", seed, lat=1 + seed, serial=str(seed))
+    ingest([root], tmp_path / "after", split_by="album", workers=1)
+    before, after = rows_of(tmp_path / "before"), rows_of(tmp_path / "after")
+    assert len(before) == 24 and len(after) == 40
+    assert {name: after[name]["split"] for name in before} == {name: row["split"] for name, row in before.items()}
+    assert len({row["split"] for row in after.values()}) > 1
+
+
+def test_near_duplicates_of_test_photos_leave_train(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "album14" / "a.jpg", 1, lat=1.0, size=(640, 480))
+    save(tmp_path / "p" / "album0" / "b.jpg", 1, lat=1.0, size=(320, 240))
+    table = tmp_path / "t.csv"  # album names whose split is known
+    table.write_text("file,lat,lng,album\np/album14/a.jpg,1,1,8\np/album0/b.jpg,1,1,0\n")
+    manifest = ingest([tmp_path / "p"], tmp_path / "out", coordinates=table, split_by="album", workers=1)
+    rows = rows_of(tmp_path / "out")
+    test, train = rows["p/album14/a.jpg"], rows["p/album0/b.jpg"]
+    assert (test["split"], train["split"]) == ("test", "none")
+    assert train["near_duplicate_of"] == test["photo_id"] and test["near_duplicate_of"] is None
+    assert manifest["counts"]["near_duplicates"] == 1
+
+
+def test_a_missing_split_is_told_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(6):
+        save(tmp_path / "p" / f"a{seed}" / "x.jpg", seed, lat=1.0 + seed, serial="1")
+    manifest = ingest([tmp_path / "p"], tmp_path / "out", workers=1)
+    assert "--split-by album" in manifest["warnings"][0]
+    assert "--split-by album" in capsys.readouterr().err
+
+
+def test_a_worker_that_dies_or_lacks_memory_costs_no_other_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a.jpg", "b.jpg", "bomb.jpg", "huge.jpg", "z.jpg"]
+    for seed, name in enumerate(names):
+        save(tmp_path / "p" / name, seed, lat=1.0)
+    monkeypatch.setattr(parts, "_start_worker", deadly_worker)
+    manifest = ingest([tmp_path / "p"], tmp_path / "out", workers=2)
+    assert list(rows_of(tmp_path / "out")) == ["p/a.jpg", "p/b.jpg", "p/z.jpg"]
+    assert manifest["counts"]["rejected"] == {"crashed the reader": 1, "out of memory": 1}
+
+
+def test_one_worker_or_two_and_small_parts_give_the_same_bytes(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assemble, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 5)
+    ingest([many], tmp_path / "one", side=64, workers=1)
+    monkeypatch.setattr(parts, "PART_PHOTOS", 2)
+    ingest([many], tmp_path / "two", side=64, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(Dataset.open(tmp_path / "one").shards) > 2
+    Dataset.open(tmp_path / "one").verify()
+
+
+def run(root: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", IN_A_PROCESS, str(root), str(out)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def kill_when(process: subprocess.Popen[bytes], seconds: float = 60.0, parts_in: Path | None = None) -> None:
+    """SIGKILL after ``seconds``, or as soon as four parts are there."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        if parts_in is not None and len(list(parts_in.glob("*.parquet"))) >= 4:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_dataset(many: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert run(many, tmp_path / "whole").wait(timeout=120) == 0
+    whole_time = time.monotonic() - start
+    out, dice = tmp_path / "killed", random.Random(5)
+    for _ in range(3):
+        kill_when(run(many, out), seconds=dice.uniform(0.3, 1.0) * whole_time)
+        if not (out / shards.MANIFEST).exists():
+            with pytest.raises(DatasetError):
+                Dataset.open(out)
+    assert run(many, out).wait(timeout=120) == 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_after_a_kill_no_photo_is_read_twice(many: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(many, tmp_path / "many")
+    out = tmp_path / "out"
+    kill_when(run(root, out), parts_in=out / module.WORK / "parts")
+    task_of = {
+        parts.task_for(p, (p.stat().st_size, p.stat().st_mtime_ns), 64, True).key: p for p in root.rglob("*.jpg")
+    }
+    done = [task_of[key] for key in parts.readings(out / module.WORK / "parts")]
+    assert 12 <= len(done) < 48
+    for path in done:  # whoever reads it again will find it broken, though it seems unchanged
+        status = path.stat()
+        path.write_bytes(bytes(status.st_size))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    manifest = ingest([root], out, side=64, workers=2)
+    assert manifest["counts"]["rows"] == 48 and not (out / module.WORK).exists()
+
+
+def test_a_photo_changed_after_an_interruption_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(4):
+        save(root / f"{seed}.jpg", seed, lat=1.0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(assemble, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        ingest([root], out, workers=1)
+    assert len(parts.readings(out / module.WORK / "parts")) == 4
+    save(root / "0.jpg", 10, lat=5.0)
+    (root / "1.jpg").unlink()
+    (next((out / module.WORK / "parts").glob("*.parquet"))).with_name("00.parquet").write_bytes(b"damaged")
+    ingest([root], out, workers=1)
+    assert {name: row["lat"] for name, row in rows_of(out).items()} == {
+        "p/0.jpg": 5.0, "p/2.jpg": 1.0, "p/3.jpg": 1.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["_write_rejected", "write_json"])
+def test_stopped_while_publishing_it_can_be_published_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(3):
+        save(root / f"{seed}.jpg", seed, lat=1.0)
+    first = ingest([root], out, workers=1)
+    save(root / "3.jpg", 3, lat=1.0)
+    real = getattr(module, step)
+
+    def stop(path: Path, value: Any) -> None:
+        if path.parent == out:
+            raise KeyboardInterrupt
+        real(path, value)
+
+    monkeypatch.setattr(module, step, stop)
+    with pytest.raises(KeyboardInterrupt):
+        ingest([root], out, workers=1)
+    with pytest.raises(DatasetError, match="did not finish"):
+        Dataset.open(out)
+    monkeypatch.undo()
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 4 == first["counts"]["rows"] + 1
+    Dataset.open(out).verify()
+
+
+def test_a_second_run_does_nothing_and_changes_make_a_new_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(3):
+        save(root / f"{seed}.jpg", seed, lat=1.0)
+    first = ingest([root], out, workers=1)
+    (out / "partition.parquet").write_bytes(b"the user's own")
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "process", lambda *_: pytest.fail("read photos again"))
+        assert ingest([root], out, workers=1) == first
+        assert "nothing has changed" in capsys.readouterr().err
+    (root / "2.jpg").unlink()
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 2
+    assert ingest([root], out, side=32, workers=1)["options"]["side"] == 32
+    assert (out / "partition.parquet").read_bytes() == b"the user's own"
+
+
+def test_a_failed_renewal_leaves_the_old_dataset(tmp_path: Path) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    save(root / "0.jpg", 0, lat=1.0)
+    ingest([root], out, workers=1)
+    before = (out / shards.MANIFEST).read_bytes()
+    save(root / "0.jpg", 1)
+    with pytest.raises(DatasetError, match=r"none of 1 photos can be used \(1 no gps"):
+        ingest([root], out, workers=1)
+    assert (out / shards.MANIFEST).read_bytes() == before and Dataset.open(out).count() == 1
+
+
+def test_refuses_folders_of_others_and_touches_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    save(root / "0.jpg", 0, lat=1.0)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "manifest.json").write_text(json.dumps({"format": "a web app"}))
+    for out in (root, other):
+        before = contents(out)
+        with pytest.raises(DatasetError, match="holds other files"):
+            ingest([root], out)
+        assert contents(out) == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="is a file"):
+        ingest([root], tmp_path / "file")
+
+
+def test_nothing_to_ingest_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    with pytest.raises(InputError, match="no photo found there"):
+        ingest([tmp_path / "p"], tmp_path / "out")
+    (tmp_path / "p" / "a.gpx").write_text("")
+    with pytest.raises(InputError, match=r"files passed over: 1 \.gpx"):
+        ingest([tmp_path / "p"], tmp_path / "out")
+    with pytest.raises(InputError, match="split by 'year'"):
+        ingest([tmp_path / "p"], tmp_path / "out", split_by="year")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="side 0"):
+        ingest([tmp_path / "p"], tmp_path / "out", side=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_usable_photo_is_an_error_with_reasons(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.jpg", 1)
+    (tmp_path / "p" / "b.jpg").write_text("x")
+    with pytest.raises(DatasetError, match=r"none of 2 photos can be used \(1 no gps, 1 not a photo"):
+        ingest([tmp_path / "p"], tmp_path / "out", workers=1)
+    assert len(rejected_lines(tmp_path / "out")) == 2
+
+
+def test_two_ingests_into_one_folder_are_kept_apart(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.jpg", 1, lat=1.0)
+    with (
+        module._work_folder(tmp_path / "out"),
+        pytest.raises(DatasetError, match="another ingest is writing"),
+    ):
+        ingest([tmp_path / "p"], tmp_path / "out", workers=1)
+
+
+def test_exif_cases_all_end_in_one_place(exif_cases: Path, tmp_path: Path) -> None:
+    manifest = ingest([exif_cases], tmp_path / "out", workers=2, side=64)
+    files = rejected_lines(tmp_path / "out")
+    names = [*rows_of(tmp_path / "out"), *[file for file, _ in files]]
+    assert len(names) == len(set(names)) == manifest["counts"]["candidates"] > 50

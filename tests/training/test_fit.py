@@ -1,0 +1,173 @@
+"""The whole of training, on a tiny backbone and a few dozen photos."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from openplanet.earth.partition import build
+from openplanet.errors import RecipeError, TrainingError
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.preprocess import pixels
+from openplanet.photos import images
+from openplanet.photos.shards import Dataset
+from openplanet.training import data
+from openplanet.training.fit import fit
+from openplanet.training.module import TrainingModule
+from openplanet.training.recipe import Recipe
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in one order, so that weights can be compared bit for bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def stop_in_epoch_3(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Training dies in the middle of its third epoch; call what this gives to let it live again."""
+    step = TrainingModule.training_step
+
+    def dying(self: TrainingModule, batch: dict[str, Any], batch_index: int) -> Any:
+        if self.current_epoch == 2 and batch_index == 1:
+            raise KeyError("killed")
+        return step(self, batch, batch_index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", dying)
+    return lambda: monkeypatch.setattr(TrainingModule, "training_step", step)
+
+
+def _curves(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "training.csv").read_text().splitlines()))
+
+
+def test_it_learns_and_leaves_only_the_checkpoint(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=12, learning_rate=0.01)
+    checkpoint = fit(dataset, recipe, tmp_path / "out")
+    assert checkpoint.accuracy["within_25_km"] >= 0.75  # four places, four colours; by chance 0.25
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
+    rows = _curves(tmp_path / "out")
+    assert len(rows) == 12 and float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    assert checkpoint.accuracy["epoch"] == int(best["epoch"])
+
+
+def test_the_accuracy_is_that_of_the_saved_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=8, learning_rate=0.01, ema_decay=0.5)
+    fit(dataset, recipe, tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
+    table = dataset.table(["image", "lat", "lng"], split="val")
+    batch = torch.stack(
+        [pixels(images.load(row["bytes"], short_side=32), 32) for row in table.column("image").to_pylist()]
+    )
+    with torch.inference_mode():
+        log_probs = torch.log_softmax(loaded.model(batch), dim=1)
+    cell = torch.from_numpy(loaded.partition.assign(table.column("lat").to_numpy(), table.column("lng").to_numpy()))
+    loss = torch.nn.functional.nll_loss(log_probs, cell)
+    assert float(loss) == pytest.approx(loaded.accuracy["loss"], rel=1e-4)
+
+
+def test_same_seed_same_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    weights = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.manual_seed(len(name) + seed + 77)  # what ran before must not matter
+        fit(dataset, dataclasses.replace(recipe, seed=seed), tmp_path / name)
+        weights.append(load_file(tmp_path / name / "model.safetensors"))
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+    assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adagrad"])
+def test_resumed_weights_equal_uninterrupted_ones(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, stop_in_epoch_3: Callable[[], None], optimizer: str
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, optimizer=optimizer, backbone_args={"drop_rate": 0.3})  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="killed"):
+        fit(dataset, recipe, tmp_path / "stopped")
+    assert (tmp_path / "stopped" / "resume" / "last.ckpt").is_file()
+    stop_in_epoch_3()
+    with pytest.raises(TrainingError, match="--resume"):
+        fit(dataset, recipe, tmp_path / "stopped")
+    with pytest.raises(RecipeError, match="learning_rate"):
+        fit(dataset, dataclasses.replace(recipe, learning_rate=1.0), tmp_path / "stopped", resume=True)
+    resumed = fit(dataset, recipe, tmp_path / "stopped", resume=True)
+    whole = fit(dataset, recipe, tmp_path / "whole")
+    ours, theirs = resumed.model.state_dict(), whole.model.state_dict()
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+    assert resumed.accuracy == whole.accuracy
+    curves = [_curves(tmp_path / name) for name in ("stopped", "whole")]
+    assert [row["train_loss"] for row in curves[0]] == [row["train_loss"] for row in curves[1]]
+    assert not (tmp_path / "stopped" / "resume").exists()
+
+
+def test_a_finished_checkpoint_is_not_overwritten(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    first = fit(dataset, recipe, tmp_path / "out")
+    with pytest.raises(TrainingError, match="already holds a finished checkpoint"):
+        fit(dataset, recipe, tmp_path / "out")
+    again = fit(dataset, recipe, tmp_path / "out", resume=True)
+    assert again.accuracy == first.accuracy
+    with pytest.raises(RecipeError, match="seed"):
+        fit(dataset, dataclasses.replace(recipe, seed=5), tmp_path / "out", resume=True)
+
+
+def test_without_validation_photos_the_last_epoch_is_kept(
+    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = make_dataset(tmp_path / "dataset", val=0)
+    checkpoint = fit(small, dataclasses.replace(tiny_recipe, epochs=2), tmp_path / "out")
+    assert checkpoint.accuracy["epoch"] == 2 and checkpoint.accuracy["within_25_km"] is None
+    said = capfd.readouterr()
+    assert "the last one is kept" in said.err and said.out == ""
+    assert "not measured" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_photos_in_no_cell_and_broken_ones_are_counted_and_named(
+    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    extra = [("train", b"no photo", 48.8, 2.3), ("train", b"no photo", 10.0, 10.0), ("val", b"no photo", 48.8, 2.3)]
+    damaged = make_dataset(tmp_path / "dataset", extra=extra)
+    partition = build(iter([(np.repeat([48.8, -33.9], 9), np.repeat([2.3, 151.2], 9))]), 12, 3)
+    checkpoint = fit(damaged, dataclasses.replace(tiny_recipe, epochs=1), tmp_path / "out", partition)
+    summary = json.loads((tmp_path / "out" / "config.json").read_text())["training"]
+    assert len(summary["undecodable"]) >= 1 and summary["undecodable"][0] in capfd.readouterr().err
+    assert summary["photos"] + summary["in_no_cell"] + len(summary["undecodable"]) == 42
+    assert checkpoint.accuracy["photos"] == 13  # the broken one counts, as wrong
+
+
+def test_nothing_to_learn_from_is_said(
+    make_dataset: Any, dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="no photo with a position"):
+        fit(make_dataset(tmp_path / "empty", train=0), tiny_recipe, tmp_path / "out")
+    one_cell = build(iter([(np.full(20, 48.8), np.full(20, 2.3))]), 100, 1)
+    with pytest.raises(TrainingError, match="1 cell"):
+        fit(dataset, tiny_recipe, tmp_path / "out", one_cell)
+
+
+def test_a_loss_that_is_no_number_names_photos(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny_recipe, learning_rate=1e30, warmup=0, schedule="constant")
+    with pytest.raises(TrainingError, match=r"photos [0-9a-f]{64}.*learning_rate"):
+        fit(dataset, recipe, tmp_path / "out")
+
+
+def test_decoding_in_workers_gives_the_same_weights(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(tiny_recipe, epochs=2)
+    cached = fit(dataset, recipe, tmp_path / "cached").model.state_dict()
+    monkeypatch.setattr(data, "CACHE_BYTES", 0)
+    lazy = fit(dataset, dataclasses.replace(recipe, workers=1), tmp_path / "lazy").model.state_dict()
+    assert all(torch.equal(cached[k], lazy[k]) for k in cached)
