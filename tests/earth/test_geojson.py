@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import s2geometry
 
-from openplanet.earth import geojson, s2
+from openplanet.earth import geo, geojson, s2
 
 
 def s2_cell(cell_id):
@@ -141,6 +141,7 @@ def test_partition_becomes_features_with_all_its_properties():
         country=("France", "Türkiye"),
         region=("", "İzmir"),
         city=("Paris", "İzmir"),
+        turn=geo.NO_TURN,
     )
     collection = geojson.cells_feature_collection(partition, probability=np.array([0.25, np.nan], np.float64))
     first, second = (feature["properties"] for feature in collection["features"])

@@ -446,5 +446,5 @@ def test_a_full_disk_is_said(photos, monkeypatch):
 
     monkeypatch.setattr(leafruns, "RUN", 10_000)
     monkeypatch.setattr(leafruns.os, "pwrite", full)
-    with pytest.raises(PartitionError, match="No space left on device.*TMPDIR"):
+    with pytest.raises(PartitionError, match=r"No space left on device.*TMPDIR"):
         partition.build([photos], 700, 20)

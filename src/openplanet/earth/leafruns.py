@@ -102,7 +102,7 @@ class LeafRuns:
             self._memory = leaf_N
             return
         try:
-            content = memoryview(leaf_N).cast("B")
+            content = memoryview(leaf_N.data).cast("B")
             while len(content):
                 written = os.pwrite(self._file.fileno(), content, 8 * (start + rows) - len(content))
                 content = content[written:]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -206,7 +207,7 @@ def from_runs(
 
 
 def _check_nested(rules: Sequence[Thresholds]) -> None:
-    for coarse, fine in zip(rules[:-1], rules[1:], strict=True):
+    for coarse, fine in pairwise(rules):
         if fine.max_photos > coarse.max_photos or fine.max_level < coarse.max_level:
             raise PartitionError(
                 f"nested partitions are given from coarse to fine: max_photos={fine.max_photos} at level "

@@ -314,7 +314,7 @@ def fixed_xyz(leaf_N: Ids) -> Ints:
     sorted leaves.
     """
     face, i, j = _face_ij(leaf_N)
-    u, v = _ij_to_uv(i + 0.5), _ij_to_uv(j + 0.5)
+    u, v = _ij_to_uv(np.asarray(i + 0.5)), _ij_to_uv(np.asarray(j + 0.5))
     w = (1 << FIXED_BITS) / np.sqrt(1 + u * u + v * v)
     w_N, u_N, v_N = (np.rint(part).astype(np.int64) for part in (w, u * w, v * w))
     xyz_3N = np.empty((3, len(leaf_N)), np.int64)
