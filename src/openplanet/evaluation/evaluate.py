@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from openplanet.errors import DatasetError
 from openplanet.evaluation import baselines, metrics
+from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.result import BAYES, MODEL, NEAREST, PRIOR, Evaluation, Row, Truth
 from openplanet.inference.predictor import Predictor
@@ -55,6 +56,8 @@ def evaluate(
         guesses = nearest_neighbours(dataset, split, kept, train, len(truth.lat))
         rows.append(row(NEAREST, WHAT[NEAREST], guesses))
     rows.append(row(MODEL, WHAT[MODEL], model_guesses(dataset, predictor, split, len(truth.lat))))
+    if world is not None:
+        rows.append(bayes_row(world, truth, distances_km))
     outside = int((partition.assign(truth.lat, truth.lng) < 0).sum())
     return Evaluation(
         split=split,
@@ -71,7 +74,8 @@ WHAT = {
     PRIOR: "always the cells that hold most training photos, whatever the photo shows",
     NEAREST: "the places of the training photos that look most alike by colour, layout and edges",
     MODEL: "the trained network: the centre of gravity of the most probable cells",
-    BAYES: "the best that anyone could do: the exact posterior, known because the planet is synthetic",
+    BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
+    "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
 
@@ -89,6 +93,16 @@ def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:
         lat=table["lat"].to_numpy().astype(np.float64),
         lng=table["lng"].to_numpy().astype(np.float64),
     )
+
+
+def bayes_row(world: Path, truth: Truth, distances_km: Sequence[float]) -> Row:
+    """The Bayes limit on the photos of the synthetic planet in folder ``world`` (or its ``world.parquet``).
+
+    Raises InputError where no planet is there, DatasetError where a photo is not of it.
+    """
+    folder = world.parent if world.is_file() else world
+    limit = limit_of(folder, truth.photo_id, truth.lat, truth.lng, distances_km)
+    return Row(BAYES, WHAT[BAYES], limit.lat_NK, limit.lng_NK, limit.summary, per_distance=True)
 
 
 def read_images(dataset: Dataset, split: str) -> Iterator[bytes]:
@@ -124,8 +138,7 @@ def notes(rows: Sequence[Row], trained: int, kept: int, outside: int, cells: int
     """How the table was measured, in sentences."""
     summary = next(row.summary for row in rows if row.name == MODEL)
     found = [
-        f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as "
-        "wrong.",
+        f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as wrong.",
         f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.",
         "Distances are great circles on a sphere of 6371.0088 km; within means at most. A guess is the mean "
         "position of the training photos of a cell; best of five takes the nearest of the five likeliest.",
@@ -136,9 +149,7 @@ def notes(rows: Sequence[Row], trained: int, kept: int, outside: int, cells: int
     if kept < trained:
         found.append(f"Nearest neighbour looked through {kept:,} of the {trained:,} training photos.")
     if NEAREST not in [row.name for row in rows]:
-        found.append(
-            "No nearest neighbour: there is no train split with positions, or it is what was measured."
-        )
+        found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
     return tuple(found)
 
 

@@ -37,6 +37,7 @@ class Row:
     lat: Floats
     lng: Floats
     summary: Summary
+    per_distance: bool = False  # a limit of its own for each distance, which no one guess need reach at all
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,7 @@ class Evaluation:
 
     def blocks(self) -> list["Block"]:
         """The table's blocks as text: top-1 with the other measures, then the best of the first five."""
-        one = [
-            Line(row.name, (*percents(row.summary.within_top1), *_others(row.summary))) for row in self.rows
-        ]
+        one = [Line(row.name, (*percents(row.summary.within_top1), *_others(row.summary))) for row in self.rows]
         if self.share_of_limit is not None:
             one.append(Line("model / Bayes limit", (*percents(self.share_of_limit), "", "", "", "")))
         five = [Line(row.name, percents(row.summary.within_top5)) for row in self.rows]
@@ -156,9 +155,6 @@ def _others(summary: Summary) -> tuple[str, ...]:
 def _text(block: Block) -> str:
     rows = [(block.title, *block.columns), *[(line.name, *line.cells) for line in block.lines]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
-        for name, *cells in rows
-    ]
+    lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows]
     lines.insert(1, "-" * max(len(line) for line in lines))
     return "\n".join(lines)
