@@ -4,7 +4,7 @@ C cells. The page makes no request; names of places come from data, so that the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -76,9 +76,16 @@ def _map(partition: Partition, value: str, bounds: Bounds | None) -> WorldMap:
             strict=True,
         )
     ]
-    # A face of the cube has level 0, which the map would leave out.
-    values = partition.count[cells] if value == "count" else np.maximum(partition.level[cells], 1e-9)
-    what = "photos in the cell" if value == "count" else "level of the cell (higher is smaller)"
+    if value == "count":
+        values, what = partition.count[cells].astype(np.float64), "photos in the cell"
+    else:
+        # A few cells on one spot may go down to centimetres: they must not take all the shades.
+        high = int(np.quantile(partition.level, 0.99, method="higher"))
+        # A face of the cube has level 0, which the map would leave out.
+        values = np.clip(partition.level[cells], 1e-9, high)
+        what = "level of the cell (higher is smaller)"
+        if high < partition.level.max():
+            what = f"level of the cell (higher is smaller; {high} is {high} or more)"
     chart.cells(partition.cell_id[cells], values, what=what, log=value == "count", titles=titles, turn=partition.turn)
     return chart.cities()
 
@@ -115,19 +122,21 @@ def _histograms(partition: Partition) -> list[str]:
     of_level = [int((partition.level == level).sum()) for level in levels]
     return [
         _bars("Levels", "level", [str(level) for level in levels], of_level),
-        _bars("Areas", "km² of a cell", *_by_powers(partition.area_km2, (1.0,))),
-        _bars("Photos", "photos in a cell", *_by_powers(partition.count.astype(np.float64), (1.0, 2.0, 5.0))),
+        _bars("Areas", "area of a cell", *_by_powers(partition.area_km2, (1.0,), _area)),
+        _bars("Photos", "photos in a cell", *_by_powers(partition.count.astype(np.float64), (1.0, 2.0, 5.0), "{:,.0f}".format)),
     ]
 
 
-def _by_powers(value_C: Floats, steps: tuple[float, ...]) -> tuple[list[str], list[int]]:
+def _by_powers(
+    value_C: Floats, steps: tuple[float, ...], label: Callable[[float], str]
+) -> tuple[list[str], list[int]]:
     """Numbers of values between each two of steps times powers of ten, from the least to the most."""
     powers = range(math.floor(math.log10(value_C.min())), math.ceil(math.log10(value_C.max())) + 2)
     edges = np.array([step * 10.0**power for power in powers for step in steps])
     numbers = np.histogram(value_C, edges)[0]
     (full,) = np.nonzero(numbers)
     kept = slice(full[0], full[-1] + 1)
-    return [f"{edge:,.10g}" for edge in edges[:-1][kept]], numbers[kept].tolist()
+    return [label(edge) for edge in edges[:-1][kept].tolist()], numbers[kept].tolist()
 
 
 def _bars(title: str, axis: str, labels: Sequence[str], numbers: Sequence[int]) -> str:
@@ -136,7 +145,7 @@ def _bars(title: str, axis: str, labels: Sequence[str], numbers: Sequence[int]) 
     middle = 0.5 if title == "Levels" else 0.0
     every = max(1, math.ceil(max(map(len, labels)) * 6.5 / wide))
     parts = [
-        f'<svg class="bars" viewBox="-14 0 {WIDTH + 28} {HEIGHT + FOOT}" role="img"><title>{escape(title)}</title>'
+        f'<svg class="bars" viewBox="-30 0 {WIDTH + 60} {HEIGHT + FOOT}" role="img"><title>{escape(title)}</title>'
     ]
     for k, (label, number) in enumerate(zip(labels, numbers, strict=True)):
         tall = (HEIGHT - HEAD) * number / most
@@ -145,7 +154,7 @@ def _bars(title: str, axis: str, labels: Sequence[str], numbers: Sequence[int]) 
             f'<rect x="{x + wide * 0.06:.1f}" y="{y:.1f}" width="{wide * 0.88:.1f}" height="{tall:.1f}">'
             f"<title>{escape(axis)} {escape(label)}: {number:,} cells</title></rect>"
         )
-        if number and len(f"{number:,}") * 6.2 <= wide * 1.1:
+        if number and len(f"{number:,}") * 5.8 <= wide:
             parts.append(f'<text x="{x + wide / 2:.1f}" y="{y - 4:.1f}">{number:,}</text>')
         if k % every == 0:
             parts.append(f'<text x="{x + wide * middle:.1f}" y="{HEIGHT + 14}">{escape(label)}</text>')
