@@ -80,7 +80,7 @@ def _map(partition: Partition, value: str, bounds: Bounds | None) -> WorldMap:
         values, what = partition.count[cells].astype(np.float64), "photos in the cell"
     else:
         # A few cells on one spot may go down to centimetres: they must not take all the shades.
-        high = int(np.quantile(partition.level, 0.99, method="higher"))
+        high = max(int(np.quantile(partition.level, 0.99, method="higher")), 1)
         # A face of the cube has level 0, which the map would leave out.
         values = np.clip(partition.level[cells], 1e-9, high)
         what = "level of the cell (higher is smaller)"
@@ -123,13 +123,15 @@ def _histograms(partition: Partition) -> list[str]:
     return [
         _bars("Levels", "level", [str(level) for level in levels], of_level),
         _bars("Areas", "area of a cell", *_by_powers(partition.area_km2, (1.0,), _area)),
-        _bars("Photos", "photos in a cell", *_by_powers(partition.count.astype(np.float64), (1.0, 2.0, 5.0), "{:,.0f}".format)),
+        _bars(
+            "Photos",
+            "photos in a cell",
+            *_by_powers(partition.count.astype(np.float64), (1.0, 2.0, 5.0), "{:,.0f}".format),
+        ),
     ]
 
 
-def _by_powers(
-    value_C: Floats, steps: tuple[float, ...], label: Callable[[float], str]
-) -> tuple[list[str], list[int]]:
+def _by_powers(value_C: Floats, steps: tuple[float, ...], label: Callable[[float], str]) -> tuple[list[str], list[int]]:
     """Numbers of values between each two of steps times powers of ten, from the least to the most."""
     powers = range(math.floor(math.log10(value_C.min())), math.ceil(math.log10(value_C.max())) + 2)
     edges = np.array([step * 10.0**power for power in powers for step in steps])

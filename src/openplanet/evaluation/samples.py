@@ -129,7 +129,9 @@ def _map(prediction: Prediction, lat: float, lng: float) -> Markup:
     title = f"Where the model looks for this photo; first guess: {best.place.text}"
     drawn = (
         WorldMap(MAP_WIDTH, bounds, title=title)
-        .cells(p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least)
+        .cells(
+            p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least, turn=p.turn
+        )
         .points([best.lat], [best.lng], kind="guess", titles=[f"first guess: {best.place.text}"], key="guess")
         .points([lat], [lng], kind="truth", titles=["where it was taken"], key="truth")
     )
