@@ -77,3 +77,17 @@ def test_a_parquet_file_of_several_row_groups_is_read_in_order(tmp_path):
     batches = list(positions.from_file(path))
     assert np.concatenate([b[0] for b in batches]).tolist() == lat.tolist()
     assert np.concatenate([b[1] for b in batches]).tolist() == (lat * 2).tolist()
+
+
+@pytest.mark.parametrize("rows_in_group", [100_000, 3_000_000])
+def test_reading_holds_little_in_memory(tmp_path, rows_in_group):
+    path = tmp_path / "photos.parquet"
+    lat = np.random.default_rng(0).uniform(-90, 90, 3_000_000)
+    table = pa.table({"lat": lat, "lng": lat})
+    pq.write_table(table, path, row_group_size=rows_in_group, use_dictionary=False, compression="none")
+    del table
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in positions.from_parquet(path, batch_size=1 << 16):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert path.stat().st_size > 48_000_000
+    assert most < 8_000_000

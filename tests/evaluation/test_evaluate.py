@@ -23,10 +23,10 @@ def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
 
 
 def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
-    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model"]
+    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model", "model, best point"]
     assert all(row.summary.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
-    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1]  # the prior looks at no photo
+    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1, 1]  # the prior looks at no photo
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
@@ -97,7 +97,7 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
-    assert [row.name for row in found.rows] == ["prior", "model"]
+    assert [row.name for row in found.rows] == ["prior", "model", "model, best point"]
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.summary.median_km)
 
@@ -126,7 +126,7 @@ def test_bayes_limit_stands_beside_the_model(
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
-    assert share_curve(found).count("<circle") == 5  # a ring for each distance, and no curve of one guess
+    assert share_curve(found).count("<circle") == 10  # a ring for each distance, of the limit and of the best points
 
 
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:

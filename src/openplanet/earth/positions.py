@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 COLUMNS = ["lat", "lng"]
 BATCH = 1 << 18
+READ_BYTES = 1 << 20
 
 
 def from_file(path: Path) -> Iterator[tuple[Floats, Floats]]:
@@ -34,7 +35,8 @@ def from_parquet(path: Path, batch_size: int = BATCH) -> Iterator[tuple[Floats, 
     """Stream (lat_N, lng_N) from any Parquet file with such columns of numbers."""
     path = Path(path)
     try:
-        with pq.ParquetFile(path) as file:
+        # By default pyarrow keeps all it has read until the end, and takes column chunks whole: gigabytes.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             _check_columns(path, file.schema_arrow.names)
             yield from _positions(path, file.iter_batches(batch_size, columns=COLUMNS))
     except FileNotFoundError as error:
