@@ -209,6 +209,7 @@ def evaluate(
     report: Path | None,
 ) -> None:
     """Score a checkpoint beside the prior and nearest neighbours; photos that fail count as wrong."""
+    extra = _distances(distances)
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.report import write_report
     from openplanet.inference.predictor import Predictor
@@ -216,7 +217,7 @@ def evaluate(
     from openplanet.storage import write_json
 
     data, predictor = Dataset.open(dataset), Predictor.load(checkpoint)
-    result = run(data, predictor, split, world=world, extra_distances=_distances(distances))
+    result = run(data, predictor, split, world=world, extra_distances=extra)
     click.echo(result.to_text())
     if json_file is not None:
         write_json(json_file, result.to_dict())
