@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -63,7 +63,7 @@ class Progress:
 
 def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "photo") -> Iterator[T]:
     """Yield ``items``, showing progress; ``total`` defaults to ``len(items)`` where it has one."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Progress(what, total, unit) as progress:
         for item in items:

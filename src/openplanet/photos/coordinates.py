@@ -52,9 +52,7 @@ def read(path: Path) -> list[Entry]:
     return [_entry(row) for row in rows if _text(row.get("file"))]
 
 
-def match(
-    entries: Sequence[Entry], table: Path, candidates: Sequence[Candidate], roots: Sequence[Path]
-) -> "Matched":
+def match(entries: Sequence[Entry], table: Path, candidates: Sequence[Candidate], roots: Sequence[Path]) -> "Matched":
     """Which entry belongs to which candidate.
 
     ``file`` is taken as relative to the table's folder, then to each source, then as a bare file name, if

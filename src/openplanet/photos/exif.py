@@ -29,9 +29,7 @@ _ORIGINAL, _DIGITIZED = 0x9003, 0x9004
 # (time, its offset from UTC, its fraction of a second), the best first
 _CLOCKS = ((_ORIGINAL, 0x9011, 0x9291), (_DIGITIZED, 0x9012, 0x9292), (_DATETIME, 0x9010, 0x9290))
 _LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
-_MAIN_TAGS = frozenset(
-    {_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS)
-)
+_MAIN_TAGS = frozenset({_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS))
 _GPS_TAGS = frozenset({_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE})
 
 _SIGNS = {"N": 1, "NORTH": 1, "E": 1, "EAST": 1, "S": -1, "SOUTH": -1, "W": -1, "WEST": -1}

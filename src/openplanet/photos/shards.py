@@ -54,9 +54,7 @@ def _schema() -> pa.Schema:
         pa.field("near_duplicate_of", pa.string()),  # photo_id of the test or validation photo
     ]
     features: dict[str, dict[str, str]] = {
-        field.name: {"dtype": _HF_TYPES[field.type], "_type": "Value"}
-        for field in fields
-        if field.name != "image"
+        field.name: {"dtype": _HF_TYPES[field.type], "_type": "Value"} for field in fields if field.name != "image"
     }
     features["image"] = {"_type": "Image"}
     features = {field.name: features[field.name] for field in fields}
@@ -106,9 +104,7 @@ class Dataset:
         """
         path = Path(path)
         if not path.is_dir():
-            raise DatasetError(
-                f"{path}: no dataset there. Make one with: openplanet ingest SOURCE... --out {path}"
-            )
+            raise DatasetError(f"{path}: no dataset there. Make one with: openplanet ingest SOURCE... --out {path}")
         if not (path / MANIFEST).is_file():
             raise DatasetError(
                 f"{path} has no {MANIFEST}: it is no dataset, or its ingest did not finish "
@@ -126,9 +122,7 @@ class Dataset:
         """Re-read every shard; DatasetError names the first whose bytes are not those that ingest wrote."""
         for shard, entry in zip(self.shards, self.manifest["shards"], strict=True):
             if sha256_of(shard) != entry["sha256"]:
-                raise DatasetError(
-                    f"{shard} is damaged: its SHA-256 is not the manifest's. Run the ingest again"
-                )
+                raise DatasetError(f"{shard} is damaged: its SHA-256 is not the manifest's. Run the ingest again")
 
     def batches(
         self,
@@ -145,9 +139,7 @@ class Dataset:
         names = list(SCHEMA.names if columns is None else columns)
         needed = list(dict.fromkeys(names + ["split"] * (split is not None) + ["lat", "lng"] * located))
         if unknown := [name for name in names if name not in SCHEMA.names]:
-            raise DatasetError(
-                f"{self.path}: no column {', '.join(unknown)}; there are {', '.join(SCHEMA.names)}"
-            )
+            raise DatasetError(f"{self.path}: no column {', '.join(unknown)}; there are {', '.join(SCHEMA.names)}")
         if split is not None and split not in SPLITS:
             raise DatasetError(f"{self.path}: no split '{split}'; there are {', '.join(SPLITS)}")
         for shard in self.shards:
@@ -160,9 +152,7 @@ class Dataset:
             except (OSError, pa.ArrowException) as error:
                 raise DatasetError(f"{shard} cannot be read ({error}). Run the ingest again") from error
 
-    def table(
-        self, columns: Sequence[str] | None = None, split: str | None = None, located: bool = False
-    ) -> pa.Table:
+    def table(self, columns: Sequence[str] | None = None, split: str | None = None, located: bool = False) -> pa.Table:
         """The rows of ``batches`` as one table in memory (column ``image`` is nearly all of the bytes)."""
         names = list(SCHEMA.names if columns is None else columns)
         batches = list(self.batches(names, split, located, batch_size=16384))
@@ -190,9 +180,7 @@ def _filter(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.Recor
 
 def _check_format(path: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT or not isinstance(manifest.get("shards"), list):
-        raise DatasetError(
-            f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote"
-        )
+        raise DatasetError(f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote")
     if manifest.get("format_version") != FORMAT_VERSION:
         raise DatasetError(
             f"{path} has dataset format version {manifest.get('format_version')}, "

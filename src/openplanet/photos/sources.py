@@ -88,9 +88,7 @@ def candidate_size(path: Path) -> tuple[int, int] | str:
 def _walk(root: Path, found: Found, labels: "_Labels", seen: set[tuple[int, int]]) -> Iterator[Path]:
     def complain(error: OSError) -> None:
         folder = Path(error.filename)
-        found.rejected.append(
-            Rejection(labels.folder(root, folder), "unreadable folder", error.strerror or "")
-        )
+        found.rejected.append(Rejection(labels.folder(root, folder), "unreadable folder", error.strerror or ""))
 
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=complain):
         here = Path(folder)
