@@ -6,6 +6,7 @@ The border's own error (a 1:50m map is up to some hundred metres off) counts aga
 
 import argparse
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def inside(ring_P2: Floats, lng_N: Floats, lat_N: Floats) -> NDArray[np.bool_]:
     odd_N = np.zeros(len(lat_N), dtype=bool)
     x, y = ring_P2[:, 0], ring_P2[:, 1]
     near = np.flatnonzero((lat_N >= y.min()) & (lat_N <= y.max()) & (lng_N <= x.max()))
-    for (x1, y1), (x2, y2) in zip(ring_P2[:-1], ring_P2[1:], strict=True):
+    for (x1, y1), (x2, y2) in pairwise(ring_P2):
         if y1 != y2:
             crossed = (y1 > lat_N[near]) != (y2 > lat_N[near])
             odd_N[near] ^= crossed & (lng_N[near] < (x2 - x1) * (lat_N[near] - y1) / (y2 - y1) + x1)
@@ -37,7 +38,7 @@ def country_by_border(lat_N: Floats, lng_N: Floats) -> NDArray[np.int64]:
         for ring in coastline._rings(geometry):
             line = coastline._join(ring, topology["arcs"])
             for turn in (-360, 0, 360):  # rings run on across the antimeridian
-                odd_N ^= inside(np.asarray(line) + [turn, 0], lng_N, lat_N)
+                odd_N ^= inside(np.asarray(line) + np.array([turn, 0]), lng_N, lat_N)
         found_N[odd_N] = index
     return found_N
 

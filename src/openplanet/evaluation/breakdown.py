@@ -5,6 +5,7 @@ Shapes: N photos.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,7 @@ def break_down(
 ) -> tuple[Breakdown, ...]:
     """The measures of the first guesses, ``km_N`` off (infinite: none), in every part that has a photo."""
     return tuple(
-        Breakdown(each.title, each.rule, tuple(_parts(each, km_N, same_country_N, distances_km)))
-        for each in divisions
+        Breakdown(each.title, each.rule, tuple(_parts(each, km_N, same_country_N, distances_km))) for each in divisions
     )
 
 
@@ -121,7 +121,7 @@ def _by_town(lat_N: Floats, lng_N: Floats) -> Division:
 def _by_cell(partition: Partition, lat_N: Floats, lng_N: Floats) -> Division:
     cell_N = partition.assign(lat_N, lng_N)
     count_N = np.where(cell_N >= 0, partition.count[cell_N], 0)
-    ends = [*(f"{low:,} to {high - 1:,}" for low, high in zip(SEEN, SEEN[1:], strict=False)), f"{SEEN[-1]:,} or more"]
+    ends = [*(f"{low:,} to {high - 1:,}" for low, high in pairwise(SEEN)), f"{SEEN[-1]:,} or more"]
     rule = "photos that the true cell was made from; none: the photo was taken in no cell"
     part_N = np.searchsorted(SEEN, count_N, side="right")
     return Division("Training photos in the true cell", rule, ("none", *ends), part_N.astype(np.int64))

@@ -21,7 +21,8 @@ Ints = NDArray[np.int64]
 CELL, COUNTRY = "cell", "country"
 S2_LEVELS = (6, 4, 2)  # about 110, 450 and 1,800 km across
 MASSES = (0.5, 0.8, 0.9, 0.95)
-NEGLIGIBLE = 0.01  # all cells together that a region leaves out unseen hold less than this
+BIN_SHIFT = np.uint32(17)  # probabilities are binned by exponent and 6 bits of fraction: 1.6 % wide
+BINS = (0x3F800000 >> 17) + 2  # up to 1, and a little above where a sum was rounded up
 
 
 @dataclass(frozen=True)
@@ -127,16 +128,23 @@ class CellScorer:
     def _regions(self, p_BC: Float32s) -> dict[str, Float32s]:
         """Number of cells and area of the smallest sets of cells that hold each of MASSES: [X, B]."""
         cells_XB, km2_XB = (np.full((len(MASSES), len(p_BC)), np.nan, np.float32) for _ in range(2))
-        for row, p_C in enumerate(p_BC):
-            # sorting the few cells that matter is ten times as fast as sorting all
-            seen = np.flatnonzero(p_C > NEGLIGIBLE / len(p_C))
-            if len(seen) == 0:
+        bin_BC = np.ascontiguousarray(p_BC).view(np.uint32) >> BIN_SHIFT  # positive floats sort as their bits do
+        for row, (p_C, bin_C) in enumerate(zip(p_BC, bin_BC, strict=True)):
+            if not p_C.any():
                 continue
-            order = seen[np.argsort(-p_C[seen], kind="stable")]
-            mass = np.cumsum(p_C[order], dtype=np.float64)
-            last = np.minimum(np.searchsorted(mass, MASSES), len(order) - 1)
-            cells_XB[:, row] = last + 1
-            km2_XB[:, row] = np.cumsum(self._area_C[order], dtype=np.float64)[last]
+            # from the top: sorting the one bin in which a region ends is ten times as fast as sorting all cells
+            mass = np.bincount(bin_C, weights=p_C, minlength=BINS)[::-1].cumsum()
+            cells = np.bincount(bin_C, minlength=BINS)[::-1].cumsum()
+            km2 = np.bincount(bin_C, weights=self._area_C, minlength=BINS)[::-1].cumsum()
+            for x, wanted in enumerate(MASSES):
+                end = min(int(np.searchsorted(mass, wanted)), BINS - 1)
+                last = np.flatnonzero(bin_C == BINS - 1 - end)
+                last = last[np.argsort(-p_C[last], kind="stable")]
+                above = end > 0
+                held = (mass[end - 1] if above else 0.0) + np.cumsum(p_C[last], dtype=np.float64)
+                needed = min(int(np.searchsorted(held, wanted)) + 1, len(last))
+                cells_XB[x, row] = (cells[end - 1] if above else 0) + needed
+                km2_XB[x, row] = (km2[end - 1] if above else 0.0) + self._area_C[last[:needed]].sum(dtype=np.float64)
         return {"region_cells": cells_XB, "region_km2": km2_XB}
 
 

@@ -10,15 +10,34 @@ from html import escape
 import numpy as np
 
 from openplanet.evaluation import metrics
-from openplanet.evaluation.result import BAYES, MODEL, NEAREST, POINTS, PRIOR, Evaluation, Row
+from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 68, 12, 14, 60  # room for the larger letters of a telephone
 FROM_KM, TO_KM = 0.5, 20_100.0
 STEPS = 240
 
-COLOURS = {PRIOR: "#8b929c", NEAREST: "#c2700a", MODEL: "#1a5fb4", POINTS: "#1a5fb4", BAYES: "#2b2f36"}
-DASHES = {PRIOR: "2 3", NEAREST: "7 3", MODEL: "", POINTS: "5 3", BAYES: "9 3 2 3"}
+COLOURS = {
+    RANDOM: "#b9bec6",
+    DENSITY: "#8f5a0a",
+    EMBEDDED: "#2a7d4f",
+    PRIOR: "#8b929c",
+    NEAREST: "#c2700a",
+    MODEL: "#1a5fb4",
+    POINTS: "#1a5fb4",
+    BAYES: "#2b2f36",
+}
+DASHES = {
+    RANDOM: "1 3",
+    DENSITY: "3 3",
+    EMBEDDED: "7 3",
+    PRIOR: "2 3",
+    NEAREST: "7 3",
+    MODEL: "",
+    POINTS: "5 3",
+    BAYES: "9 3 2 3",
+}
 OTHER_COLOUR = "#7a3e9d"
 
 
@@ -43,22 +62,27 @@ def share_curve(evaluation: Evaluation) -> str:
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="curve">',
         "<title>Share of photos against distance</title>",
-        *_grid(evaluation.distances_km),
+        *distance_grid(evaluation.distances_km),
     ]
-    for row in evaluation.rows:
+    for row in drawn_rows(evaluation):
         drawn = _rings(row) if row.per_distance else _line(evaluation, row, 1, DASHES.get(row.name, ""))
         parts.append(drawn)
     parts.append(_line(evaluation, evaluation.model, metrics.TOP_K, "1 4"))
     return "".join([*parts, "</svg>"])
 
 
+def drawn_rows(evaluation: Evaluation) -> list[Row]:
+    """The rows that are of all photos: a player's few rounds make no curve beside them."""
+    return [row for row in evaluation.rows if len(row.lat) == len(evaluation.truth.lat)]
+
+
 def legend(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     """(name, colour, dash pattern) of every line of ``share_curve``."""
-    first = [(f"{row.name}", colour(row.name), DASHES.get(row.name, "")) for row in evaluation.rows]
+    first = [(f"{row.name}", colour(row.name), DASHES.get(row.name, "")) for row in drawn_rows(evaluation)]
     return [*first, (f"{MODEL}, best of five", colour(MODEL), "1 4")]
 
 
-def _grid(distances_km: Sequence[float]) -> list[str]:
+def distance_grid(distances_km: Sequence[float]) -> list[str]:
     parts = []
     for percent in range(0, 101, 20):
         y = y_of(percent / 100)

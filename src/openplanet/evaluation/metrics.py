@@ -106,9 +106,7 @@ class Summary:
             "country_accuracy": self.country,
             "region_accuracy": self.region,
             "city_accuracy": self.city,
-            "best_of": [
-                {"guesses": k, "within": list(shares)} for k, shares in enumerate(self.best_of, 1)
-            ],
+            "best_of": [{"guesses": k, "within": list(shares)} for k, shares in enumerate(self.best_of, 1)],
         }
 
 

@@ -91,9 +91,7 @@ def _apart(density: Floats, chord: Floats, least: float, k: int) -> Iterator[int
         left[chord[best] <= least] = -1.0
 
 
-def fit_kernel(
-    index_NS: Ints, far_NS: Float32s, lat_M: Floats, lng_M: Floats, lat_N: Floats, lng_N: Floats
-) -> Kernel:
+def fit_kernel(index_NS: Ints, far_NS: Float32s, lat_M: Floats, lng_M: Floats, lat_N: Floats, lng_N: Floats) -> Kernel:
     """The kernel with the highest mean GeoScore on validation photos truly at ``lat_N``, ``lng_N``; the default
     where there are none."""
     best, chosen = -1.0, Kernel()

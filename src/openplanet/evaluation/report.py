@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
-from openplanet.evaluation import charts, samples, tables
+from openplanet.evaluation import charts, plots, samples, tables
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
 from openplanet.inference.predictor import Predictor
@@ -74,6 +74,14 @@ def write_report(
         blocks=evaluation.blocks(),
         curve=Markup(charts.share_curve(evaluation)),
         legend=charts.legend(evaluation),
+        best_of=Markup(plots.best_of_curves(evaluation)),
+        best_of_legend=[(f"best of {k}" if k > 1 else "first guess", ink) for k, ink in enumerate(plots.SHADES, 1)],
+        probable=_probable(evaluation),
+        breakdowns=[
+            (block, each.rule)
+            for block, each in zip(tables.breakdown_blocks(evaluation), evaluation.breakdowns, strict=True)
+        ],
+        subject=evaluation.subject,
         limited=evaluation.row(BAYES) is not None,
         partition_map=_cells(predictor, None),
         partition_detail=partition_detail(predictor),
@@ -87,6 +95,20 @@ def write_report(
         land=Markup(land_symbol()),
     )
     write_text(path, page)
+
+
+def _probable(evaluation: Evaluation) -> dict[str, object] | None:
+    """The figures of the model's probabilities; None for a subject without any."""
+    row = evaluation.model
+    if row.distribution is None:
+        return None
+    sure = [each for each in evaluation.rows if each.distribution is not None]
+    return {
+        "reliability": Markup(plots.reliability_diagram(row)),
+        "recall": Markup(plots.recall_area(sure)),
+        "recall_legend": [(each.name, charts.colour(each.name)) for each in sure],
+        "levels": tables.level_block(row),
+    }
 
 
 def write_tables(report: Path, evaluation: Evaluation) -> None:

@@ -167,8 +167,7 @@ def to_csv(evaluation: "Evaluation") -> str:
     for block in all_blocks(evaluation):
         for line in block.lines:
             writer.writerows(
-                [block.title, line.name, column, cell]
-                for column, cell in zip(block.columns, line.cells, strict=True)
+                [block.title, line.name, column, cell] for column, cell in zip(block.columns, line.cells, strict=True)
             )
     return out.getvalue()
 
