@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("ingest", "partition", "train", "evaluate", "locate", "recipes", "synthetic", "demo")
+COMMANDS = ("ingest", "partition", "train", "evaluate", "compare", "locate", "recipes", "synthetic", "demo")
 
 
 def openplanet(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -250,6 +250,32 @@ def evaluate(
         write_tables(report, result)
 
 
+@cli.command(cls=Command, example="openplanet compare model_a model_b theirs.csv nearest photos.ds")
+@click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
+@click.argument("photos", metavar="DATASET|NAME:PATH")
+@click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
+@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
+@click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
+def compare(
+    contestants: tuple[str, ...], photos: str, train: Path | None, distances: str, json_file: Path | None
+) -> None:
+    """Put locators side by side on the test photos, with intervals, and say which differences are real.
+
+    A CONTESTANT is a checkpoint folder, a CSV or JSON of predictions, or a baseline: random, nearest, density.
+    """
+    extra = _distances(distances)
+    from openplanet.evaluation.compare import compare as run
+    from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    fitted = train or (Path(photos) if _is_dataset(photos) else None)
+    result = run(contestants, open_set(photos), None if fitted is None else Dataset.open(fitted), extra)
+    click.echo(result.to_text())
+    if json_file is not None:
+        write_json(json_file, result.to_dict())
+
+
 def _is_dataset(text: str) -> bool:
     return ":" not in text or Path(text).exists()
 
