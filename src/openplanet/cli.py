@@ -189,7 +189,7 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder.")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
 @click.option(
     "--predictions",
     multiple=True,
@@ -232,15 +232,15 @@ def evaluate(
         raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
     extra = _distances(distances)
     from openplanet.evaluation.evaluate import evaluate as run
+    from openplanet.evaluation.geoclip import open_locator
     from openplanet.evaluation.report import write_report, write_tables
     from openplanet.evaluation.testsets.opening import open_set
-    from openplanet.inference.predictor import Predictor
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=checkpoint is not None)
     trained = None if train is None else Dataset.open(train)
-    predictor = None if checkpoint is None else Predictor.load(checkpoint)
+    predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
     if json_file is not None:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from openplanet.errors import InputError
 from openplanet.evaluation import baselines, bootstrap, locating, metrics, retrieval, tables
 from openplanet.evaluation.bootstrap import Difference
+from openplanet.evaluation.geoclip import PREFIX, open_locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.predictions import read_predictions
 from openplanet.evaluation.rows import DENSITY, NEAREST, RANDOM
 from openplanet.evaluation.scoring import measure_names, per_photo
 from openplanet.evaluation.tables import Block, Line
-from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
 Floats = NDArray[np.float64]
@@ -115,8 +115,8 @@ def _guesses(text: str, photoset: PhotoSet, train: Dataset | None) -> dict[str, 
     if text in BASELINES:
         return {text: _baseline(text, photoset, train)}
     path = Path(text)
-    if path.is_dir():
-        answers = locating.ask(Predictor.load(path), photoset, ())
+    if path.is_dir() or text.startswith(PREFIX):
+        answers = locating.ask(open_locator(text), photoset, ())
         return {path.name: (answers.lat, answers.lng)}
     if path.suffix.lower() in (".csv", ".json"):
         found = read_predictions(path, photoset.truth)

@@ -37,6 +37,9 @@ class Locator(Protocol):
     def locate_many(self, photos: Iterable[bytes]) -> Iterator[Located]:
         """An answer for each photo, in order; one that cannot be read has none."""
 
+    def locate(self, photo: bytes) -> Prediction:
+        """The answer for one photo that can be read."""
+
 
 @dataclass(frozen=True)
 class Answers:

@@ -16,9 +16,9 @@ from markupsafe import Markup
 from openplanet.earth.geo import distance_km
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
 from openplanet.evaluation import charts, plots, samples, tables
+from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
-from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 from openplanet.storage import write_text
 
@@ -46,7 +46,7 @@ class Section:
 def write_report(
     path: Path,
     evaluation: Evaluation,
-    predictor: Predictor,
+    predictor: Locator,
     photos: Dataset | PhotoSet,
     title: str = TITLE,
     intro: str = "",
@@ -117,7 +117,7 @@ def write_tables(report: Path, evaluation: Evaluation) -> None:
         write_text(report.with_suffix(suffix), form(evaluation))
 
 
-def _groups(evaluation: Evaluation, predictor: Predictor, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:
+def _groups(evaluation: Evaluation, predictor: Locator, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:
     groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
     wanted = [index for group in groups for index in group.indices]
     shown = samples.describe(evaluation, predictor, photoset, wanted)
@@ -176,7 +176,7 @@ def figures(evaluation: Evaluation) -> list[dict[str, object]]:
     return [{"value": value, "what": what, "model": index == 0} for index, (value, what) in enumerate(found)]
 
 
-def partition_detail(predictor: Predictor) -> Markup | None:
+def partition_detail(predictor: Locator) -> Markup | None:
     """The cells around the point that most others lie near; None where they are no more than a few."""
     p = predictor.partition
     some = np.linspace(0, len(p) - 1, min(len(p), MOST_CENTRES)).astype(np.int64)
@@ -187,7 +187,7 @@ def partition_detail(predictor: Predictor) -> Markup | None:
     return _cells(predictor, bounds_of(p.lat[near], p.lng[near]))
 
 
-def _cells(predictor: Predictor, bounds: Bounds | None) -> Markup:
+def _cells(predictor: Locator, bounds: Bounds | None) -> Markup:
     p = predictor.partition
     names = zip(p.city, p.country, p.count.tolist(), strict=True)
     titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]

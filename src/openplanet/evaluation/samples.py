@@ -13,11 +13,11 @@ from markupsafe import Markup
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
 from openplanet.evaluation import metrics
+from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.result import Evaluation
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.prediction_map import CANDIDATES, prediction_map
-from openplanet.inference.predictor import Predictor
 from openplanet.photos import images
 
 THUMBNAIL = 240  # short side, pixels
@@ -76,7 +76,7 @@ def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list
 
 
 def describe(
-    evaluation: Evaluation, predictor: Predictor, photoset: PhotoSet, indices: Iterable[int]
+    evaluation: Evaluation, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]
 ) -> dict[int, Sample]:
     """Locate the photos of these indices again and draw each; the images are read in one pass."""
     wanted = set(indices)
