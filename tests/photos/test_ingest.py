@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from photo_files import deadly_worker, save
 
 from openplanet.errors import DatasetError, InputError
-from openplanet.photos import assemble, parts, shards
+from openplanet.photos import images, parts, reading, settle, shards, write
 from openplanet.photos import ingest as module
 from openplanet.photos.ingest import ingest
 from openplanet.photos.shards import Dataset
@@ -42,6 +44,12 @@ def rows_of(out: Path) -> dict[str, dict[str, Any]]:
 
 def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+def keys_read(out: Path) -> set[bytes]:
+    """Keys of the photos that an interrupted ingest has read."""
+    stored = parts.stored(out / module.WORK / "parts")
+    return {key for part in stored for key in pq.read_table(part, columns=["key"])["key"].to_pylist()}
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +105,10 @@ def test_pictures_are_upright_reduced_and_free_of_exif(tmp_path: Path) -> None:
     save(tmp_path / "p" / "a.jpg", 1, lat=1.0, size=(640, 480))
     ingest([tmp_path / "p"], tmp_path / "out", side=100, workers=1)
     table = Dataset.open(tmp_path / "out").table()
-    picture = parts.images.load(table["image"][0]["bytes"].as_py())
+    picture = images.load(table["image"][0]["bytes"].as_py())
     assert picture.size == (133, 100) and table["width"][0].as_py() == 640
     assert b"Exif" not in table["image"][0]["bytes"].as_py()
-    assert int(table["dhash"][0].as_py()) == parts.images.dhash(
-        parts.images.load(tmp_path / "p" / "a.jpg", short_side=100)
-    )
+    assert int(table["dhash"][0].as_py()) == images.dhash(images.load(tmp_path / "p" / "a.jpg", short_side=100))
 
 
 def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +206,7 @@ def test_a_worker_that_dies_or_lacks_memory_costs_no_other_photo(
 def test_one_worker_or_two_and_small_parts_give_the_same_bytes(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assemble, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(write, "SHARD_BYTES", 20_000)
     monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 5)
     ingest([many], tmp_path / "one", side=64, workers=1)
     monkeypatch.setattr(parts, "PART_PHOTOS", 2)
@@ -244,10 +250,8 @@ def test_after_a_kill_no_photo_is_read_twice(many: Path, tmp_path: Path) -> None
     root = shutil.copytree(many, tmp_path / "many")
     out = tmp_path / "out"
     kill_when(run(root, out), parts_in=out / module.WORK / "parts")
-    task_of = {
-        parts.task_for(p, (p.stat().st_size, p.stat().st_mtime_ns), 64, True).key: p for p in root.rglob("*.jpg")
-    }
-    done = [task_of[key] for key in parts.readings(out / module.WORK / "parts")]
+    path_of = {parts.key_of(str(p), [p.stat().st_size, p.stat().st_mtime_ns, None], 64): p for p in root.rglob("*.jpg")}
+    done = [path_of[key] for key in keys_read(out)]
     assert 12 <= len(done) < 48
     for path in done:  # whoever reads it again will find it broken, though it seems unchanged
         status = path.stat()
@@ -262,9 +266,9 @@ def test_a_photo_changed_after_an_interruption_is_read_again(tmp_path: Path, mon
     for seed in range(4):
         save(root / f"{seed}.jpg", seed, lat=1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(assemble, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(settle, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         ingest([root], out, workers=1)
-    assert len(parts.readings(out / module.WORK / "parts")) == 4
+    assert len(keys_read(out)) == 4
     save(root / "0.jpg", 10, lat=5.0)
     (root / "1.jpg").unlink()
     (next((out / module.WORK / "parts").glob("*.parquet"))).with_name("00.parquet").write_bytes(b"damaged")
@@ -272,6 +276,74 @@ def test_a_photo_changed_after_an_interruption_is_read_again(tmp_path: Path, mon
     assert {name: row["lat"] for name, row in rows_of(out).items()} == {
         "p/0.jpg": 5.0, "p/2.jpg": 1.0, "p/3.jpg": 1.0
     }  # fmt: skip
+
+
+def test_a_renewal_reads_only_what_is_new_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 4)
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(12):
+        save(root / f"a{seed % 4}" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    save(root / "scan.jpg", 50)
+    ingest([root], out, side=40, workers=1)
+    save(root / "a9" / "new.jpg", 60, lat=5.0)
+    (root / "a1" / "1.jpg").rename(root / "a0" / "moved and renamed.jpg")
+    (root / "a2" / "2.jpg").unlink()
+    (root / "a3").rename(root / "b3")
+    asked, process = list[str](), parts.process
+
+    def watched(tasks: Any, *rest: Any) -> None:
+        tasks = list(tasks)
+        asked.extend(Path(task.path).name for task in tasks if not task.twins)
+        process(iter(tasks), *rest)
+
+    monkeypatch.setattr(parts, "process", watched)
+    ingest([root], out, side=40, workers=1)
+    assert asked == ["new.jpg"]
+    ingest([root], tmp_path / "afresh", side=40, workers=1)
+    assert contents(out) == contents(tmp_path / "afresh")
+    assert Dataset.open(out).count() == 12
+
+
+def test_a_known_photo_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.jpg", 1, lat=3.0)
+    task = reading.Task(b"k" * 16, str(path))
+    first, picture = reading.read_photo(task, 40)
+    assert picture is not None and first.photo_id is not None
+    monkeypatch.setattr(images, "load", lambda *_, **__: pytest.fail("decoded"))
+    again, nothing = reading.read_photo(replace(task, twins=frozenset({first.photo_id})), 40)
+    assert again.known and nothing is None and again.lat == first.lat == pytest.approx(3.0)
+
+
+def test_damaged_shards_are_not_carried_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(3):
+        save(root / f"{seed}.jpg", seed, lat=1.0 + seed)
+    ingest([root], out, workers=1)
+    shard = Dataset.open(out).shards[0]
+    data = bytearray(shard.read_bytes())
+    data[500] ^= 1
+    shard.write_bytes(data)
+    save(root / "3.jpg", 3, lat=1.0)
+    ingest([root], out, workers=1)
+    assert "is damaged; its photos are read again" in capsys.readouterr().err
+    Dataset.open(out).verify()
+    ingest([root], tmp_path / "afresh", workers=1)
+    assert contents(out) == contents(tmp_path / "afresh")
+
+
+def test_what_an_option_asks_anew_is_read_anew(tmp_path: Path) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    save(root / "located.jpg", 0, lat=1.0)
+    save(root / "scan.jpg", 1)
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 1
+    assert ingest([root], out, keep_unlocated=True, workers=1)["counts"]["rows"] == 2
+    assert ingest([root], out, workers=1)["counts"]["rejected"] == {"no gps": 1}
+    table = tmp_path / "t.csv"
+    table.write_text("file,lat,lng\np/scan.jpg,7,8\n")
+    ingest([root], out, coordinates=table, workers=1)
+    assert rows_of(out)["p/scan.jpg"]["position_from"] == "table"
 
 
 @pytest.mark.parametrize("step", ["_write_rejected", "write_json"])
@@ -285,19 +357,20 @@ def test_stopped_while_publishing_it_can_be_published_again(
     save(root / "3.jpg", 3, lat=1.0)
     real = getattr(module, step)
 
-    def stop(path: Path, value: Any) -> None:
+    def stop(path: Path, *values: Any) -> None:
         if path.parent == out:
             raise KeyboardInterrupt
-        real(path, value)
+        real(path, *values)
 
     monkeypatch.setattr(module, step, stop)
     with pytest.raises(KeyboardInterrupt):
         ingest([root], out, workers=1)
-    with pytest.raises(DatasetError, match="did not finish"):
-        Dataset.open(out)
+    Dataset.open(out).verify()  # the old one stays until the manifest of the new one is there
+    assert Dataset.open(out).count() == 3
     monkeypatch.undo()
     assert ingest([root], out, workers=1)["counts"]["rows"] == 4 == first["counts"]["rows"] + 1
     Dataset.open(out).verify()
+    assert len(list(out.glob("*.parquet"))) == 2
 
 
 def test_a_second_run_does_nothing_and_changes_make_a_new_dataset(

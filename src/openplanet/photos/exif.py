@@ -4,6 +4,7 @@ Positions follow exiftool where readers differ (the first three numbers of a coo
 and seconds, minutes may exceed 60), except that a hemisphere that is not clearly given is refused.
 """
 
+import io
 import math
 import re
 import struct
@@ -29,9 +30,7 @@ _ORIGINAL, _DIGITIZED = 0x9003, 0x9004
 # (time, its offset from UTC, its fraction of a second), the best first
 _CLOCKS = ((_ORIGINAL, 0x9011, 0x9291), (_DIGITIZED, 0x9012, 0x9292), (_DATETIME, 0x9010, 0x9290))
 _LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
-_MAIN_TAGS = frozenset(
-    {_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS)
-)
+_MAIN_TAGS = frozenset({_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS))
 _GPS_TAGS = frozenset({_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE})
 
 _SIGNS = {"N": 1, "NORTH": 1, "E": 1, "EAST": 1, "S": -1, "SOUTH": -1, "W": -1, "WEST": -1}
@@ -50,7 +49,7 @@ class Metadata:
     ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
     where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
     turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
-    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
+    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packet as it stands, not read.
     """
 
     lat: float | None
@@ -65,6 +64,7 @@ class Metadata:
     width: int
     height: int
     format: str
+    xmp: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Block:
     gps: Fields
 
 
-def read(path: Path) -> Metadata:
-    """Read a photo's metadata; time and memory are bounded whatever the file holds.
+def read(source: Path | bytes) -> Metadata:
+    """Read the metadata of a photo (a file, or its bytes); time and memory are bounded whatever the file holds.
 
     A damaged Exif block is no error: what it does not give is None, and the position says why. Time is the
     camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow),
@@ -88,9 +88,10 @@ def read(path: Path) -> Metadata:
     Raises PhotoError with reason "unreadable", "not a photo", "corrupt" or "too large". Intact pixels are
     known only to `openplanet.photos.images.load`.
     """
-    with open_file(path) as stream:
-        header = read_header(stream, str(path))
-        blocks = read_blocks(header, str(path))
+    name = f"photo of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as stream:
+        header = read_header(stream, name)
+        blocks = read_blocks(header, name)
     lat, lng, position = _best_position(blocks)
     taken_at, is_utc = _taken_at(blocks)
     orientation = orientation_of(header, blocks)
@@ -100,7 +101,7 @@ def read(path: Path) -> Metadata:
     serial = texts[_BODY_SERIAL] or texts[_CAMERA_SERIAL]
     return Metadata(
         lat, lng, position, taken_at, is_utc, orientation,
-        texts[_MAKE], texts[_MODEL], serial, width, height, header.format,
+        texts[_MAKE], texts[_MODEL], serial, width, height, header.format, header.xmp,
     )  # fmt: skip
 
 

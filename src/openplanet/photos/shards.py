@@ -6,6 +6,7 @@ Shapes: N photos in a batch.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from openplanet.errors import DatasetError, InputError
 from openplanet.storage import read_json, sha256_of
 
 FORMAT = "openplanet dataset"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SPLITS = ("train", "val", "test", "none")
 """``none``: a near-duplicate of a test or validation photo; no split holds it, so nothing trains on it."""
@@ -50,13 +51,15 @@ def _schema() -> pa.Schema:
         pa.field("dhash", pa.uint64()),
         pa.field("source", pa.string()),  # file, from the name of its source folder on
         pa.field("licence", pa.string()),
+        pa.field("attribution", pa.string()),  # whom to name, and how, where the licence asks for it
+        pa.field("position_from", pa.string()),  # table, exif, sidecar, xmp, takeout, source
+        pa.field("flag", pa.string()),  # why it may be no photo: screenshot, document, clip art, tiny, blank
+        pa.field("flag_reason", pa.string()),
         pa.field("split", pa.string()),
         pa.field("near_duplicate_of", pa.string()),  # photo_id of the test or validation photo
     ]
     features: dict[str, dict[str, str]] = {
-        field.name: {"dtype": _HF_TYPES[field.type], "_type": "Value"}
-        for field in fields
-        if field.name != "image"
+        field.name: {"dtype": _HF_TYPES[field.type], "_type": "Value"} for field in fields if field.name != "image"
     }
     features["image"] = {"_type": "Image"}
     features = {field.name: features[field.name] for field in fields}
@@ -67,9 +70,14 @@ SCHEMA: pa.Schema = _schema()
 """Columns of a dataset row."""
 
 
-def shard_name(index: int) -> str:
-    """File name of shard ``index``."""
-    return f"photos-{index:05d}.parquet"
+def shard_name(index: int, tag: str = "0") -> str:
+    """File name of shard ``index`` of the writing ``tag``."""
+    return f"photos-{tag}-{index:05d}.parquet"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file name is one that this or an earlier version gives to shards or readings."""
+    return re.fullmatch(r"(photos-([0-9a-f]{8}-|0-)?[0-9]{5}|readings-[0-9a-f]{8})\.parquet", name) is not None
 
 
 def open_writer(path: Path) -> pq.ParquetWriter:
@@ -79,7 +87,7 @@ def open_writer(path: Path) -> pq.ParquetWriter:
         path,
         SCHEMA,
         compression=dict.fromkeys([*leaves, "image.path"], "zstd") | {"image.bytes": "none"},  # JPEG already
-        use_dictionary=["album_id", "owner_id", "licence", "split"],
+        use_dictionary=["album_id", "owner_id", "licence", "split", "position_from", "flag"],
         write_statistics=leaves,  # a minimum and maximum of pictures would only be weight
     )
 
@@ -106,9 +114,7 @@ class Dataset:
         """
         path = Path(path)
         if not path.is_dir():
-            raise DatasetError(
-                f"{path}: no dataset there. Make one with: openplanet ingest SOURCE... --out {path}"
-            )
+            raise DatasetError(f"{path}: no dataset there. Make one with: openplanet ingest SOURCE... --out {path}")
         if not (path / MANIFEST).is_file():
             raise DatasetError(
                 f"{path} has no {MANIFEST}: it is no dataset, or its ingest did not finish "
@@ -126,9 +132,7 @@ class Dataset:
         """Re-read every shard; DatasetError names the first whose bytes are not those that ingest wrote."""
         for shard, entry in zip(self.shards, self.manifest["shards"], strict=True):
             if sha256_of(shard) != entry["sha256"]:
-                raise DatasetError(
-                    f"{shard} is damaged: its SHA-256 is not the manifest's. Run the ingest again"
-                )
+                raise DatasetError(f"{shard} is damaged: its SHA-256 is not the manifest's. Run the ingest again")
 
     def batches(
         self,
@@ -145,9 +149,7 @@ class Dataset:
         names = list(SCHEMA.names if columns is None else columns)
         needed = list(dict.fromkeys(names + ["split"] * (split is not None) + ["lat", "lng"] * located))
         if unknown := [name for name in names if name not in SCHEMA.names]:
-            raise DatasetError(
-                f"{self.path}: no column {', '.join(unknown)}; there are {', '.join(SCHEMA.names)}"
-            )
+            raise DatasetError(f"{self.path}: no column {', '.join(unknown)}; there are {', '.join(SCHEMA.names)}")
         if split is not None and split not in SPLITS:
             raise DatasetError(f"{self.path}: no split '{split}'; there are {', '.join(SPLITS)}")
         for shard in self.shards:
@@ -160,9 +162,7 @@ class Dataset:
             except (OSError, pa.ArrowException) as error:
                 raise DatasetError(f"{shard} cannot be read ({error}). Run the ingest again") from error
 
-    def table(
-        self, columns: Sequence[str] | None = None, split: str | None = None, located: bool = False
-    ) -> pa.Table:
+    def table(self, columns: Sequence[str] | None = None, split: str | None = None, located: bool = False) -> pa.Table:
         """The rows of ``batches`` as one table in memory (column ``image`` is nearly all of the bytes)."""
         names = list(SCHEMA.names if columns is None else columns)
         batches = list(self.batches(names, split, located, batch_size=16384))
@@ -190,9 +190,7 @@ def _filter(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.Recor
 
 def _check_format(path: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT or not isinstance(manifest.get("shards"), list):
-        raise DatasetError(
-            f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote"
-        )
+        raise DatasetError(f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote")
     if manifest.get("format_version") != FORMAT_VERSION:
         raise DatasetError(
             f"{path} has dataset format version {manifest.get('format_version')}, "
