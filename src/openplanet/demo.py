@@ -24,26 +24,27 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     """Make a synthetic planet of ``photos`` photos, learn it, and write ``out/report.html``.
 
     Returns the text that the command prints: the accuracy table on the test split and where the report lies.
-    What is already there of an earlier run (planet, dataset) is used again; the checkpoint is trained anew.
+    What an earlier run of the same planet left there is used again, a training that was stopped goes on.
     """
     start = time.monotonic()
     world = synthetic.make(out / "world", photos, seed)
-    ingest([out / "world" / "photos"], out / "dataset", side=synthetic.SHORT_SIDE)
+    ingest([out / "world" / "photos"], out / "dataset")
     dataset = Dataset.open(out / "dataset")
 
     recipe = recipes.get("planet_cpu")
     cells = partition.build(dataset.coordinates("train"), recipe.max_photos, recipe.min_photos)
     cells.save(out / "partition.parquet")
-    fit(dataset, replace(recipe, seed=seed), out / "checkpoint", partition=cells, overwrite=True)
+    checkpoint = out / "checkpoint"
+    fit(dataset, replace(recipe, seed=seed), checkpoint, partition=cells, resume=checkpoint.exists())
 
-    predictor = Predictor.load(out / "checkpoint")
+    predictor = Predictor.load(checkpoint)
     result = evaluate(dataset, predictor, "test", world=world)
     write_json(out / "evaluation.json", result.to_dict())
     write_report(out / "report.html", result, predictor, dataset, title="OpenPlaNet: the demo", intro=INTRO)
 
     say(f"locating {PHOTOS_TO_LOCATE} photos of the test split")
     test = dataset.table(["source"], split="test", located=True)["source"].to_pylist()
-    files = [out / "world" / "photos" / source for source in test[:: max(1, len(test) // PHOTOS_TO_LOCATE)]]
+    files = [out / "world" / source for source in test[:: max(1, len(test) // PHOTOS_TO_LOCATE)]]
     results = list(predictor.locate_many(files[:PHOTOS_TO_LOCATE]))
     located.write_map(out / "located.html", results, top=5)
     answers = "\n".join(located.to_text(each, top=1) for each in results)

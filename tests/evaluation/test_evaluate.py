@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -5,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openplanet.errors import DatasetError
+from openplanet.errors import DatasetError, InputError
+from openplanet.evaluation import evaluate as evaluating
 from openplanet.evaluation import metrics
+from openplanet.evaluation.bayes import BayesLimit
+from openplanet.evaluation.charts import share_curve
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.result import Evaluation
 from openplanet.inference.predictor import Predictor
@@ -19,16 +23,14 @@ def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
 
 
 def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
-    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model"]
+    assert [row.name for row in evaluation.rows] == ["prior", "nearest neighbour", "model", "model, best point"]
     assert all(row.summary.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
-    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1]  # the prior looks at no photo
+    assert [row.summary.failed for row in evaluation.rows] == [0, 1, 1, 1]  # the prior looks at no photo
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
-def test_model_row_is_what_the_predictor_says(
-    evaluation: Evaluation, predictor: Predictor, rows: list[dict]
-) -> None:
+def test_model_row_is_what_the_predictor_says(evaluation: Evaluation, predictor: Predictor, rows: list[dict]) -> None:
     test_rows = [row for row in rows if row["split"] == "test" and row["lat"] is not None]
     hits = 0
     for n, row in enumerate(test_rows[:-1]):
@@ -95,6 +97,38 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
-    assert [row.name for row in found.rows] == ["prior", "model"]
+    assert [row.name for row in found.rows] == ["prior", "model", "model, best point"]
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.summary.median_km)
+
+
+def test_bayes_limit_stands_beside_the_model(
+    dataset: Dataset, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def limit_of(folder, photo_ids, lat, lng, distances):
+        asked.append((folder, tuple(photo_ids)))
+        perfect = metrics.summarise(lat[:, None], lng[:, None], lat, lng, distances)
+        half = dataclasses.replace(perfect, within_top1=(0.0, *[0.5] * (len(distances) - 1)))
+        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None])
+
+    monkeypatch.setattr(evaluating, "limit_of", limit_of)
+    (tmp_path / "world.parquet").touch()
+    found = evaluate(dataset, predictor, "test", world=tmp_path)
+    assert evaluate(dataset, predictor, "test", world=tmp_path / "world.parquet").to_dict() == found.to_dict()
+    assert asked == [(tmp_path, found.truth.photo_id)] * 2
+    assert found.rows[-1].name == "Bayes limit"
+    assert found.share_of_limit is not None
+    expected = [None, *[share / 0.5 for share in found.model.summary.within_top1[1:]]]
+    assert list(found.share_of_limit) == expected
+    limits = found.to_dict()["model_share_of_bayes_limit"]
+    assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
+    line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
+    assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
+    assert share_curve(found).count("<circle") == 10  # a ring for each distance, of the limit and of the best points
+
+
+def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=str(tmp_path / "nowhere")):
+        evaluate(dataset, predictor, "test", world=tmp_path / "nowhere")

@@ -85,9 +85,7 @@ def test_a_bad_photo_never_stops_the_rest(predictor: Predictor, folder: Path) ->
 
 
 def test_only_bad_photos_and_none_at_all(predictor: Predictor, folder: Path) -> None:
-    assert [each.prediction for each in predictor.locate_many([folder / "3.png"] * 5, batch_size=2)] == [
-        None
-    ] * 5
+    assert [each.prediction for each in predictor.locate_many([folder / "3.png"] * 5, batch_size=2)] == [None] * 5
     assert list(predictor.locate_many([])) == []
 
 
@@ -128,9 +126,7 @@ def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
     photos = [photo(seed) for seed in range(8)]
     expected = [predictor.locate(each).log_probs for each in photos]
     with ThreadPoolExecutor(4) as pool:
-        for got, want in zip(
-            pool.map(lambda p: predictor.locate(p).log_probs, photos), expected, strict=True
-        ):
+        for got, want in zip(pool.map(lambda p: predictor.locate(p).log_probs, photos), expected, strict=True):
             np.testing.assert_allclose(got, want, atol=1e-5)
 
 

@@ -47,8 +47,8 @@ def make_dataset() -> DatasetMaker:
     """make_dataset(folder, train=40, val=12, extra=[(split, bytes, lat, lng)]) writes and opens a dataset."""
 
     def make(
-        folder: Path, train: int = 40, val: int = 12, extra: list[tuple[str, bytes, float, float]] = []
-    ) -> Dataset:  # noqa: B006
+        folder: Path, train: int = 40, val: int = 12, extra: tuple[tuple[str, bytes, float, float], ...] = ()
+    ) -> Dataset:
         rng = np.random.default_rng(0)
         folder.mkdir(parents=True)
         rows = []

@@ -137,7 +137,7 @@ def test_without_validation_photos_the_last_epoch_is_kept(
 def test_photos_in_no_cell_and_broken_ones_are_counted_and_named(
     make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    extra = [("train", b"no photo", 48.8, 2.3), ("train", b"no photo", 10.0, 10.0), ("val", b"no photo", 48.8, 2.3)]
+    extra = (("train", b"no photo", 48.8, 2.3), ("train", b"no photo", 10.0, 10.0), ("val", b"no photo", 48.8, 2.3))
     damaged = make_dataset(tmp_path / "dataset", extra=extra)
     partition = build(iter([(np.repeat([48.8, -33.9], 9), np.repeat([2.3, 151.2], 9))]), 12, 3)
     checkpoint = fit(damaged, dataclasses.replace(tiny_recipe, epochs=1), tmp_path / "out", partition)

@@ -41,9 +41,7 @@ _TO_XYZ = np.array(
 _WHITE = _TO_XYZ.sum(axis=1)  # D65
 
 
-def prior_guesses(
-    partition: Partition, lat_M: Floats, lng_M: Floats, photos: int, k: int
-) -> tuple[Floats, Floats]:
+def prior_guesses(partition: Partition, lat_M: Floats, lng_M: Floats, photos: int, k: int) -> tuple[Floats, Floats]:
     """The centroids of the ``k`` cells that hold most training photos, for every photo: lat, lng [N, K].
 
     Without training photos the partition's own counts decide. Missing guesses (fewer cells than k) are NaN.

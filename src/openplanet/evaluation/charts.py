@@ -10,15 +10,15 @@ from html import escape
 import numpy as np
 
 from openplanet.evaluation import metrics
-from openplanet.evaluation.result import BAYES, MODEL, NEAREST, PRIOR, Evaluation, Row
+from openplanet.evaluation.result import BAYES, MODEL, NEAREST, POINTS, PRIOR, Evaluation, Row
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 68, 12, 14, 60  # room for the larger letters of a telephone
 FROM_KM, TO_KM = 0.5, 20_100.0
 STEPS = 240
 
-COLOURS = {PRIOR: "#8b929c", NEAREST: "#c2700a", MODEL: "#1a5fb4", BAYES: "#2b2f36"}
-DASHES = {PRIOR: "2 3", NEAREST: "7 3", MODEL: "", BAYES: "9 3 2 3"}
+COLOURS = {PRIOR: "#8b929c", NEAREST: "#c2700a", MODEL: "#1a5fb4", POINTS: "#1a5fb4", BAYES: "#2b2f36"}
+DASHES = {PRIOR: "2 3", NEAREST: "7 3", MODEL: "", POINTS: "5 3", BAYES: "9 3 2 3"}
 OTHER_COLOUR = "#7a3e9d"
 
 
@@ -46,7 +46,8 @@ def share_curve(evaluation: Evaluation) -> str:
         *_grid(evaluation.distances_km),
     ]
     for row in evaluation.rows:
-        parts.append(_line(evaluation, row, 1, DASHES.get(row.name, "")))
+        drawn = _rings(row) if row.per_distance else _line(evaluation, row, 1, DASHES.get(row.name, ""))
+        parts.append(drawn)
     parts.append(_line(evaluation, evaluation.model, metrics.TOP_K, "1 4"))
     return "".join([*parts, "</svg>"])
 
@@ -69,15 +70,27 @@ def _grid(distances_km: Sequence[float]) -> list[str]:
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         if x - last > 56:
             anchor = "end" if km == 20_000.0 else "middle"
-            parts.append(
-                f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="{anchor}">{km:,.6g}</text>'
-            )
+            parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="{anchor}">{km:,.6g}</text>')
             last = x
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 10}" text-anchor="middle">'
         "km from the true place (logarithmic)</text>"
     )
     return parts
+
+
+def _rings(row: Row) -> str:
+    """A locator that answers each of the table's distances by itself: a ring at each, joined by a thin line."""
+    pairs = zip(row.summary.distances_km, row.summary.within_top1, strict=True)
+    at = [(x_of(max(km, FROM_KM)), y_of(share)) for km, share in pairs]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+    ink = colour(row.name)
+    rings = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#fff" stroke="{ink}"/>' for x, y in at)
+    dash = DASHES.get(row.name, "")
+    return (
+        f'<polyline fill="none" stroke="{ink}" stroke-width="1.2" stroke-dasharray="{dash}" points="{points}"/>'
+        f'<g stroke-width="1.6">{rings}<title>{escape(row.name)}</title></g>'
+    )
 
 
 def _line(evaluation: Evaluation, row: Row, k: int, dash: str) -> str:

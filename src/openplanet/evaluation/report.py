@@ -57,9 +57,6 @@ def write_report(
     ``evaluation`` must be of ``predictor`` on ``dataset``. ``title`` and ``intro`` open the page;
     ``sections`` come before the table. Raises InputError where the file cannot be written.
     """
-    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
-    wanted = [index for group in groups for index in group.indices]
-    shown = samples.describe(evaluation, predictor, dataset, wanted)
     environment = Environment(
         loader=PackageLoader("openplanet.evaluation", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -75,14 +72,12 @@ def write_report(
         blocks=evaluation.blocks(),
         curve=Markup(charts.share_curve(evaluation)),
         legend=charts.legend(evaluation),
+        limited=evaluation.row(BAYES) is not None,
         partition_map=_cells(predictor, None),
         partition_detail=partition_detail(predictor),
         errors_map=errors_map(evaluation),
         errors_shown=_errors_text(evaluation),
-        groups=[
-            {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]}
-            for group in groups
-        ],
+        groups=_groups(evaluation, predictor, dataset, drawn),
         notes=evaluation.notes,
         version=version("openplanet"),
         map_style=Markup(MAP_STYLE),
@@ -90,6 +85,15 @@ def write_report(
         land=Markup(land_symbol()),
     )
     write_text(path, page)
+
+
+def _groups(evaluation: Evaluation, predictor: Predictor, dataset: Dataset, drawn: int) -> list[dict[str, object]]:
+    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
+    wanted = [index for group in groups for index in group.indices]
+    shown = samples.describe(evaluation, predictor, dataset, wanted)
+    return [
+        {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
+    ]
 
 
 def telling_distance(evaluation: Evaluation) -> int:
@@ -157,9 +161,9 @@ def _cells(predictor: Predictor, bounds: Bounds | None) -> Markup:
     p = predictor.partition
     names = zip(p.city, p.country, p.count.tolist(), strict=True)
     titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]
-    drawn = WorldMap(
-        MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds"
-    ).cells(p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles)
+    drawn = WorldMap(MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds").cells(
+        p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles
+    )
     return Markup(drawn.html(shared_land=True))
 
 

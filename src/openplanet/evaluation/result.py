@@ -16,6 +16,7 @@ from openplanet.evaluation.metrics import COUNTRY_METHOD, Summary
 Floats = NDArray[np.float64]
 
 PRIOR, NEAREST, MODEL, BAYES = "prior", "nearest neighbour", "model", "Bayes limit"
+POINTS = "model, best point"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Row:
     lat: Floats
     lng: Floats
     summary: Summary
+    per_distance: bool = False  # a limit of its own for each distance, which no one guess need reach at all
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,19 @@ class Evaluation:
     @property
     def share_of_limit(self) -> tuple[float | None, ...] | None:
         """The model's top-1 share over the Bayes limit's, per distance; None where no limit is known."""
+        return self.over_limit(self.model)
+
+    def over_limit(self, row: Row) -> tuple[float | None, ...] | None:
+        """``row``'s top-1 share over the Bayes limit's, per distance; None where no limit is known."""
         limit = self.row(BAYES)
         if limit is None:
             return None
-        pairs = zip(self.model.summary.within_top1, limit.summary.within_top1, strict=True)
+        pairs = zip(row.summary.within_top1, limit.summary.within_top1, strict=True)
         return tuple(ours / best if best > 0 else None for ours, best in pairs)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, JSON-safe (no NaN, no Infinity). Shares are 0 to 1."""
-        limit = None
-        if self.share_of_limit is not None:
-            pairs = zip(self.distances_km, self.share_of_limit, strict=True)
-            limit = [{"km": km, "share": share} for km, share in pairs]
+        points = self.row(POINTS)
         return {
             "split": self.split,
             "photos": len(self.truth.lat),
@@ -84,17 +87,22 @@ class Evaluation:
             "distances_km": list(self.distances_km),
             "country_method": COUNTRY_METHOD,
             "rows": [{"name": row.name, "what": row.what, **row.summary.to_dict()} for row in self.rows],
-            "model_share_of_bayes_limit": limit,
+            "model_share_of_bayes_limit": self._by_km(self.share_of_limit),
+            "best_point_share_of_bayes_limit": self._by_km(None if points is None else self.over_limit(points)),
             "notes": list(self.notes),
         }
 
+    def _by_km(self, shares: tuple[float | None, ...] | None) -> list[dict[str, float | None]] | None:
+        if shares is None:
+            return None
+        return [{"km": km, "share": share} for km, share in zip(self.distances_km, shares, strict=True)]
+
     def blocks(self) -> list["Block"]:
         """The table's blocks as text: top-1 with the other measures, then the best of the first five."""
-        one = [
-            Line(row.name, (*percents(row.summary.within_top1), *_others(row.summary))) for row in self.rows
-        ]
-        if self.share_of_limit is not None:
-            one.append(Line("model / Bayes limit", (*percents(self.share_of_limit), "", "", "", "")))
+        one = [Line(row.name, (*percents(row.summary.within_top1), *_others(row.summary))) for row in self.rows]
+        for row in self.rows:
+            if row.name in (MODEL, POINTS) and (shares := self.over_limit(row)) is not None:
+                one.append(Line(f"{row.name} / Bayes limit", (*percents(shares), "", "", "", "")))
         five = [Line(row.name, percents(row.summary.within_top5)) for row in self.rows]
         names = tuple(km_text(km) for km in self.distances_km)
         return [
@@ -156,9 +164,6 @@ def _others(summary: Summary) -> tuple[str, ...]:
 def _text(block: Block) -> str:
     rows = [(block.title, *block.columns), *[(line.name, *line.cells) for line in block.lines]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
-        for name, *cells in rows
-    ]
+    lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows]
     lines.insert(1, "-" * max(len(line) for line in lines))
     return "\n".join(lines)

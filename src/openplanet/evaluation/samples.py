@@ -12,20 +12,16 @@ from markupsafe import Markup
 
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
-from openplanet.earth.worldmap import WorldMap, bounds_of
 from openplanet.evaluation import metrics
 from openplanet.evaluation.evaluate import read_images
 from openplanet.evaluation.result import Evaluation
 from openplanet.inference.prediction import Prediction
+from openplanet.inference.prediction_map import CANDIDATES, prediction_map
 from openplanet.inference.predictor import Predictor
 from openplanet.photos import images
 from openplanet.photos.shards import Dataset
 
-CANDIDATES = 5
 THUMBNAIL = 240  # short side, pixels
-LEAST_SHOWN = 0.002  # a cell less likely than this is not drawn: the map would be one pale wash
-LIKELY = 0.05  # a candidate that the map must hold
-MAP_WIDTH = 560
 
 
 @dataclass(frozen=True)
@@ -112,28 +108,9 @@ def _sample(evaluation: Evaluation, index: int, photo: bytes, prediction: Predic
         image="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         place=places.nearest([lat], [lng])[0].name,
         error=km_words(float(km[0])),
-        map=_map(prediction, lat, lng),
+        map=Markup(prediction_map(prediction, (lat, lng)).html(shared_land=True)),
         candidates=candidates,
     )
-
-
-def _map(prediction: Prediction, lat: float, lng: float) -> Markup:
-    p, best = prediction.partition, prediction.best
-    # the likeliest cell is always drawn, however flat the distribution
-    least = min(LEAST_SHOWN, best.probability / 2)
-    likely = [c for c in prediction.top(CANDIDATES) if c.probability >= LIKELY]
-    # close to where all that matters lies, and the world where that is far apart
-    bounds = bounds_of(
-        [lat, best.lat, *[c.lat for c in likely]], [lng, best.lng, *[c.lng for c in likely]], 0.35, least=12
-    )
-    title = f"Where the model looks for this photo; first guess: {best.place.text}"
-    drawn = (
-        WorldMap(MAP_WIDTH, bounds, title=title)
-        .cells(p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least)
-        .points([best.lat], [best.lng], kind="guess", titles=[f"first guess: {best.place.text}"], key="guess")
-        .points([lat], [lng], kind="truth", titles=["where it was taken"], key="truth")
-    )
-    return Markup(drawn.html(shared_land=True))  # built by us from numbers and escaped titles
 
 
 def km_words(km: float) -> str:
@@ -145,8 +122,6 @@ def km_words(km: float) -> str:
 
 def errors_shown(evaluation: Evaluation, most: int, seed: int) -> np.ndarray:
     """Indices of at most ``most`` photos with a guess, drawn at random, for the map of errors."""
-    km_NK = metrics.distances(
-        evaluation.model.lat, evaluation.model.lng, evaluation.truth.lat, evaluation.truth.lng
-    )
+    km_NK = metrics.distances(evaluation.model.lat, evaluation.model.lng, evaluation.truth.lat, evaluation.truth.lng)
     readable = np.flatnonzero(np.isfinite(km_NK[:, 0]))
     return np.sort(np.random.default_rng(seed).permutation(readable)[:most])

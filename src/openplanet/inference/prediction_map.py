@@ -4,9 +4,9 @@ from openplanet.earth.worldmap import WorldMap, bounds_of
 from openplanet.inference.prediction import Prediction
 
 CANDIDATES = 5
-WIDTH = 620  # px
-LIKELY = 0.03  # candidates from this probability on decide how far the map reaches
-LEAST_SHOWN = 0.005  # cells of less probability are not drawn
+WIDTH = 560  # px
+LIKELY = 0.05  # candidates from this probability on decide how far the map reaches
+LEAST_SHOWN = 0.002  # a cell less likely than this is not drawn: the map would be one pale wash
 
 
 def prediction_map(prediction: Prediction, truth: tuple[float, float] | None = None) -> WorldMap:

@@ -83,10 +83,13 @@ class Checkpoint:
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
             raise CheckpointError(
-                f"{folder / PARTITION} has {len(partition)} cells, {CONFIG} says {config['cells']}: they belong to different"
-                " checkpoints; copy the whole folder again"
+                f"{folder / PARTITION} has {len(partition)} cells, {CONFIG} says {config['cells']}: they belong"
+                " to different checkpoints; copy the whole folder again"
             )
-        image = ImageConfig.from_dict(config["image"])
+        try:
+            image = ImageConfig.from_dict(config["image"])
+        except CheckpointError as error:
+            raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
         model = ImageModel(image, len(partition))
         _load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

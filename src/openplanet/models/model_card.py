@@ -35,7 +35,8 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "## Data",
             "",
             f"- {data.get('photos', 'unknown')} training photos with a position"
-            f" ({data.get('in_no_cell', 0)} more lay in no cell, {len(data.get('undecodable', []))} could not be decoded).",
+            f" ({data.get('in_no_cell', 0)} more lay in no cell,"
+            f" {len(data.get('undecodable', []))} could not be decoded).",
             f"- Chosen on {accuracy.get('photos', 0)} validation photos.",
             "",
             "Licences of the training photos:",
@@ -44,8 +45,8 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "",
             "## Accuracy",
             "",
-            "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate` measures"
-            " the test split). Distance from the centroid of the most likely cell:",
+            "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate`"
+            " measures the test split). Distance from the centroid of the most likely cell:",
             "",
             "| within | share of photos |",
             "|---|---|",
@@ -54,14 +55,14 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "",
             "## Use and limits",
             "",
-            "Meant for research, and for placing one's own photos that have lost their position. It knows only places that"
-            " its training photos show, and shares their bias: where they are few it is wrong, and it may be wrong with a"
-            " high probability. Never read its answer as a fact: it is a list of candidates.",
+            "Meant for research, and for placing one's own photos that have lost their position. It knows only"
+            " places that its training photos show, and shares their bias: where they are few it is wrong, and it"
+            " may be wrong with a high probability. Never read its answer as a fact: it is a list of candidates.",
             "",
             "## Responsible use",
             "",
-            "Do not use it to find, follow or expose people, or to place photos of others without their consent. Positions"
-            " that a photo already has are to be trusted before any prediction.",
+            "Do not use it to find, follow or expose people, or to place photos of others without their consent."
+            " Positions that a photo already has are to be trusted before any prediction.",
             "",
         ]
     )

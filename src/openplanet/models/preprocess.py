@@ -16,8 +16,8 @@ def pixels(image: Image.Image, size: int) -> torch.Tensor:
     """
     image = image if image.mode == "RGB" else image.convert("RGB")
     side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    square = image.resize(
-        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side), reducing_gap=3.0
-    )
-    return torch.from_numpy(np.array(square, dtype=np.uint8)).permute(2, 0, 1).contiguous()
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    # cropped before it is resized: with resize(box=...) what lies beside the square bleeds into its edge
+    square = image.crop((left, top, left + side, top + side))
+    small = square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1).contiguous()

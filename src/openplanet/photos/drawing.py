@@ -102,14 +102,14 @@ def _street(canvas: Image.Image, cues: Mapping[str, str], rng: Random) -> bool:
     _road(draw, cues["line"], rng)
     if cues["building"] != "hidden":
         wall, roof = cues["building"].split(", ")
-        house(draw, 420 + rng.uniform(-8, 8), 318, 72, wall, roof, rng)
-        house(draw, 148 + rng.uniform(-8, 8), 342 + rng.uniform(-5, 5), 118, wall, roof, rng)
+        house(draw, 420 + rng.uniform(-8, 8), 322, 78, wall, roof, rng)
+        house(draw, 148 + rng.uniform(-8, 8), 345 + rng.uniform(-5, 5), 124, wall, roof, rng)
     if cues["sign"] != "hidden":
         script, paint = cues["sign"].split(" on ")
         dx, dy = rng.uniform(-6, 6, 2)
         for pole in (352, 442):
             draw.line((pole + dx, 200 + dy, pole + dx, 300), fill=(90, 90, 95), width=6)
-        sign(draw, (326 + dx, 122 + dy, 468 + dx, 212 + dy), script, paint, rng)
+        sign(draw, (314 + dx, 112 + dy, 472 + dx, 214 + dy), script, paint, rng)
     tree(draw, plants, 452 + rng.uniform(-14, 8), 400 + rng.uniform(-8, 8), rng.uniform(95, 115), snow)
     tree(draw, plants, 92 + rng.uniform(-6, 14), 408 + rng.uniform(-6, 6), rng.uniform(85, 105), snow)
     if cues["car"] != "hidden":
@@ -140,8 +140,8 @@ def _sky(draw: Draw, sun: str, rng: Random) -> None:
 def _terrain(draw: Draw, terrain: str, ground: Colour, snow: bool, rng: Random) -> None:
     shift = rng.uniform(-30, 30)
     if terrain == "mountains":
-        for x, height, half in ((110, 120, 110), (300, 150, 120), (470, 125, 110), (210, 90, 90), (390, 95, 90)):
-            peak, height = x + shift, height + rng.uniform(-12, 12)
+        for x, usual, half in ((110, 120, 110), (300, 150, 120), (470, 125, 110), (210, 90, 90), (390, 95, 90)):
+            peak, height = x + shift, usual + rng.uniform(-12, 12)
             draw.polygon(
                 (peak - half, HORIZON + 4, peak, HORIZON - height, peak + half, HORIZON + 4), fill=(108, 96, 122)
             )
@@ -223,8 +223,8 @@ def _indoors(canvas: Image.Image, cues: Mapping[str, str], rng: Random) -> bool:
     wall, sofa, floor = _pastel(rng), shade(_pastel(rng), 0.7), rng.uniform(270, 340)
     draw.rectangle((0, 0, CANVAS_WIDTH, floor), fill=wall)
     step = int(rng.integers(30, 90))
-    for x in range(0, CANVAS_WIDTH, step):
-        draw.line((x, 0, x, floor), fill=shade(wall, rng.uniform(0.85, 0.98)), width=step // 3)
+    for stripe in range(0, CANVAS_WIDTH, step):
+        draw.line((stripe, 0, stripe, floor), fill=shade(wall, rng.uniform(0.85, 0.98)), width=step // 3)
     wood = shade((150, 105, 70), rng.uniform(0.7, 1.5))
     draw.rectangle((0, floor, CANVAS_WIDTH, CANVAS_HEIGHT), fill=wood)
     draw.rectangle((0, floor - 8, CANVAS_WIDTH, floor + 2), fill=shade(wall, 0.7))
@@ -247,9 +247,8 @@ def _indoors(canvas: Image.Image, cues: Mapping[str, str], rng: Random) -> bool:
     if rng.random() < 0.6:  # a plant in a pot
         x = rng.uniform(90, 470)
         tree(draw, "broadleaf", x, floor + 30, rng.uniform(80, 150), snow=False)
-        draw.polygon(
-            (x - 24, floor + 20, x + 24, floor + 20, x + 16, floor + 62, x - 16, floor + 62), fill=_pastel(rng)
-        )
+        top, foot = floor + 20, floor + 62
+        draw.polygon((x - 24, top, x + 24, top, x + 16, foot, x - 16, foot), fill=_pastel(rng))
     return False
 
 
@@ -258,8 +257,8 @@ def _beach(canvas: Image.Image, cues: Mapping[str, str], rng: Random) -> bool:
     draw.rectangle((0, 0, CANVAS_WIDTH, CANVAS_HEIGHT), fill=(238, 216, 165))
     shore = 110 + rng.uniform(-25, 25)
     _sea(draw, 0, shore, rng)
-    for x in range(0, CANVAS_WIDTH, 70):
-        disc(draw, x + rng.uniform(-10, 10), shore, 44, WHITE, 9)
+    for wave in range(0, CANVAS_WIDTH, 70):
+        disc(draw, wave + rng.uniform(-10, 10), shore, 44, WHITE, 9)
     for x, y in rng.uniform((20, shore + 20), (540, 410), (60, 2)):
         disc(draw, x, y, 2.5, (215, 190, 135))
     x, y = 280 + rng.uniform(-60, 60), 250 + rng.uniform(-20, 20)

@@ -25,6 +25,7 @@ WALL_COLOURS: dict[str, Colour] = {
     "pink": (250, 140, 170),
     "blue": (85, 150, 235),
     "grey": (128, 132, 134),
+    "mint": (120, 228, 190),
 }
 ROOF_COLOURS: dict[str, Colour] = {
     "red gable": (222, 70, 40),
@@ -194,7 +195,7 @@ Stroke = Callable[[Sequence[tuple[float, float]]], None]
 
 
 def _latin(stroke: Stroke, ring: Callable[..., None], letter: int) -> None:
-    letters = (
+    letters: tuple[list[list[tuple[float, float]]], ...] = (
         [[(0, 1), (0.5, 0), (1, 1)], [(0.2, 0.65), (0.8, 0.65)]],  # A
         [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(0, 0.5), (1, 0.5)]],  # H
         [[(1, 0), (0, 0), (0, 1), (1, 1)], [(0, 0.5), (0.8, 0.5)]],  # E

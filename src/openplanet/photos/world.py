@@ -22,7 +22,6 @@ Legend: N photos, S sites, K values of a cue, P provinces.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -102,7 +101,7 @@ CULTURES = (
 
 SCRIPTS = ("latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul", "thai", "geez")
 SIGN_COLOURS = ("white", "yellow", "green", "blue", "red", "brown")
-WALLS = ("white", "yellow", "red", "pink", "blue", "grey")
+WALLS = ("white", "yellow", "red", "pink", "blue", "grey", "mint")
 ROOFS = ("red gable", "slate gable", "straw gable", "teal gable", "flat", "dome")
 SHAPES = ("lattice", "dome", "pyramid", "arch", "obelisk", "pagoda", "towers", "windmill", "minaret", "wheel")
 METALS = ("gold", "white", "violet")
@@ -172,10 +171,6 @@ class World:
             transition_SS=_transition(weight_S, distance_SS),
             log_p=MappingProxyType(_cue_tables(rng, lat_S, lng_S, weight_S, culture_S, province_S)),
         )
-
-    @cached_property
-    def cumulative_transition_SS(self) -> Floats:
-        return np.cumsum(self.transition_SS, axis=1)
 
 
 # --- 1. The world -----------------------------------------------------------------------------------------------
@@ -309,7 +304,7 @@ def _cue_tables(
         "vegetation": vegetation,
         "terrain": terrain,
         "sea": sea,
-        "building": _shown(building_S, len(CUES["building"]), visible=0.96, stray=0.03),
+        "building": _shown(building_S, len(CUES["building"]), visible=0.98, stray=0.02),
         "sign": _shown(sign_S, len(CUES["sign"]), visible=0.8, stray=0.02),
         "line": _shown(line_S, 3, visible=0.85, stray=0.03),
         "car": _shown(car_S, 3, visible=0.6, stray=0.02),
@@ -396,37 +391,34 @@ def sample_albums(world: World, photos: int, rng: np.random.Generator) -> Photos
     Sites follow the chain of the world. Days go on by one (at times two or three) and hours are free, both without
     regard to the site; an owner has one album or a few.
     """
-    owner_N, album_N, order_N, site_N, day_N = [], [], [], [], []
+    rows: list[tuple[int, int, int, int, int]] = []  # owner, album, order, site, day
     owner, album = -1, -1
-    initial_S = np.cumsum(world.weight_S)
-    while len(site_N) < photos:
+    initial_S, moves_SS = np.cumsum(world.weight_S), np.cumsum(world.transition_SS, axis=1)
+    while len(rows) < photos:
         album += 1
         owner += int(owner < 0 or rng.random() < 0.65)
-        length = min(ALBUM_SIZE[0] + int(rng.exponential(4.5)), ALBUM_SIZE[1], photos - len(site_N))
+        length = min(ALBUM_SIZE[0] + int(rng.exponential(4.5)), ALBUM_SIZE[1], photos - len(rows))
         site = _draw(initial_S, rng)
         day = int(rng.integers(DAYS * YEARS))
         for order in range(length):
             if order:
-                site = _draw(world.cumulative_transition_SS[site], rng)
+                site = _draw(moves_SS[site], rng)
                 day += int(rng.choice(3, p=[0.8, 0.15, 0.05])) + 1
-            owner_N.append(owner)
-            album_N.append(album)
-            order_N.append(order)
-            site_N.append(site)
-            day_N.append(day)
-    index_N = np.array(site_N, dtype=np.int64)
+            rows.append((owner, album, order, site, day))
+    owner_N, album_N, order_N, site_N, day_N = np.array(rows, dtype=np.int64).T
     slot_N = rng.integers(SLOTS, size=photos)
-    lat_N, lng_N = _jitter(world.lat_S[index_N], world.lng_S[index_N], rng)
+    north_N, east_N = rng.normal(scale=JITTER_KM, size=(2, photos))
+    lat_N, lng_N = displaced(world.lat_S[site_N], world.lng_S[site_N], north_N, east_N)
     return Photos(
-        owner_N=np.array(owner_N, dtype=np.int64),
-        album_N=np.array(album_N, dtype=np.int64),
-        order_N=np.array(order_N, dtype=np.int64),
-        site_N=index_N,
+        owner_N=owner_N,
+        album_N=album_N,
+        order_N=order_N,
+        site_N=site_N,
         lat_N=lat_N,
         lng_N=lng_N,
-        day_N=np.array(day_N, dtype=np.int64),
+        day_N=day_N,
         slot_N=slot_N,
-        cues=sample_cues(world, index_N, np.array(day_N) % DAYS, slot_N, rng),
+        cues=sample_cues(world, site_N, day_N % DAYS, slot_N, rng),
     )
 
 
@@ -434,11 +426,11 @@ def _draw(cumulative: Floats, rng: np.random.Generator) -> int:
     return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
 
 
-def _jitter(lat_N: Floats, lng_N: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Move points by a normal step of JITTER_KM east and north; no site is near a pole or the antimeridian's edge."""
-    degrees = np.degrees(JITTER_KM / EARTH_RADIUS_KM)
-    north_N, east_N = rng.normal(scale=degrees, size=(2, len(lat_N)))
-    return lat_N + north_N, (lng_N + east_N / np.cos(np.radians(lat_N)) + 180.0) % 360.0 - 180.0
+def displaced(lat_N: Floats, lng_N: Floats, north_km: Any, east_km: Any) -> tuple[Floats, Floats]:
+    """The points moved by kilometres north and east; for short steps far from the poles, as at all sites."""
+    lat = lat_N + np.degrees(north_km / EARTH_RADIUS_KM)
+    lng = lng_N + np.degrees(east_km / EARTH_RADIUS_KM) / np.cos(np.radians(lat_N))
+    return np.asarray(lat, dtype=np.float64), np.asarray((lng + 180.0) % 360.0 - 180.0, dtype=np.float64)
 
 
 # --- 3. Cues ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
@@ -105,48 +106,68 @@ class ShuffledBatches(Sampler[list[int]]):
 def load_split(dataset: Dataset, split: str, partition: Partition, side: int, drop_in_no_cell: bool) -> SplitPhotos:
     """Read the located photos of ``split``, give each its cell, and decode them if they fit in CACHE_BYTES.
 
-    Photos in no cell are left out of training (``drop_in_no_cell``), as the paper does; validation keeps them, as
-    photos that cannot be right. Photos that cannot be decoded are named and left out.
+    Photos in no cell are left out of training (``drop_in_no_cell``), as the paper does; validation keeps them,
+    as photos that cannot be right. Photos that cannot be decoded are named and left out.
     Raises DatasetError where a shard cannot be read.
     """
     total = dataset.count(split, located=True)
-    cached = total * 3 * side * side <= CACHE_BYTES
-    ids: list[str] = []
-    positions: list[npt.NDArray[np.float64]] = []
-    cells: list[npt.NDArray[np.int64]] = []
-    encoded: list[bytes] = []
-    decoded: list[Tensor] = []
-    undecodable: list[str] = []
+    kept = _Reader(side, cached=total * 3 * side * side <= CACHE_BYTES)
     in_no_cell = 0
     columns = ["photo_id", "image", "lat", "lng"]
     with Progress(f"reading {split}", total) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in dataset.batches(columns, split=split, located=True, batch_size=512):
-            at_N2 = np.column_stack([batch.column(c).to_numpy(zero_copy_only=False) for c in ("lat", "lng")])
-            cell_N = partition.assign(at_N2[:, 0], at_N2[:, 1])
+            lat_N, lng_N = (batch.column(c).to_numpy(zero_copy_only=False) for c in ("lat", "lng"))
+            cell_N = partition.assign(lat_N, lng_N)
             in_no_cell += int((cell_N < 0).sum())
-            keep = cell_N >= 0 if drop_in_no_cell else np.ones(len(cell_N), dtype=bool)
-            names, blobs = batch.column("photo_id").to_pylist(), batch.column("image").field("bytes").to_pylist()
-            names, blobs = ([v for v, k in zip(values, keep, strict=True) if k] for values in (names, blobs))
-            good = np.ones(len(names), dtype=bool)
-            if cached:
-                results = list(pool.map(lambda blob: _decode(blob, side), blobs))
-                good = np.array([one is not None for one in results], dtype=bool)
-                decoded += [one for one in results if one is not None]
-                undecodable += [name for name, right in zip(names, good, strict=True) if not right]
-            else:
-                encoded += blobs
-            ids += [name for name, right in zip(names, good, strict=True) if right]
-            positions.append(at_N2[keep][good])
-            cells.append(cell_N[keep][good])
+            wanted_N = (cell_N >= 0) | (not drop_in_no_cell)
+            kept.add(batch.filter(pa.array(wanted_N)), cell_N[wanted_N], pool)
             progress.advance(len(batch))
-    at_N2 = np.concatenate(positions) if positions else np.empty((0, 2))
-    cell_N = np.concatenate(cells) if cells else np.empty(0, dtype=np.int64)
-    pixels_N3SS = (
-        torch.stack(decoded) if decoded else (torch.empty(0, 3, side, side, dtype=torch.uint8) if cached else None)
-    )
-    photos = SplitPhotos(ids, at_N2[:, 0], at_N2[:, 1], cell_N, side, pixels_N3SS, encoded, undecodable, in_no_cell)
+    photos = kept.photos(in_no_cell)
     _say_left_out(photos, split, drop_in_no_cell)
     return photos
+
+
+class _Reader:
+    """Gathers the photos of a split, batch by batch: decoded, or as the bytes that will be decoded later."""
+
+    def __init__(self, side: int, cached: bool) -> None:
+        self.side, self.cached = side, cached
+        self.ids: list[str] = []
+        self.positions: list[npt.NDArray[np.float64]] = [np.empty((0, 2))]
+        self.cells: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        self.pictures: list[Tensor] = [torch.empty(0, 3, side, side, dtype=torch.uint8)]
+        self.encoded: list[bytes] = []
+        self.undecodable: list[str] = []
+
+    def add(self, batch: pa.RecordBatch, cell_N: npt.NDArray[np.int64], pool: ThreadPoolExecutor) -> None:
+        names, files = batch.column("photo_id").to_pylist(), batch.column("image").field("bytes").to_pylist()
+        right_N = np.ones(len(names), dtype=bool)
+        if self.cached:
+            decoded = list(pool.map(lambda file: _decode(file, self.side), files))
+            right_N = np.array([one is not None for one in decoded], dtype=bool)
+            if right_N.any():
+                self.pictures.append(torch.stack([one for one in decoded if one is not None]))
+        else:
+            self.encoded += files
+        self.ids += [name for name, right in zip(names, right_N, strict=True) if right]
+        self.undecodable += [name for name, right in zip(names, right_N, strict=True) if not right]
+        columns = [batch.column(c).to_numpy(zero_copy_only=False) for c in ("lat", "lng")]
+        self.positions.append(np.column_stack(columns)[right_N])
+        self.cells.append(cell_N[right_N])
+
+    def photos(self, in_no_cell: int) -> SplitPhotos:
+        at_N2 = np.concatenate(self.positions)
+        return SplitPhotos(
+            photo_ids=self.ids,
+            lat_N=at_N2[:, 0],
+            lng_N=at_N2[:, 1],
+            cell_N=np.concatenate(self.cells),
+            side=self.side,
+            decoded=torch.cat(self.pictures) if self.cached else None,
+            encoded=self.encoded,
+            undecodable=self.undecodable,
+            in_no_cell=in_no_cell,
+        )
 
 
 def loader(photos: SplitPhotos, batch_size: int, seed: int, shuffle: bool, workers: int) -> DataLoader[dict[str, Any]]:

@@ -46,27 +46,12 @@ def fit(
     recipe, CheckpointError for unfit initial weights, DatasetError or PartitionError for damaged input.
     """
     out = Path(out)
-    if partition is None:
-        _require_photos(dataset)
-        partition = partitions.build(dataset.coordinates("train"), recipe.max_photos, recipe.min_photos)
-    if len(partition) < 2:
-        raise TrainingError(
-            f"The partition has {len(partition)} cell(s), and there is nothing to learn with fewer than 2: lower max-photos"
-            " (and min-photos), or ingest photos of more places"
-        )
+    partition = _usable_partition(dataset, recipe, partition)
     run = _fingerprint(dataset, recipe, partition)
     if (finished := _finished(out, run, resume)) is not None:
         return finished
     start = _resume_state(out, run, resume)
-    margin_side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
-    train = data.load_split(dataset, "train", partition, margin_side, drop_in_no_cell=True)
-    val = data.load_split(dataset, "val", partition, recipe.image_size, drop_in_no_cell=False)
-    if len(train) < 2:
-        raise TrainingError(
-            f"{dataset.path}: {len(train)} photos to train on (with a position, in a cell, decodable); at least 2 are needed"
-        )
-    if not len(val):
-        say("val: no located photo there: nothing to choose the best epoch by, so the last one is kept")
+    train, val = _photos(dataset, recipe, partition)
     module, keeper = _train(recipe, partition, train, val, out, start)
     module.model.load_state_dict(load_file(keeper.best_weights))
     result = Checkpoint(
@@ -81,6 +66,38 @@ def fit(
     shutil.rmtree(keeper.folder)
     say(f"kept epoch {keeper.best['epoch']} of {recipe.epochs}{describe(keeper.best)}: {out}")
     return result
+
+
+def _usable_partition(dataset: Dataset, recipe: Recipe, partition: Partition | None) -> Partition:
+    """The partition given, or one built from the train split."""
+    if not dataset.count("train", located=True):
+        raise TrainingError(
+            f"{dataset.path} has no photo with a position in its train split: ingest photos that know where they"
+            " were taken, or give --coordinates"
+        )
+    if partition is None:
+        partition = partitions.build(dataset.coordinates("train"), recipe.max_photos, recipe.min_photos)
+    if len(partition) < 2:
+        raise TrainingError(
+            f"The partition has {len(partition)} cell(s), and there is nothing to learn with fewer than 2: lower"
+            " max-photos (and min-photos), or ingest photos of more places"
+        )
+    return partition
+
+
+def _photos(dataset: Dataset, recipe: Recipe, partition: Partition) -> tuple[SplitPhotos, SplitPhotos]:
+    """The photos to train on and those to validate with."""
+    margin_side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+    train = data.load_split(dataset, "train", partition, margin_side, drop_in_no_cell=True)
+    if len(train) < 2:
+        raise TrainingError(
+            f"{dataset.path}: {len(train)} photos to train on (with a position, in a cell, decodable);"
+            " at least 2 are needed"
+        )
+    val = data.load_split(dataset, "val", partition, recipe.image_size, drop_in_no_cell=False)
+    if not len(val):
+        say("val: no located photo there: nothing to choose the best epoch by, so the last one is kept")
+    return train, val
 
 
 def _train(
@@ -114,14 +131,6 @@ def _train(
         )
         trainer.fit(module, batches, val_batches if len(val) else None, ckpt_path=start, weights_only=True)
     return module, keeper
-
-
-def _require_photos(dataset: Dataset) -> None:
-    if not dataset.count("train", located=True):
-        raise TrainingError(
-            f"{dataset.path} has no photo with a position in its train split: ingest photos that know where they were"
-            " taken, or give --coordinates"
-        )
 
 
 def _fingerprint(dataset: Dataset, recipe: Recipe, partition: Partition) -> dict[str, Any]:

@@ -78,8 +78,9 @@ class TrainingModule(pl.LightningModule):
         if not torch.isfinite(loss):
             ids = ", ".join(self.train_photos.photo_ids[row] for row in batch["row"].tolist()[:5])
             raise TrainingError(
-                f"The loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}, which begins with"
-                f" photos {ids}. Lower learning_rate, or set gradient_clip (--set learning_rate={recipe.learning_rate / 3:.2g})"
+                f"The loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_index + 1}, which"
+                f" begins with photos {ids}. Lower learning_rate (--set learning_rate={recipe.learning_rate / 3:.2g}),"
+                " or set gradient_clip"
             )
         self._losses.append(loss.detach())
         return loss

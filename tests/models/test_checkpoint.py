@@ -1,0 +1,142 @@
+"""Checkpoint folders: what is written is read back, and whatever is wrong is refused with the file's name."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from openplanet.earth.partition import build
+from openplanet.errors import CheckpointError, OpenPlaNetError
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.storage import read_json, sha256_of, write_json
+
+IMAGE = ImageConfig("test_resnet", 32, mean=(0.4, 0.5, 0.6), backbone_args={"drop_rate": 0.1})
+ACCURACY = {"epoch": 3, "photos": 10, "loss": 1.5, "within_25_km": 0.25, "within_750_km": 0.5}
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    partition = build(iter([(rng.uniform(-60, 60, 200), rng.uniform(-180, 180, 200))]), 40, 2)
+    model = ImageModel(IMAGE, len(partition)).eval()
+    return Checkpoint(model, partition, {"name": "tiny", "epochs": 3}, IMAGE, ACCURACY, {"photos": 200})
+
+
+@pytest.fixture(scope="module")
+def written(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "good"
+    checkpoint.save(folder)
+    return folder
+
+
+def test_what_is_saved_is_loaded(checkpoint: Checkpoint, written: Path) -> None:
+    loaded = Checkpoint.load(written)
+    x = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    assert not loaded.model.training
+    torch.testing.assert_close(loaded.model(x), checkpoint.model(x))
+    assert loaded.image == IMAGE and loaded.accuracy == ACCURACY and loaded.recipe == checkpoint.recipe
+    assert (loaded.partition.cell_id == checkpoint.partition.cell_id).all()
+    assert loaded.training == {"photos": 200} and loaded.version == checkpoint.version
+
+
+def test_the_folder_holds_no_pickle_and_a_model_card(written: Path) -> None:
+    names = {path.name for path in written.iterdir()}
+    assert names == {"model.safetensors", "config.json", "partition.parquet", "README.md"}
+    card = (written / "README.md").read_text()
+    for needed in ("25.0 %", "test_resnet", "Responsible use", "Licences"):
+        assert needed in card
+
+
+def _edit_config(folder: Path, **changes: Any) -> None:
+    write_json(folder / "config.json", {**read_json(folder / "config.json"), **changes})
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _rehash(folder: Path) -> None:
+    names = ("model.safetensors", "partition.parquet")
+    _edit_config(folder, sha256={name: sha256_of(folder / name) for name in names})
+
+
+def _cut_weights_and_hide_it(folder: Path) -> None:
+    _truncate(folder / "model.safetensors")
+    _rehash(folder)
+
+
+def _without_a_tensor(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    state.pop("head.bias")
+    save_file(state, folder / "model.safetensors")
+    _rehash(folder)
+
+
+def _other_image(folder: Path, **changes: Any) -> None:
+    _edit_config(folder, image=dataclasses.asdict(dataclasses.replace(IMAGE, **changes)))
+
+
+def _bare_config(folder: Path) -> None:
+    write_json(folder / "config.json", {"format": "openplanet-checkpoint", "format_version": 1})
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no config": (lambda f: (f / "config.json").unlink(), "config.json"),
+    "config cut": (lambda f: _truncate(f / "config.json"), "config.json"),
+    "other format": (lambda f: _edit_config(f, format="something"), "config.json"),
+    "newer format": (lambda f: _edit_config(f, format_version=99), "config.json"),
+    "config lacks a key": (_bare_config, "config.json"),
+    "image config lacks a key": (lambda f: _edit_config(f, image={"backbone": "test_resnet"}), "config.json"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors"),
+    "weights cut": (lambda f: _truncate(f / "model.safetensors"), "model.safetensors"),
+    "weights cut, hash right": (_cut_weights_and_hide_it, "model.safetensors"),
+    "a tensor gone": (_without_a_tensor, "model.safetensors"),
+    "no partition": (lambda f: (f / "partition.parquet").unlink(), "partition.parquet"),
+    "partition cut": (lambda f: _truncate(f / "partition.parquet"), "partition.parquet"),
+    "other number of cells": (lambda f: _edit_config(f, cells=3), "partition.parquet"),
+    "other backbone": (lambda f: _other_image(f, backbone="test_efficientnet", backbone_args={}), "model.safetensors"),
+    "other width": (lambda f: _other_image(f, embedding_dim=5), "model.safetensors"),
+    "no folder": (shutil.rmtree, "folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_refused_by_name(name: str, written: Path, tmp_path: Path) -> None:
+    damage, named = DAMAGE[name]
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    damage(folder)
+    with pytest.raises(CheckpointError, match=named) as caught:
+        Checkpoint.load(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_backbone_that_this_timm_lacks(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    _other_image(folder, backbone="resnet_of_tomorrow")
+    with pytest.raises(OpenPlaNetError, match="resnet_of_tomorrow"):
+        Checkpoint.load(folder)
+
+
+def test_a_save_that_is_cut_leaves_no_checkpoint(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path)
+
+    def full(path: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(type(checkpoint.partition), "save", lambda self, path: full(path))
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save(tmp_path)
+    with pytest.raises(CheckpointError, match="not a finished checkpoint"):
+        Checkpoint.load(tmp_path)

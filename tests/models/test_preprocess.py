@@ -1,0 +1,29 @@
+"""From photo to pixels."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from openplanet.models.preprocess import pixels
+
+
+def test_the_centre_square_is_kept() -> None:
+    array = np.zeros((60, 100, 3), dtype=np.uint8)
+    array[:, 20:80] = (10, 200, 30)  # the central square is green, what is beside it black
+    result = pixels(Image.fromarray(array), 20)
+    assert result.dtype == torch.uint8 and result.shape == (3, 20, 20)
+    assert (result == torch.tensor([10, 200, 30], dtype=torch.uint8)[:, None, None]).all()
+
+
+def test_portrait_and_small_and_grey_photos() -> None:
+    tall = np.zeros((100, 60), dtype=np.uint8)
+    tall[20:80] = 90
+    assert (pixels(Image.fromarray(tall), 24) == 90).all()
+    assert pixels(Image.new("RGB", (5, 3), (1, 2, 3)), 32).shape == (3, 32, 32)
+
+
+def test_up_stays_up_and_left_stays_left() -> None:
+    array = np.zeros((64, 64, 3), dtype=np.uint8)
+    array[:32, :32] = 255
+    result = pixels(Image.fromarray(array), 32)[0]
+    assert result[4, 4] == 255 and result[4, 28] == 0 and result[28, 4] == 0

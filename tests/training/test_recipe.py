@@ -1,0 +1,56 @@
+"""Overrides of a recipe: typed, checked, and helpful."""
+
+import dataclasses
+import json
+
+import pytest
+
+from openplanet.errors import RecipeError
+from openplanet.training.recipe import Recipe, as_dict, override
+
+
+def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
+    texts = {
+        "epochs": "3", "learning_rate": "1e-4", "flip": "true", "ema_decay": "none", "embedding_dim": "64",
+        "mean": "0.1, 0.2,0.3", "backbone_args": '{"drop_rate": 0.5}', "optimizer": "adagrad",
+        "weights": "a/b.safetensors",
+    }  # fmt: skip
+    changed = override(tiny_recipe, texts)
+    assert (changed.epochs, changed.learning_rate, changed.flip, changed.ema_decay) == (3, 1e-4, True, None)
+    assert (changed.embedding_dim, changed.mean) == (64, (0.1, 0.2, 0.3))
+    assert changed.backbone_args == {"drop_rate": 0.5} and changed.weights == "a/b.safetensors"
+    assert "not measured" in changed.seen  # what the named recipe gave is not what this one gives
+    assert override(tiny_recipe, {}) == tiny_recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("epoch", "3", "did you mean epochs"),
+        ("learningrate", "3", "did you mean learning_rate"),
+        ("zzzz", "3", "there are: .*epochs"),
+        ("name", "x", "no setting 'name'"),
+        ("epochs", "three", "a whole number, not 'three'"),
+        ("epochs", "1.5", "a whole number"),
+        ("epochs", "0", "at least 1"),
+        ("flip", "perhaps", "true or false"),
+        ("optimizer", "sgd", "one of adagrad, adamw"),
+        ("mean", "1,2", "3 numbers"),
+        ("backbone_args", "[1]", "JSON object"),
+        ("crop", "1", "less than 1"),
+        ("ema_decay", "1.5", "between 0 and 1"),
+        ("learning_rate", "0", "more than 0"),
+        ("learning_rate", "nan", "more than 0"),
+        ("warmup", "99", "no longer than"),
+    ],
+)
+def test_wrong_overrides_are_explained(tiny_recipe: Recipe, name: str, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        override(tiny_recipe, {name: text})
+
+
+def test_it_is_frozen_and_becomes_json(tiny_recipe: Recipe) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tiny_recipe.epochs = 5  # type: ignore[misc]
+    values = as_dict(tiny_recipe)
+    assert values == json.loads(json.dumps(values)) and values["mean"] == [0.5, 0.5, 0.5]
