@@ -89,7 +89,7 @@ def _reasons(merged: pa.Table, plan: Plan) -> tuple[pa.ChunkedArray, pa.ChunkedA
     unlocated = pc.and_(reason.is_null(), unlocated)  # read by an earlier run that kept such photos
     detail = pc.coalesce(plan.table["detail"], merged["read_detail"])
     return pc.if_else(unlocated, "no gps", reason), pc.if_else(
-        unlocated, "neither in its Exif nor beside it nor in a table", detail
+        unlocated, NO_POSITION, detail
     )
 
 
