@@ -88,9 +88,7 @@ def _reasons(merged: pa.Table, plan: Plan) -> tuple[pa.ChunkedArray, pa.ChunkedA
     unlocated = pc.and_(merged["lat"].is_null(), pa.chunked_array([pa.array(plan.needs_gps_K)]))
     unlocated = pc.and_(reason.is_null(), unlocated)  # read by an earlier run that kept such photos
     detail = pc.coalesce(plan.table["detail"], merged["read_detail"])
-    return pc.if_else(unlocated, "no gps", reason), pc.if_else(
-        unlocated, NO_POSITION, detail
-    )
+    return pc.if_else(unlocated, "no gps", reason), pc.if_else(unlocated, NO_POSITION, detail)
 
 
 def _first_of_equals(merged: pa.Table, usable: Indices) -> Indices:
