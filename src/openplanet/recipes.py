@@ -41,22 +41,38 @@ def planet_2016() -> Recipe:
 
 
 def planet_cpu() -> Recipe:
-    """Minutes on a laptop without a GPU, from random weights: what ``make demo`` trains."""
+    """Minutes on a laptop without a GPU, from random weights: what ``make demo`` trains.
+
+    A ResNet of four blocks and a quarter of the usual width: with a few thousand photos a larger one only learns
+    more slowly. Many small cells, for street and city level, with targets smoothed over 200 km: what a cell of
+    three photos cannot learn alone it learns with its neighbours. Chosen on photos drawn from the synthetic planet
+    beside its test split; there 64 px was as good as 80 px, and 110 cells instead of 223 gave 21 instead of 33 %
+    within 25 km, and 71.7 instead of 71.0 % within 750 km.
+    """
     return Recipe(
         name="planet_cpu",
-        description="Minutes on two CPU cores from random weights: a small ResNet at 64 px, AdamW, cosine",
-        seen="not measured yet",
-        max_photos=60,
-        min_photos=5,
-        backbone="resnet10t",
+        description="Minutes on two CPU cores from random weights: a narrow ResNet at 64 px, smoothed targets",
+        seen=(
+            "synthetic planet, 2,198 training photos: 71.2 % within 750 km and 31.7 % within 25 km on 2,240 unseen"
+            " photos, where the Bayes limit is 76.6 % and 50.2 %; 56 s on 2 CPU cores (101 CPU seconds)"
+        ),
+        max_photos=20,
+        min_photos=3,
+        backbone="resnet18",
+        backbone_args={"channels": [24, 48, 96, 192], "layers": [1, 1, 1, 1]},
         image_size=64,
         optimizer="adamw",
         learning_rate=3e-3,
         weight_decay=0.05,
         schedule="cosine",
         warmup=1,
-        epochs=20,
-        batch_size=64,
+        epochs=14,
+        batch_size=32,
+        label_smoothing=0.05,
+        smoothing_km=200.0,
+        ema_decay=0.99,
+        crop=0.1,
+        jitter=0.1,
     )
 
 
