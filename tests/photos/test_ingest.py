@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 import os
@@ -454,3 +455,90 @@ def test_exif_cases_all_end_in_one_place(exif_cases: Path, tmp_path: Path) -> No
     files = rejected_lines(tmp_path / "out")
     names = [*rows_of(tmp_path / "out"), *[file for file, _ in files]]
     assert len(names) == len(set(names)) == manifest["counts"]["candidates"] > 50
+
+
+@pytest.mark.parametrize("moment", ["first", "renewal"])
+def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str) -> None:
+    """A child that ingests is killed at random moments: forked, so that a try costs a fraction of a second."""
+    root, out, dice = tmp_path / "p", tmp_path / "out", random.Random(7)
+    for seed in range(30):
+        save(root / f"a{seed % 3}" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    if moment == "renewal":
+        ingest([root], out, side=32, workers=1)
+        for seed in range(30, 40):
+            save(root / "b" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    script = KILLED.format(root=str(root), out=str(out))
+    kills = 0
+    for _ in range(200):
+        command = [sys.executable, "-c", script]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            assert child.stdout is not None
+            for line in child.stdout:  # each line is a fork that has begun
+                time.sleep(dice.uniform(0, 0.25))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(line), signal.SIGKILL)
+                kills += 1
+                if (out / shards.MANIFEST).exists():
+                    Dataset.open(out).verify()
+                elif out.exists():
+                    with pytest.raises(DatasetError):
+                        Dataset.open(out)
+        if kills >= 25:
+            break
+    assert kills >= 25
+    ingest([root], out, side=32, workers=1)
+    ingest([root], tmp_path / "whole", side=32, workers=1)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert Dataset.open(out).count() == (30 if moment == "first" else 40)
+
+
+# One interpreter forks the ingests, each of which is killed by its parent's parent; the child itself reads.
+KILLED = """
+import os, sys
+from pathlib import Path
+from openplanet.photos import parts
+from openplanet.photos.ingest import ingest
+from openplanet.photos.parts import write_part
+
+def here(slices, folder, side, workers, progress):
+    for slice_ in slices:
+        write_part(slice_, folder, side)
+    return []
+
+parts._run, parts.PART_PHOTOS = here, 2
+for _ in range(30):
+    child = os.fork()
+    if child == 0:
+        try:
+            ingest([Path({root!r})], Path({out!r}), side=32, workers=1)
+        finally:
+            os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_full_disk_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(6):
+        save(root / f"{seed}.jpg", seed, lat=1.0 + seed, size=(400, 300))
+    script = FULL.format(root=str(root), out=str(out))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "cannot be written" in done.stdout and "Traceback" not in done.stderr, done
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 6
+    Dataset.open(out).verify()
+
+
+# No file may grow past 30 kB: as on a full disk, a write fails half way.
+FULL = """
+import resource
+from pathlib import Path
+from openplanet.errors import InputError
+from openplanet.photos.ingest import ingest
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+    try:
+        ingest([Path({root!r})], Path({out!r}), workers=1)
+    except InputError as error:
+        print(error)
+"""

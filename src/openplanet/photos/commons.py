@@ -158,8 +158,10 @@ def _ask(fetcher: Fetcher, query: Mapping[str, str], api: str) -> dict[str, Any]
             answer = json.loads(raw)
         except ValueError as error:
             raise InputError(f"{api} answers something else than JSON: {error}") from error
-        problem = answer.get("error") if isinstance(answer, dict) else {"code": "bad answer", "info": "no object"}
-        if problem is None:
+        problem: dict[str, Any] = {"code": "bad answer", "info": "no object"}
+        if isinstance(answer, dict):
+            problem = answer.get("error") or {}
+        if not problem:
             return answer  # type: ignore[no-any-return]
         if problem.get("code") not in ("maxlag", "ratelimited") or attempt + 1 == MAXLAG_TRIES:
             break

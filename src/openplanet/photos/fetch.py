@@ -58,7 +58,7 @@ class Fetcher:
 
     def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or Manners()
-        agent = f"openplanet/{metadata.version('openplanet')} (+{HOME}) urllib3/{urllib3.__version__}"
+        agent = f"openplanet/{metadata.version('openplanet')} (+{HOME}) urllib3/{metadata.version('urllib3')}"
         self._pool = urllib3.PoolManager(
             num_pools=64,
             maxsize=self.manners.per_host,

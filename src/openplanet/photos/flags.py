@@ -36,7 +36,6 @@ FEW_COLOURS = 24  # that hold 95 % of the pixels, of 4,096
 class Traits:
     """What the rules look at. Shares are 0..1; ``colours``: how many of 4,096 hold 95 % of the pixels."""
 
-    contrast: float
     flat: float
     paper: float
     paper_level: int
@@ -57,9 +56,8 @@ def traits(image: Image.Image) -> Traits:
     near = counts_16[max(0, level - 1) : level + 2].sum() / grey_HW.size
     dark = float((grey_HW < (level * 16 + 8) * 0.6).mean())
     colour = float((rgb_HW3.max(axis=2).astype(np.int16) - rgb_HW3.min(axis=2)).mean())
-    return Traits(
-        float(grey_HW.std()), float((right & down).mean()), float(near), level, dark, colour, _colours(rgb_HW3)
-    )
+    flat = float((right & down).mean())
+    return Traits(flat, float(near), level, dark, colour, _colours(rgb_HW3))
 
 
 def _colours(rgb_HW3: npt.NDArray[np.uint8]) -> int:
@@ -76,11 +74,12 @@ def judge(image: Image.Image, width: int, height: int, from_camera: bool) -> tup
     """
     if min(width, height) < TINY:
         return "tiny", f"{width} x {height} pixels"
-    seen = traits(image)
-    if seen.contrast < BLANK_CONTRAST:
-        return "blank", f"grey values differ by {seen.contrast:.1f} of 255"
+    contrast = float(np.asarray(image.convert("L")).std())
+    if contrast < BLANK_CONTRAST:
+        return "blank", f"grey values differ by {contrast:.1f} of 255"
     if from_camera:
         return None, None
+    seen = traits(image)
     screen = (min(width, height), max(width, height)) in SCREENS
     if screen and seen.flat >= FLAT_SCREEN:
         return "screenshot", f"{width} x {height} is a screen, {seen.flat:.0%} flat, no camera"
