@@ -137,33 +137,61 @@ def _say_collected(counts: dict[str, int], out: Path) -> None:
 
 
 @cli.command(cls=Command, example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet")
-@click.argument("source", type=PATH, metavar="DATASET|COORDINATES.parquet")
-@click.option("--max-photos", required=True, type=click.IntRange(1), help="Split a cell that holds more.")
-@click.option("--min-photos", required=True, type=click.IntRange(1), help="Then drop a cell that holds fewer.")
+@click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
+@click.option("--max-photos", type=click.IntRange(1), help="Split a cell that holds more.")
+@click.option("--min-photos", type=click.IntRange(1), help="Then drop a cell that holds fewer.")
+@click.option("--target-cells", type=click.IntRange(1), help="Find the --max-photos that gives so many cells.")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
 @click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
 @click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
-def partition(source: Path, max_photos: int, min_photos: int, max_level: int, out: Path, geojson: Path | None) -> None:
+@click.option("--report", type=PATH, help="Also write a self-contained HTML page that shows the cells.")
+def partition(
+    source: Path,
+    max_photos: int | None,
+    min_photos: int | None,
+    target_cells: int | None,
+    max_level: int,
+    out: Path,
+    geojson: Path | None,
+    report: Path | None,
+) -> None:
     """Split the Earth into cells, small where photos are many (PlaNet, section 3).
 
-    From the train split of a dataset, or from all rows of a Parquet file with columns lat and lng.
+    From the train split of a dataset, or from all rows of a Parquet or CSV file with columns lat and lng; in
+    memory that does not grow with their number (8 bytes a photo of temporary files go to TMPDIR).
+
+    Give --max-photos and --min-photos, or --target-cells, with or without --min-photos [default then: a 200th of
+    the --max-photos that is found, as the paper's 50 of 10,000].
     """
     from openplanet.earth.geojson import cells_feature_collection
-    from openplanet.earth.partition import build, coordinates_from_parquet
+    from openplanet.earth.partition import TargetCells, Thresholds, build_many
+    from openplanet.earth.partitionreport import write_report
+    from openplanet.earth.positions import from_file
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
+    rule: TargetCells | Thresholds
+    if target_cells is not None and max_photos is None:
+        rule = TargetCells(target_cells, min_photos, max_level)
+    elif target_cells is None and max_photos is not None and min_photos is not None:
+        rule = Thresholds(max_photos, min_photos, max_level)
+    else:
+        raise click.UsageError("give --max-photos and --min-photos, or --target-cells")
     if not source.exists():
-        raise InputError(f"{source} does not exist: give a dataset folder or a Parquet file with lat and lng")
-    batches = Dataset.open(source).coordinates("train") if source.is_dir() else coordinates_from_parquet(source)
-    cells = build(batches, max_photos, min_photos, max_level)
+        raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
+    batches = Dataset.open(source).coordinates("train") if source.is_dir() else from_file(source)
+    [cells] = build_many(batches, [rule])
     cells.save(out)
     if geojson is not None:
         write_json(geojson, cells_feature_collection(cells))
+    if report is not None:
+        write_report(report, cells, source.name)
     levels = cells.level
+    if target_cells is not None:
+        click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
     click.echo(
         f"{out}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
-        f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {min_photos} photos were "
+        f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos were "
         f"dropped with their {cells.dropped_photos:,} photos"
     )
 

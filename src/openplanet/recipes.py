@@ -53,8 +53,8 @@ def planet_cpu() -> Recipe:
         name="planet_cpu",
         description="Minutes on two CPU cores from random weights: a narrow ResNet at 64 px, smoothed targets",
         seen=(
-            "synthetic planet, 2,198 training photos: 71.2 % within 750 km and 31.7 % within 25 km on 2,240 unseen"
-            " photos, where the Bayes limit is 76.6 % and 50.2 %; 56 s on 2 CPU cores (101 CPU seconds)"
+            "synthetic planet, 2,198 training photos: 71 % within 750 km and 31 % within 25 km on 2,240 unseen photos,"
+            " where the Bayes limit is 77 % and 50 %; 56 s on 2 idle CPU cores (101 CPU seconds)"
         ),
         max_photos=20,
         min_photos=3,

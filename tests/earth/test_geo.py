@@ -116,3 +116,24 @@ def test_coordinates_are_checked():
             geo.check_coordinates([0, 1, bad[0]], [0, 1, bad[1]], "x.csv", first_row=10)
     with pytest.raises(InputError, match="2 values of lat do not go with 3"):
         geo.check_coordinates([0, 1], [0, 1, 2], "x.csv")
+
+
+TURNS = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: math.hypot(*q) > 0.1)
+
+
+@given(LATS, LNGS, LATS, LNGS, TURNS)
+def test_a_turn_keeps_distances_and_can_be_undone(lat1, lng1, lat2, lng2, quaternion):
+    by = tuple(part / math.hypot(*quaternion) for part in quaternion)
+    lat, lng = geo.turn([lat1, lat2], [lng1, lng2], by)
+    before, after = geo.distance_km(lat1, lng1, lat2, lng2), geo.distance_km(lat[0], lng[0], lat[1], lng[1])
+    assert after == pytest.approx(before, abs=1e-6)
+    back_lat, back_lng = geo.turn(lat, lng, by, back=True)
+    assert geo.distance_km(back_lat, back_lng, [lat1, lat2], [lng1, lng2]).max() < 1e-6
+
+
+def test_a_turn_known_by_hand():
+    quarter_east = (math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5))
+    lat, lng = geo.turn([10.0, -90.0], [20.0, 0.0], quarter_east)
+    assert lat == pytest.approx([10, -90]) and lng[0] == pytest.approx(110)
+    pole_to_equator = (math.sqrt(0.5), 0.0, math.sqrt(0.5), 0.0)
+    assert [float(value) for value in geo.turn(90.0, 0.0, pole_to_equator)] == pytest.approx([0, 0], abs=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import s2geometry
 
-from openplanet.earth import geojson, s2
+from openplanet.earth import geo, geojson, s2
 
 
 def s2_cell(cell_id):
@@ -51,9 +51,7 @@ def at(lat, lng, level):
 
 FACES = [int(cell_id) for cell_id in s2.face_cells()]
 POLES = [at(lat, lng, level) for lat in (90, -90) for lng in (45, 135) for level in (1, 3, 10, 20)]
-ANTIMERIDIAN = [
-    at(lat, lng, level) for lat in (-70, 0.1, 20, 66) for lng in (180, -180, 179.9) for level in (1, 4, 9)
-]
+ANTIMERIDIAN = [at(lat, lng, level) for lat in (-70, 0.1, 20, 66) for lng in (180, -180, 179.9) for level in (1, 4, 9)]
 RANDOM = [
     at(lat, lng, level)
     for lat, lng, level in zip(
@@ -95,9 +93,7 @@ def test_rings_are_closed_counter_clockwise_and_on_the_map(cell_id):
 
 def test_only_cells_across_the_antimeridian_have_two_rings():
     assert [len(geojson.cell_rings(cell_id)) for cell_id in FACES] == [1, 1, 1, 2, 1, 1]
-    assert all(
-        len(geojson.cell_rings(cell_id)) == 1 for cell_id in ANTIMERIDIAN if s2.level_of([cell_id])[0] > 0
-    )
+    assert all(len(geojson.cell_rings(cell_id)) == 1 for cell_id in ANTIMERIDIAN if s2.level_of([cell_id])[0] > 0)
 
 
 def test_face_with_a_pole_goes_along_it_over_the_whole_map():
@@ -145,6 +141,7 @@ def test_partition_becomes_features_with_all_its_properties():
         country=("France", "Türkiye"),
         region=("", "İzmir"),
         city=("Paris", "İzmir"),
+        turn=geo.NO_TURN,
     )
     collection = geojson.cells_feature_collection(partition, probability=np.array([0.25, np.nan], np.float64))
     first, second = (feature["properties"] for feature in collection["features"])

@@ -34,9 +34,7 @@ def test_names_of_files_are_text():
     assert page.count("&lt;img src=x onerror=alert(1)&gt;") == 6
 
 
-@pytest.mark.parametrize(
-    "uri", ["javascript:alert(1)", "http:" + "//example.org/a.png", 'data:image/png;base64,"x']
-)
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "http:" + "//example.org/a.png", 'data:image/png;base64,"x'])
 def test_thumbnail_is_data_and_nothing_else(uri):
     with pytest.raises(ValueError, match="data URI"):
         MapEntry("a", thumbnail=uri)

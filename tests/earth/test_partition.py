@@ -13,8 +13,10 @@ import s2geometry as google
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openplanet.earth import geo, partition, s2
-from openplanet.earth.partition import Partition
+from openplanet.earth import geo, leafruns, partition, partitionfile, positions, s2
+from openplanet.earth.counttree import CountTree
+from openplanet.earth.leafruns import LeafRuns
+from openplanet.earth.partition import Partition, TargetCells, Thresholds
 from openplanet.errors import InputError, PartitionError
 
 
@@ -235,7 +237,7 @@ def test_save_and_load(towns, tmp_path):
     assert same(loaded, towns)
     assert [f.name for f in path.parent.iterdir()] == ["towns.parquet"]
     table = pq.read_table(path)
-    assert table.column_names == partition.SCHEMA.names
+    assert table.column_names == partitionfile.SCHEMA.names
     assert table.schema.field("cell_id").type == pa.uint64()
     assert table["cell_token"].to_pylist() == [google.S2CellId(c).ToToken() for c in towns.cell_id.tolist()]
     assert json.loads(table.schema.metadata[b"openplanet"])["max_photos"] == 700
@@ -327,37 +329,122 @@ def test_build_from_a_parquet_file(photos, towns, tmp_path):
     names = [f"{k}.jpg" for k in range(len(photos[0]))]
     pq.write_table(pa.table({"file": names, "lng": photos[1], "lat": photos[0]}), path, row_group_size=40_000)
     assert same(partition.build_from_file(path, 700, 20), towns)
-    sizes = [len(lat) for lat, _ in partition.coordinates_from_parquet(path, batch_size=1000)]
+    sizes = [len(lat) for lat, _ in positions.from_parquet(path, batch_size=1000)]
     assert max(sizes) <= 1000 and sum(sizes) == len(names)
 
 
-def test_rows_without_a_position_are_left_out_and_said(tmp_path, capsys):
-    path = tmp_path / "photos.parquet"
-    table = pa.table(
-        {
-            "lat": pa.array([1, None, 3, 4], pa.float32()),
-            "lng": pa.array([10, 20, None, 40], pa.int32()),
-        }
-    )
-    pq.write_table(table, path)
-    [(lat, lng)] = partition.coordinates_from_parquet(path)
-    assert lat.tolist() == [1, 4] and lng.tolist() == [10, 40] and lat.dtype == lng.dtype == np.float64
-    assert "photos.parquet: 2 of 4 rows have no position" in capsys.readouterr().err
+@pytest.mark.parametrize(("threads", "run"), [(1, 10_000), (2, 10_000), (3, 997), (2, 150_000)])
+def test_neither_threads_nor_runs_on_disk_matter(photos, towns, monkeypatch, tmp_path, threads, run):
+    monkeypatch.setattr(leafruns, "RUN", run)
+    monkeypatch.setattr(leafruns.tempfile, "tempdir", str(tmp_path))
+    lat, lng = photos
+    order = np.random.default_rng(threads).permutation(len(lat))
+    batches = ((lat[order][k : k + 7001], lng[order][k : k + 7001]) for k in range(0, len(lat), 7001))
+    assert same(partition.build(batches, 700, 20, threads=threads), towns)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_coordinate_files_that_cannot_be_used(tmp_path):
-    path = tmp_path / "photos.parquet"
-    with pytest.raises(InputError, match=r"photos\.parquet does not exist"):
-        list(partition.coordinates_from_parquet(path))
-    path.write_text("lat,lng\n1,2\n")
-    with pytest.raises(InputError, match=r"photos\.parquet cannot be read as Parquet"):
-        list(partition.coordinates_from_parquet(path))
-    pq.write_table(pa.table({"lat": [1.0], "lon": [2.0]}), path)
-    with pytest.raises(InputError, match=r"photos\.parquet has no column lng"):
-        list(partition.coordinates_from_parquet(path))
-    pq.write_table(pa.table({"lat": ["north"], "lng": [2.0]}), path)
-    with pytest.raises(InputError, match=r"photos\.parquet"):
-        list(partition.coordinates_from_parquet(path))
-    pq.write_table(pa.table({"lat": [1.0, 1.0, math.nan], "lng": [2.0, 2.0, 2.0]}), path)
-    with pytest.raises(InputError, match=r"photos\.parquet: row 2: lat nan"):
-        list(partition.coordinates_from_parquet(path, batch_size=2))
+def test_sums_past_64_bits(monkeypatch):
+    monkeypatch.setattr(leafruns, "RUN", 2)
+    monkeypatch.setattr(s2, "fixed_xyz", lambda leaves: np.full((3, len(leaves)), -(2**61) + 5))
+    with LeafRuns() as runs:
+        runs.add(np.full(40, 0.001), np.full(40, 0.002))
+        runs.finish()
+        high, low = runs.sums(np.array([0, 2**64 - 1], np.uint64))
+    assert [int(a) * 2**32 + int(b) for a, b in zip(high[:, 0], low[:, 0], strict=True)] == [40 * (5 - 2**61)] * 3
+
+
+def test_a_partition_of_several_is_the_one_built_alone(photos):
+    rules = [Thresholds(9000, 50), Thresholds(700, 20), Thresholds(300, 300, 7), Thresholds(700, 20, 30)]
+    several = partition.build_many([photos], rules)
+    for rule, found in zip(rules, several, strict=True):
+        assert same(found, partition.build([photos], rule.max_photos, rule.min_photos, rule.max_level))
+
+
+def test_nested_partitions(photos):
+    rules = [Thresholds(20_000, 900, 12), Thresholds(3000, 100, 15), Thresholds(300, 3)]
+    loose = partition.build_many([photos], rules)
+    nested = partition.build_many([photos], rules, nested=True)
+    assert (loose[0].assign_leaves(s2.range_min(loose[2].cell_id)) == -1).any(), "nothing to nest"
+    for coarse, fine in pairwise(nested):
+        above = coarse.assign_leaves(s2.range_min(fine.cell_id))
+        assert (above >= 0).all()
+        assert s2.contains(coarse.cell_id[above], fine.cell_id).all()
+        assert (np.bincount(above, fine.count) <= coarse.count[: above.max() + 1]).all()
+        check_invariants(fine)
+    for before, after in zip(loose, nested, strict=True):
+        index = before.assign(after.lat, after.lng)
+        assert before.cell_id[index].tolist() == after.cell_id.tolist()
+        assert before.centroid_lat[index].tolist() == after.centroid_lat.tolist()
+    with pytest.raises(PartitionError, match="coarse to fine"):
+        partition.build_many([photos], rules[::-1], nested=True)
+
+
+def test_dropped_area(photos, towns):
+    everything = partition.build([photos], 700, 1)
+    assert everything.dropped_area_km2 == 0
+    assert towns.dropped_area_km2 == pytest.approx(everything.area_km2.sum() - towns.area_km2.sum())
+
+
+@pytest.mark.parametrize("min_photos", [None, 20, 1])
+@pytest.mark.parametrize("target", [1, 6, 40, 250, 1000])
+def test_target_cells_is_the_nearest_of_all_thresholds(photos, target, min_photos):
+    lat, lng = photos[0][:3000], photos[1][:3000]
+    [found] = partition.build_many([(lat, lng)], [TargetCells(target, min_photos)])
+    expected_min = max(1, found.max_photos // 200) if min_photos is None else min_photos
+    assert found.min_photos == expected_min
+    assert same(found, partition.build([(lat, lng)], found.max_photos, expected_min))
+    with LeafRuns() as runs:
+        runs.add(lat, lng)
+        runs.finish()
+        tree = CountTree.grow(runs, 1, 30)
+    sizes = {}
+    for max_photos in range(max(found.max_photos // 8, min_photos or 1), 3001):
+        rule = Thresholds(max_photos, max(1, max_photos // 200) if min_photos is None else min_photos)
+        kept = tree.cells(rule.max_photos, 30) & (tree.count >= rule.min_photos)
+        sizes[max_photos] = int(kept.sum())
+    reached = [m for m, cells in sizes.items() if cells >= target]
+    lowest = max(reached, default=0)  # past the target, the search may end
+    nearest = min(abs(cells - target) for m, cells in sizes.items() if cells and m >= lowest)
+    assert abs(len(found) - target) <= nearest
+
+
+def test_target_cells_that_cannot_be():
+    with pytest.raises(PartitionError, match="0 cells"):
+        TargetCells(0)
+    with pytest.raises(PartitionError, match="lower min_photos"):
+        partition.build_many([([1, 2], [1, 2])], [TargetCells(5, 3)])
+    [most] = partition.build_many([([1, 2], [1, 2])], [TargetCells(500)])
+    assert len(most) == 2
+
+
+def test_one_position_and_many_are_assigned_alike(photos, towns, monkeypatch):
+    lat, lng = photos
+    index = towns.assign(lat, lng)
+    for k in range(0, len(lat), 997):
+        assert towns.assign(lat[k], lng[k]).tolist() == [index[k]]
+    assert towns.assign([], []).tolist() == []
+    monkeypatch.setattr(partition, "CHUNK", 1000)
+    assert towns.assign(lat, lng).tolist() == index.tolist()
+    with pytest.raises(InputError, match="lat 91"):
+        towns.assign(91, 0)
+    with pytest.raises(InputError, match="2 values of lat"):
+        towns.assign([1, 2], [3])
+
+
+def test_a_position_on_an_edge_is_in_one_cell(towns):
+    lat_N4, lng_N4 = s2.vertices(towns.cell_id)
+    for lat, lng in zip(lat_N4.ravel()[:400].tolist(), lng_N4.ravel()[:400].tolist(), strict=True):
+        inside = s2.contains(towns.cell_id, s2.leaf_ids(lat, lng))
+        assert inside.sum() <= 1
+        assert towns.assign(lat, lng).tolist() == ([-1] if not inside.any() else [int(np.argmax(inside))])
+
+
+def test_a_full_disk_is_said(photos, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(leafruns, "RUN", 10_000)
+    monkeypatch.setattr(leafruns.os, "pwrite", full)
+    with pytest.raises(PartitionError, match=r"No space left on device.*TMPDIR"):
+        partition.build([photos], 700, 20)

@@ -207,6 +207,28 @@ def test_areas(cells):
     assert s2.area_km2(s2.face_cells()).sum() == pytest.approx(4 * math.pi * 6371.0088**2, rel=1e-14)
 
 
+def test_one_leaf_at_a_time(cells):
+    lat, lng = random_positions(20_000, seed=7)
+    corners = s2.vertices(cells)
+    lat = np.concatenate([lat, corners[0].ravel(), [90.0, -90.0, 0.0, -0.0, 0.0, 45.0]])
+    lng = np.concatenate([lng, corners[1].ravel(), [0.0, 180.0, 180.0, -180.0, 45.0, -135.0]])
+    found = [s2.leaf_id(a, b) for a, b in zip(lat.tolist(), lng.tolist(), strict=True)]
+    assert (np.array(found, np.uint64) == google_leaf_ids(lat, lng)).all()
+    for bad in ((math.nan, 0), (0, 180.5), (-91, 0), (0, math.inf)):
+        with pytest.raises(InputError, match="row 0"):
+            s2.leaf_id(*bad)
+
+
+def test_fixed_positions_of_leaves():
+    leaves = s2.leaf_ids(*random_positions(50_000, seed=8))
+    found = s2.fixed_xyz(leaves)
+    assert np.abs(found.T - s2.center_xyz(leaves) * 2.0**40).max() <= 0.501
+    order = np.argsort(leaves)
+    assert (s2.fixed_xyz(leaves[order]) == found[:, order]).all()
+    for k in range(0, 50_000, 1000):
+        assert (s2.fixed_xyz(leaves[k : k + 3]) == found[:, k : k + 3]).all()
+
+
 def test_leaf_ids_are_fast():
     """A million points take about 0.13 s; the bound leaves room for a busy machine."""
     lat, lng = random_positions(200_000)

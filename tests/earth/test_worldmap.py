@@ -69,9 +69,7 @@ def test_twenty_six_thousand_cells_are_few_elements():
     lat_N, lng_N = np.degrees(np.arcsin(rng.uniform(-1, 1, 60_000))), rng.uniform(-180, 180, 60_000)
     many = np.unique(s2.parent(s2.leaf_ids(lat_N, lng_N), 7))[:26_263]
     assert len(many) == 26_263
-    drawn = (
-        WorldMap().cells(many, rng.lognormal(size=len(many)), log=True, titles=["x"] * len(many)).svg(True)
-    )
+    drawn = WorldMap().cells(many, rng.lognormal(size=len(many)), log=True, titles=["x"] * len(many)).svg(True)
     assert drawn.count("<path") <= 24
     assert drawn.count("z") > 26_000
     assert len(drawn) < 2_000_000

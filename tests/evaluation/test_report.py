@@ -25,9 +25,7 @@ def page(
 ) -> str:
     path = tmp_path_factory.mktemp("report") / "evaluation.html"
     sections = [Section("Extra <1>", "and <text>", Markup("<em>figure</em>"))]
-    write_report(
-        path, evaluation, predictor, dataset, title="A & B", intro="Intro <b>", sections=sections, drawn=4
-    )
+    write_report(path, evaluation, predictor, dataset, title="A & B", intro="Intro <b>", sections=sections, drawn=4)
     return path.read_text(encoding="utf-8")
 
 

@@ -245,9 +245,7 @@ def test_heif_and_avif(tmp_path, kind):
 
 
 def test_burst_of_pictures_is_a_jpeg(tmp_path):
-    both = encoded(
-        picture(), "MPO", save_all=True, append_images=[picture(size=(8, 8))], exif=b"Exif\0\0" + PLAIN
-    )
+    both = encoded(picture(), "MPO", save_all=True, append_images=[picture(size=(8, 8))], exif=b"Exif\0\0" + PLAIN)
     found = read(tmp_path, both)
     assert (found.lat, found.format, found.width) == (LAT, "JPEG", 16)
 
@@ -335,15 +333,9 @@ def test_gps_time_only_where_the_camera_has_none(tmp_path):
 
 
 def hostile():
-    loop = (
-        b"II*\0"
-        + struct.pack("<I", 8)
-        + directory([entry(0x8769, LONG, 8), entry(0x8825, LONG, 8)], 8, following=8)
-    )
+    loop = b"II*\0" + struct.pack("<I", 8) + directory([entry(0x8769, LONG, 8), entry(0x8825, LONG, 8)], 8, following=8)
     full = b"II*\0" + struct.pack("<IH", 8, 65535) + struct.pack("<HHII", 0x9003, 2, 2**32 - 1, 8) * 5000
-    claims = [
-        (tag, kind, 2**32 - 1, b"\x08\0\0\0\0") for tag in (0x010F, 0x0110, 0x8769) for kind in (2, 5, 12)
-    ]
+    claims = [(tag, kind, 2**32 - 1, b"\x08\0\0\0\0") for tag in (0x010F, 0x0110, 0x8769) for kind in (2, 5, 12)]
     return {
         "loop": jpeg(loop),
         "65535 entries": jpeg(full),
@@ -436,9 +428,7 @@ SEEDS = (
 @settings(max_examples=200, deadline=None, database=None)
 @given(
     which=st.integers(0, len(SEEDS) - 1),
-    changes=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=8
-    ),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=8),
     cut=st.floats(0, 1) | st.none(),
 )
 def test_damage_never_escapes(tmp_path_factory, which, changes, cut):

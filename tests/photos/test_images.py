@@ -57,9 +57,7 @@ def test_heic_follows_its_container_and_else_exif(orientation):
     by_container = encoded(marked((64, 48)), "HEIF", exif=exif.tobytes(), quality=95)
     by_exif = encoded(marked((64, 48)), "HEIF", exif=exif, quality=95)
     assert (b"irot" in by_container or b"imir" in by_container) == (orientation > 1)
-    with Image.open(
-        io.BytesIO(jpeg(block(main=[entry(0x0112, SHORT, orientation)]), image=marked((64, 48))))
-    ) as like:
+    with Image.open(io.BytesIO(jpeg(block(main=[entry(0x0112, SHORT, orientation)]), image=marked((64, 48))))) as like:
         expected = ImageOps.exif_transpose(like)
     for data in (by_container, by_exif):
         found = images.load(data)
@@ -102,9 +100,7 @@ def test_scaled_decoding_is_as_good_as_whole():
     assert np.sqrt(((whole - scaled) ** 2).mean()) < 1.5
 
 
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", "LAB"]
-)
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", "LAB"])
 @pytest.mark.parametrize("short_side", [None, 8])
 def test_modes_are_shown_as_they_are_meant(mode, short_side):
     ramp = np.repeat(np.linspace(0, 255, 32)[None], 16, axis=0)
@@ -177,10 +173,7 @@ def test_first_frame_of_several(kind):
 def test_profile_becomes_srgb():
     """A profile with red and blue swapped: following it is visible."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    at = {
-        bytes(profile[i : i + 4]): i
-        for i in range(132, 132 + 12 * struct.unpack(">I", profile[128:132])[0], 12)
-    }
+    at = {bytes(profile[i : i + 4]): i for i in range(132, 132 + 12 * struct.unpack(">I", profile[128:132])[0], 12)}
     red, blue = at[b"rXYZ"], at[b"bXYZ"]
     profile[red + 4 : red + 12], profile[blue + 4 : blue + 12] = (
         profile[blue + 4 : blue + 12],
@@ -278,9 +271,7 @@ def test_too_many_bytes(tmp_path, monkeypatch):
 def test_a_failing_disk_is_no_damaged_photo(tmp_path, monkeypatch):
     path = tmp_path / "photo.jpg"
     path.write_bytes(jpeg(block()))
-    monkeypatch.setattr(
-        opening.os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "not allowed"))
-    )
+    monkeypatch.setattr(opening.os, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "not allowed")))
     with pytest.raises(PhotoError, match="not allowed") as caught:
         images.load(path)
     assert caught.value.reason == "unreadable"
@@ -294,9 +285,7 @@ def test_warnings_and_limits_are_as_before():
         filters, pixels = list(warnings.filters), Image.MAX_IMAGE_PIXELS
         with opening.quiet_pillow:
             warnings.warn("inside", stacklevel=1)
-        threads = [
-            threading.Thread(target=lambda: [images.load(jpeg()) for _ in range(20)]) for _ in range(4)
-        ]
+        threads = [threading.Thread(target=lambda: [images.load(jpeg()) for _ in range(20)]) for _ in range(4)]
         for thread in threads:
             thread.start()
         with contextlib.suppress(PhotoError):

@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike, NDArray
 from openplanet.errors import InputError
 
 Floats = NDArray[np.float64]
+Turn = tuple[float, float, float, float]
+NO_TURN: Turn = (1.0, 0.0, 0.0, 0.0)
 
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 
@@ -44,9 +46,21 @@ def from_xyz(xyz: ArrayLike) -> tuple[Floats, Floats]:
     return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
 
 
-def mean_position(
-    lat_N: ArrayLike, lng_N: ArrayLike, weights_N: ArrayLike | None = None
-) -> tuple[float, float]:
+def turn(lat: ArrayLike, lng: ArrayLike, by: Turn, back: bool = False) -> tuple[Floats, Floats]:
+    """(lat, lng) after the turn of the sphere ``by`` (a unit quaternion w, x, y, z), or after its undoing."""
+    w, x, y, z = by
+    x, y, z = (-x, -y, -z) if back else (x, y, z)
+    p, q, r = np.moveaxis(to_xyz(lat, lng), -1, 0)
+    # Sums written out: a matrix product may round otherwise for another number of positions.
+    turned = (
+        (1 - 2 * (y * y + z * z)) * p + 2 * (x * y - w * z) * q + 2 * (x * z + w * y) * r,
+        2 * (x * y + w * z) * p + (1 - 2 * (x * x + z * z)) * q + 2 * (y * z - w * x) * r,
+        2 * (x * z - w * y) * p + 2 * (y * z + w * x) * q + (1 - 2 * (x * x + y * y)) * r,
+    )
+    return from_xyz(np.stack(turned, axis=-1))
+
+
+def mean_position(lat_N: ArrayLike, lng_N: ArrayLike, weights_N: ArrayLike | None = None) -> tuple[float, float]:
     """(lat, lng) of the mean direction of N points: right across the antimeridian and at the poles.
 
     ``weights_N`` are not negative (default: all 1). Raises InputError where there is no such direction: for
@@ -59,9 +73,7 @@ def mean_position(
     total = float(weights.sum())
     mean_3 = (xyz_N3 * weights[:, None]).sum(axis=0)
     if total == 0 or not np.linalg.norm(mean_3) > CANCELLED * total:
-        raise InputError(
-            f"{len(xyz_N3)} positions have no mean: there are none, one is NaN, or they cancel out"
-        )
+        raise InputError(f"{len(xyz_N3)} positions have no mean: there are none, one is NaN, or they cancel out")
     lat, lng = from_xyz(mean_3)
     return float(lat), float(lng)
 

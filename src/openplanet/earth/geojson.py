@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from openplanet.earth import s2
-from openplanet.earth.geo import from_xyz, to_xyz
+from openplanet.earth.geo import NO_TURN, Turn, from_xyz, to_xyz
+from openplanet.earth.geo import turn as turned
 from openplanet.earth.partition import Partition
 
 Floats = NDArray[np.float64]
@@ -27,14 +28,17 @@ MOST_STEPS = 64
 AT_POLE_DEG = 1e-9  # nearer to a pole than this, a vertex is the pole; a leaf cell is a hundred times wider
 
 
-def rings_of_cells(cell_id_N: ArrayLike) -> list[list[Ring]]:
+def rings_of_cells(cell_id_N: ArrayLike, turn: Turn = NO_TURN) -> list[list[Ring]]:
     """Outline each cell by one ring, or by two where the antimeridian cuts it.
 
-    cell_id_N: S2 ids. Returns for each cell its rings [P, 2] of (lat, lng) degrees, lng within -180..180,
-    closed and counter-clockwise. Edges are divided so that they follow the geodesic (see EDGE_TOLERANCE).
+    cell_id_N: S2 ids, of the turned sphere where there is a ``turn``. Returns for each cell its rings [P, 2] of
+    (lat, lng) degrees, lng within -180..180, closed and counter-clockwise. Edges are divided so that they
+    follow the geodesic (see EDGE_TOLERANCE).
     """
     cell_id_N = np.atleast_1d(np.asarray(cell_id_N, np.uint64))
     lat_N4, lng_N4 = s2.vertices(cell_id_N)
+    if turn != NO_TURN:
+        lat_N4, lng_N4 = turned(lat_N4, lng_N4, turn, back=True)
     xyz_N43 = to_xyz(lat_N4, lng_N4)
     # The pole's cosine is 6e-17, not 0: left so, the sides that meet there would stray from their meridians.
     xyz_N43[np.abs(xyz_N43) < 1e-15] = 0.0
@@ -159,9 +163,7 @@ def _unwrap(lng_MP: Floats) -> Floats:
     Rounded to 1e-9 degrees (0.1 mm), so that a vertex on the antimeridian is there, and not a hair across it.
     """
     turns = _turn(np.diff(lng_MP, axis=-1))
-    return np.round(
-        np.concatenate([lng_MP[..., :1], lng_MP[..., :1] + np.cumsum(turns, axis=-1)], axis=-1), 9
-    )
+    return np.round(np.concatenate([lng_MP[..., :1], lng_MP[..., :1] + np.cumsum(turns, axis=-1)], axis=-1), 9)
 
 
 def _unit(xyz: Floats) -> Floats:
@@ -175,10 +177,12 @@ def point_feature(lat: float, lng: float, properties: Mapping[str, Any] | None =
     return {"type": "Feature", "geometry": geometry, "properties": _plain(properties or {})}
 
 
-def cell_features(cell_id_N: ArrayLike, properties_N: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def cell_features(
+    cell_id_N: ArrayLike, properties_N: Sequence[Mapping[str, Any]], turn: Turn = NO_TURN
+) -> list[dict[str, Any]]:
     """A GeoJSON Feature for each cell: a Polygon, or a MultiPolygon where the antimeridian cuts it."""
     features = []
-    for rings, properties in zip(rings_of_cells(cell_id_N), properties_N, strict=True):
+    for rings, properties in zip(rings_of_cells(cell_id_N, turn), properties_N, strict=True):
         polygons = [[np.round(ring[:, ::-1], 9).tolist()] for ring in rings]
         geometry = (
             {"type": "Polygon", "coordinates": polygons[0]}
@@ -210,15 +214,12 @@ def cells_feature_collection(partition: Partition, **columns: Iterable[Any]) -> 
         **columns,
     }
     properties_N = [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
-    return feature_collection(cell_features(partition.cell_id, properties_N))
+    return feature_collection(cell_features(partition.cell_id, properties_N, partition.turn))
 
 
 def _plain(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Numpy's numbers as Python's, and what JSON has no number for (NaN, infinity) as null."""
-    plain = {
-        name: value.item() if isinstance(value, np.generic) else value for name, value in properties.items()
-    }
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in properties.items()}
     return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in plain.items()
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in plain.items()
     }

@@ -40,9 +40,7 @@ def mark(kind: Kind, rank: int | None = None) -> str:
             f'<circle r="12" fill="#fff" fill-opacity=".25" stroke="{TRUTH}" stroke-width="3"/>'
             f'<circle r="3" fill="{TRUTH}" stroke="#fff"/>'
         )
-    text = (
-        'fill="#fff" font-family="system-ui,sans-serif" font-size="11" font-weight="600" text-anchor="middle"'
-    )
+    text = 'fill="#fff" font-family="system-ui,sans-serif" font-size="11" font-weight="600" text-anchor="middle"'
     label = "" if rank is None else f'<text y="4" {text}>{rank}</text>'
     return f'<circle r="{6 if rank is None else 9}" fill="{GUESS}" stroke="#fff" stroke-width="1.8"/>{label}'
 
@@ -88,9 +86,7 @@ def percentage(share: float) -> str:
     percent = 100 * share
     if 0 < percent < 0.01:
         return "<0.01%"
-    return (
-        f"{percent:.0f}%" if percent >= 9.95 else f"{percent:.1f}%" if percent >= 0.095 else f"{percent:.2f}%"
-    )
+    return f"{percent:.0f}%" if percent >= 9.95 else f"{percent:.1f}%" if percent >= 0.095 else f"{percent:.2f}%"
 
 
 def _number(value: float, percent: bool) -> str:

@@ -32,9 +32,7 @@ class MapEntry:
 
     def __post_init__(self) -> None:
         if self.thumbnail is not None and not DATA_URI.fullmatch(self.thumbnail):
-            raise ValueError(
-                "a thumbnail is a data URI of a JPEG, PNG or WebP image: the page makes no requests"
-            )
+            raise ValueError("a thumbnail is a data URI of a JPEG, PNG or WebP image: the page makes no requests")
 
     @property
     def map_html(self) -> Markup:
@@ -43,9 +41,7 @@ class MapEntry:
 
 def map_page(title: str, entries: Sequence[MapEntry]) -> str:
     """The page as HTML text."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = percentage
     source = files("openplanet.earth").joinpath("map_page.html.j2").read_text(encoding="utf-8")
     needs_land = any(entry.map is not None and entry.map.view.is_world for entry in entries)

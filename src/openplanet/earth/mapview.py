@@ -16,9 +16,7 @@ from openplanet.earth.coastline import Line, Window
 from openplanet.earth.geo import EARTH_RADIUS_KM
 
 Floats = NDArray[np.float64]
-Bounds = tuple[
-    float, float, float, float
-]  # south, west, north, east; east below west: across the antimeridian
+Bounds = tuple[float, float, float, float]  # south, west, north, east; east below west: across the antimeridian
 
 WORLD: Bounds = (-60.0, -180.0, 85.0, 180.0)  # without most of Antarctica, which a drag brings into view
 WHOLE: Window = (-180.0, -90.0, 180.0, 90.0)

@@ -11,6 +11,7 @@ below 2**30. Source: github.com/google/s2geometry, s2coords.h and s2cell_id.cc.
 import math
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from openplanet.errors import InputError
 Ids = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", Ints, Floats)
 
 MAX_LEVEL = 30
 LIMIT_IJ = 1 << MAX_LEVEL
@@ -62,6 +64,8 @@ def _hilbert_tables() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
 
 
 TO_POSITION, TO_IJ = _hilbert_tables()
+TO_POSITION_LIST: list[int] = TO_POSITION.tolist()  # one look-up is ten times faster than in an array
+FIXED_BITS = 40  # of fixed_xyz: 6 micrometres, a thousandth of a leaf; sums of 2**22 stay below 2**63
 
 
 def leaf_ids(lat_N: ArrayLike, lng_N: ArrayLike) -> Ids:
@@ -73,6 +77,31 @@ def leaf_ids(lat_N: ArrayLike, lng_N: ArrayLike) -> Ids:
         part = slice(start, start + CHUNK)
         id_N[part] = _leaf_ids(lat[part], lng[part])
     return id_N
+
+
+def leaf_id(lat: float, lng: float) -> int:
+    """``leaf_ids`` of one position, without arrays: a few microseconds instead of a hundred."""
+    if not (-90 <= lat <= 90 and -180 <= lng <= 180):
+        geo.check_coordinates([lat], [lng], "coordinates")
+    phi, theta = lat * (math.pi / 180), lng * (math.pi / 180)
+    cos_phi = math.cos(phi)
+    x, y, z = math.cos(theta) * cos_phi, math.sin(theta) * cos_phi, math.sin(phi)
+    ax, ay, az = abs(x), abs(y), abs(z)
+    on_x, on_y = ax > ay and ax > az, ay >= ax and ay > az
+    axis, w = (0, x) if on_x else (1, y) if on_y else (2, z)
+    a, b = (y if on_x else -x) / w, (z if on_x or on_y else -y) / w
+    face, u, v = (axis + 3, b, a) if w < 0 else (axis, a, b)
+    i, j = (
+        min(max(math.floor(LIMIT_IJ * (root if c >= 0 else 1 - root)), 0), LIMIT_IJ - 1)
+        for c, root in ((c, 0.5 * math.sqrt(1 + 3 * abs(c))) for c in (u, v))
+    )
+    position, orientation = face, face & 1
+    for shift in range(MAX_LEVEL - TABLE_BITS, -1, -TABLE_BITS):
+        key = ((i >> shift & TABLE_MASK) << (TABLE_BITS + 2)) | ((j >> shift & TABLE_MASK) << 2) | orientation
+        found = TO_POSITION_LIST[key]
+        position = (position << (2 * TABLE_BITS)) | (found >> 2)
+        orientation = found & 3
+    return position << 1 | 1
 
 
 def _leaf_ids(lat: Floats, lng: Floats) -> Ids:
@@ -249,10 +278,26 @@ def _ij_to_uv(i: NDArray[np.int64] | Floats) -> Floats:
 
 def _face_uv_to_xyz(face: Ints, u: Floats, v: Floats) -> Floats:
     """Vectors [..., 3] (not of unit length) of points on faces."""
-    one = np.ones_like(u)
-    columns = [(one, u, v), (-u, one, v), (-u, -v, one), (-one, -v, -u), (v, -one, -u), (v, u, -one)]
+    columns = [_on_face(f, np.ones_like(u), u, v) for f in range(6)]
     pick = [face == f for f in range(6)]
     return np.stack([np.select(pick, [column[k] for column in columns]) for k in range(3)], axis=-1)
+
+
+def _on_face(face: int, one: Number, u: Number, v: Number) -> tuple[Number, Number, Number]:
+    """x, y and z of (1, u, v) in the frame of a face."""
+    match face:
+        case 0:
+            return one, u, v
+        case 1:
+            return -u, one, v
+        case 2:
+            return -u, -v, one
+        case 3:
+            return -one, -v, -u
+        case 4:
+            return v, -one, -u
+        case _:
+            return v, u, -one
 
 
 def center_xyz(cell_id_N: ArrayLike) -> Floats:
@@ -260,6 +305,26 @@ def center_xyz(cell_id_N: ArrayLike) -> Floats:
     face, i, j, size = _bounds(cell_id_N)
     xyz_N3 = _face_uv_to_xyz(face, _ij_to_uv(i + size / 2), _ij_to_uv(j + size / 2))
     return np.asarray(xyz_N3 / np.linalg.norm(xyz_N3, axis=-1, keepdims=True))
+
+
+def fixed_xyz(leaf_N: Ids) -> Ints:
+    """Centres of leaf cells as whole numbers [3, N] of 2**-40 of the Earth's radius.
+
+    Whole numbers add up to the same sum in whatever order. Fastest where few faces are in one call, as in
+    sorted leaves.
+    """
+    face, i, j = _face_ij(leaf_N)
+    u, v = _ij_to_uv(np.asarray(i + 0.5)), _ij_to_uv(np.asarray(j + 0.5))
+    w = (1 << FIXED_BITS) / np.sqrt(1 + u * u + v * v)
+    w_N, u_N, v_N = (np.rint(part).astype(np.int64) for part in (w, u * w, v * w))
+    xyz_3N = np.empty((3, len(leaf_N)), np.int64)
+    for f in np.flatnonzero(np.bincount(face, minlength=6)).tolist():
+        # Faces come in runs where the leaves are sorted: a slice is then enough.
+        of_face = slice(None) if face[0] == f and (face == f).all() else face == f
+        columns = _on_face(f, w_N[of_face], u_N[of_face], v_N[of_face])
+        for axis in range(3):
+            xyz_3N[axis, of_face] = columns[axis]
+    return xyz_3N
 
 
 def center(cell_id_N: ArrayLike) -> tuple[Floats, Floats]:

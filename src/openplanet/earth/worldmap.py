@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from openplanet.earth import places
 from openplanet.earth.coastline import Line, Outlines, clip, outlines
-from openplanet.earth.geo import from_xyz, to_xyz
+from openplanet.earth.geo import NO_TURN, Turn, from_xyz, to_xyz
 from openplanet.earth.geojson import rings_of_cells
 from openplanet.earth.maplegend import INK, Kind, colour, key_sign, mark, ramp, shares
 from openplanet.earth.mapscript import MAP_SCRIPT, MAP_STYLE
@@ -51,8 +51,7 @@ BUTTONS = (
 def land_symbol() -> str:
     """The world's land and borders, hidden in a page for the maps drawn with ``shared_land=True``."""
     return (
-        '<svg width="0" height="0" style="position:absolute" aria-hidden="true">'
-        f"<defs>{_world('op-land')}</defs></svg>"
+        f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{_world("op-land")}</defs></svg>'
     )
 
 
@@ -84,12 +83,13 @@ class WorldMap:
         percent: bool = False,
         titles: Sequence[str] | None = None,
         least: float = 0.0,
+        turn: Turn = NO_TURN,
     ) -> Self:
         """Shade cells by a value, the greatest on top.
 
         value_N: at or above 0; cells with a value at or below ``least`` are left out. what, log, percent: the
         legend's words, logarithmic shades, values written as percentages. titles: tooltip of each cell (kept
-        for up to 2,000 cells).
+        for up to 2,000 cells). turn: the partition's.
         """
         ids, value_N = np.asarray(cell_id_N, np.uint64), np.asarray(value_N, np.float64)
         shown = np.flatnonzero(np.isfinite(value_N) & (value_N > max(least, 0.0)))
@@ -98,10 +98,8 @@ class WorldMap:
         shown = shown[np.argsort(value_N[shown], kind="stable")]
         low, high = float(value_N[shown[0]]), float(value_N[shown[-1]])
         shade_N = np.round(shares(value_N[shown], low, high, log) * (SHADES - 1)).astype(int)
-        paths = [self.view.rings_path(rings) for rings in rings_of_cells(ids[shown])]
-        kept = (
-            None if titles is None or len(shown) > MOST_TITLED_CELLS else [titles[i] for i in shown.tolist()]
-        )
+        paths = [self.view.rings_path(rings) for rings in rings_of_cells(ids[shown], turn)]
+        kept = None if titles is None or len(shown) > MOST_TITLED_CELLS else [titles[i] for i in shown.tolist()]
         # White seams part neighbours of one shade; among very many small cells they would be all one sees.
         seam = 0.7 if len(shown) <= 800 else 0.3 if len(shown) <= 5000 else 0
         style = f'fill-opacity=".76" stroke="#fff" stroke-opacity=".8" stroke-width="{seam}"'
@@ -163,9 +161,7 @@ class WorldMap:
         view = self.view
         reach = " ".join(f"{edge:.1f}" for edge in view.reach)
         land, borders = self._land(shared_land)
-        over = "".join(
-            [*self._lines, *self._city_names(), *(sign for of in self._marks.values() for sign in of)]
-        )
+        over = "".join([*self._lines, *self._city_names(), *(sign for of in self._marks.values() for sign in of)])
         return (
             '<svg class="op-view" xmlns="http://www.w3.org/2000/svg"'
             f' viewBox="0 0 {view.width} {view.height}" style="background:{WATER}" role="img" tabindex="0"'

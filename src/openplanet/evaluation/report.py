@@ -162,7 +162,7 @@ def _cells(predictor: Predictor, bounds: Bounds | None) -> Markup:
     names = zip(p.city, p.country, p.count.tolist(), strict=True)
     titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]
     drawn = WorldMap(MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds").cells(
-        p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles
+        p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles, turn=p.turn
     )
     return Markup(drawn.html(shared_land=True))
 

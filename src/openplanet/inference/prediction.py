@@ -121,6 +121,7 @@ class Prediction:
                 }
                 for c in top
             ],
+            self.partition.turn,
         )
         best = top[0]
         point = geojson.point_feature(best.lat, best.lng, {"best": True, "probability": best.probability})

@@ -24,7 +24,9 @@ def prediction_map(prediction: Prediction, truth: tuple[float, float] | None = N
     title = f"Where the model looks for this photo; first guess: {best.place.text}"
     drawn = (
         WorldMap(WIDTH, bounds_of(lats, lngs, 0.35, least=12), title=title)
-        .cells(p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least)
+        .cells(
+            p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least, turn=p.turn
+        )
         .points([best.lat], [best.lng], kind="guess", titles=[f"first guess: {best.place.text}"], key="guess")
     )
     for lat, lng in known:

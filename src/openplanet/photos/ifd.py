@@ -130,9 +130,7 @@ class Tiff:
     def _next(self, offset: int) -> int:
         length = 8 if self._big else 4
         raw = self._read(offset, length)
-        return (
-            int(struct.unpack(self._order + ("Q" if self._big else "I"), raw)[0]) if len(raw) == length else 0
-        )
+        return int(struct.unpack(self._order + ("Q" if self._big else "I"), raw)[0]) if len(raw) == length else 0
 
     def _field(self, kind: int, number: int, value: bytes) -> Field | None:
         size = number * _SIZES[kind]

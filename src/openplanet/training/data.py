@@ -186,7 +186,8 @@ def loader(photos: SplitPhotos, batch_size: int, seed: int, shuffle: bool, worke
 
 def _decode(data: bytes, side: int) -> Tensor | None:
     try:
-        return pixels(images.load(data, short_side=side), side)
+        # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
+        return pixels(images.load(data), side)
     except PhotoError:
         return None
 

@@ -107,7 +107,7 @@ def _train(
     model = ImageModel(recipe.image_config(), len(partition))
     if (weights := weights_path(recipe)) is not None and start is None:
         model.load_backbone(weights)
-    # seen on two CPU cores: as fast (resnet10t at 64 px) to 1.2 times faster (narrow resnet18 at 96 px); GPUs want it too
+    # on a CPU core seen as fast (resnet10t at 64 px) to 1.2 times faster (narrow resnet18 at 96 px)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = data.loader(train, recipe.batch_size, recipe.seed, shuffle=True, workers=recipe.workers)
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe.seed, shuffle=False, workers=recipe.workers)

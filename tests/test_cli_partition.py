@@ -1,0 +1,61 @@
+"""`openplanet partition`: thresholds or a number of cells, and what it writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from openplanet.cli import cli
+from openplanet.earth import partition
+from openplanet.earth.partition import Partition
+
+
+@pytest.fixture
+def coordinates(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "photos.parquet"
+    columns = {"lat": rng.normal(40, 5, 5000), "lng": rng.normal(10, 9, 5000)}
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["partition", *map(str, arguments)])
+
+
+def test_target_cells_and_report(coordinates: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "cells.parquet", tmp_path / "cells.html"
+    done = run(coordinates, "--target-cells", 120, "--min-photos", 3, "--out", out, "--report", page)
+    assert done.exit_code == 0, done.output
+    cells = Partition.load(out)
+    assert abs(len(cells) - 120) <= 2
+    assert f"found --max-photos {cells.max_photos} --min-photos 3" in done.output
+    assert f"{len(cells)} cells" in done.output
+    assert f"<h1>{len(cells)} cells" in page.read_text(encoding="utf-8")
+    again = partition.build_from_file(coordinates, cells.max_photos, 3)
+    assert again.cell_id.tolist() == cells.cell_id.tolist()
+    assert run(coordinates, "--target-cells", 120, "--out", out).exit_code == 0
+    assert Partition.load(out).min_photos == max(1, Partition.load(out).max_photos // 200)
+
+
+def test_csv(tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("file,lat,lng\n" + "a,1,2\n" * 9)
+    done = run(tmp_path / "photos.csv", "--max-photos", 9, "--min-photos", 1, "--out", tmp_path / "cells.parquet")
+    assert done.exit_code == 0 and "hold 9 of 9 photos" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--max-photos", 5],
+        ["--min-photos", 5],
+        [],
+        ["--max-photos", 5, "--min-photos", 1, "--target-cells", 9],
+        ["--target-cells", 0],
+    ],
+)
+def test_thresholds_or_a_target(coordinates: Path, tmp_path: Path, arguments: list[object]) -> None:
+    assert run(coordinates, *arguments, "--out", tmp_path / "x.parquet").exit_code == 2
