@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from openplanet.photos import images
+from openplanet.photos import images, parts
+from openplanet.photos.reading import Reading, Task
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -48,13 +49,19 @@ def _dms(degrees: float) -> tuple[TiffImagePlugin.IFDRational, ...]:
 
 def deadly_worker() -> None:
     """A stand-in for the start of an ingest worker: it dies on bomb.jpg and runs out of memory on huge.jpg."""
-    load = images.load
+    read = parts.read_photo
 
-    def fragile(path: Path, short_side: int | None = None) -> Image.Image:
-        if path.name == "bomb.jpg":
+    def fragile(task: Task, side: int) -> tuple[Reading, bytes | None]:
+        if task.path.endswith("bomb.jpg"):
             os._exit(139)
-        if path.name == "huge.jpg":
-            raise MemoryError
-        return load(path, short_side)
+        load = images.load
+        images.load = out_of_memory if task.path.endswith("huge.jpg") else load
+        try:
+            return read(task, side)
+        finally:
+            images.load = load
 
-    images.load = fragile  # type: ignore[assignment]
+    def out_of_memory(source: Path | str | bytes, short_side: int | None = None) -> Image.Image:
+        raise MemoryError
+
+    parts.read_photo = fragile

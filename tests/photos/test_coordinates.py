@@ -7,7 +7,7 @@ import pytest
 
 from openplanet.errors import InputError
 from openplanet.photos import coordinates
-from openplanet.photos.coordinates import Entry
+from openplanet.photos.entry import Entry
 from openplanet.photos.sources import find
 
 
@@ -19,7 +19,9 @@ def csv_file(folder: Path, *lines: str) -> Path:
 
 def matched(table: Path, *sources: Path) -> tuple[dict[str, float | None], list[tuple[str, str]]]:
     found = find(sources)
-    result = coordinates.match(coordinates.read(table), table, found.candidates, found.roots)
+    result = coordinates.match(
+        coordinates.read(table), table, [candidate.place for candidate in found.candidates], found.roots
+    )
     by_name = {found.candidates[index].name: entry.lat for index, entry in result.by_candidate.items()}
     return by_name, [(rejection.file, rejection.reason) for rejection in result.rejected]
 

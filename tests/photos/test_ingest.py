@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import json
 import os
@@ -7,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from photo_files import deadly_worker, save
 
 from openplanet.errors import DatasetError, InputError
-from openplanet.photos import assemble, parts, shards
+from openplanet.photos import images, parts, reading, settle, shards, write
 from openplanet.photos import ingest as module
 from openplanet.photos.ingest import ingest
 from openplanet.photos.shards import Dataset
@@ -42,6 +45,12 @@ def rows_of(out: Path) -> dict[str, dict[str, Any]]:
 
 def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+def keys_read(out: Path) -> set[bytes]:
+    """Keys of the photos that an interrupted ingest has read."""
+    stored = parts.stored(out / module.WORK / "parts")
+    return {key for part in stored for key in pq.read_table(part, columns=["key"])["key"].to_pylist()}
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +106,10 @@ def test_pictures_are_upright_reduced_and_free_of_exif(tmp_path: Path) -> None:
     save(tmp_path / "p" / "a.jpg", 1, lat=1.0, size=(640, 480))
     ingest([tmp_path / "p"], tmp_path / "out", side=100, workers=1)
     table = Dataset.open(tmp_path / "out").table()
-    picture = parts.images.load(table["image"][0]["bytes"].as_py())
+    picture = images.load(table["image"][0]["bytes"].as_py())
     assert picture.size == (133, 100) and table["width"][0].as_py() == 640
     assert b"Exif" not in table["image"][0]["bytes"].as_py()
-    assert int(table["dhash"][0].as_py()) == parts.images.dhash(
-        parts.images.load(tmp_path / "p" / "a.jpg", short_side=100)
-    )
+    assert int(table["dhash"][0].as_py()) == images.dhash(images.load(tmp_path / "p" / "a.jpg", short_side=100))
 
 
 def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +207,7 @@ def test_a_worker_that_dies_or_lacks_memory_costs_no_other_photo(
 def test_one_worker_or_two_and_small_parts_give_the_same_bytes(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assemble, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(write, "SHARD_BYTES", 20_000)
     monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 5)
     ingest([many], tmp_path / "one", side=64, workers=1)
     monkeypatch.setattr(parts, "PART_PHOTOS", 2)
@@ -244,10 +251,8 @@ def test_after_a_kill_no_photo_is_read_twice(many: Path, tmp_path: Path) -> None
     root = shutil.copytree(many, tmp_path / "many")
     out = tmp_path / "out"
     kill_when(run(root, out), parts_in=out / module.WORK / "parts")
-    task_of = {
-        parts.task_for(p, (p.stat().st_size, p.stat().st_mtime_ns), 64, True).key: p for p in root.rglob("*.jpg")
-    }
-    done = [task_of[key] for key in parts.readings(out / module.WORK / "parts")]
+    path_of = {parts.key_of(str(p), [p.stat().st_size, p.stat().st_mtime_ns, None], 64): p for p in root.rglob("*.jpg")}
+    done = [path_of[key] for key in keys_read(out)]
     assert 12 <= len(done) < 48
     for path in done:  # whoever reads it again will find it broken, though it seems unchanged
         status = path.stat()
@@ -262,9 +267,9 @@ def test_a_photo_changed_after_an_interruption_is_read_again(tmp_path: Path, mon
     for seed in range(4):
         save(root / f"{seed}.jpg", seed, lat=1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(assemble, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(settle, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         ingest([root], out, workers=1)
-    assert len(parts.readings(out / module.WORK / "parts")) == 4
+    assert len(keys_read(out)) == 4
     save(root / "0.jpg", 10, lat=5.0)
     (root / "1.jpg").unlink()
     (next((out / module.WORK / "parts").glob("*.parquet"))).with_name("00.parquet").write_bytes(b"damaged")
@@ -272,6 +277,74 @@ def test_a_photo_changed_after_an_interruption_is_read_again(tmp_path: Path, mon
     assert {name: row["lat"] for name, row in rows_of(out).items()} == {
         "p/0.jpg": 5.0, "p/2.jpg": 1.0, "p/3.jpg": 1.0
     }  # fmt: skip
+
+
+def test_a_renewal_reads_only_what_is_new_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROW_GROUP_ROWS", 4)
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(12):
+        save(root / f"a{seed % 4}" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    save(root / "scan.jpg", 50)
+    ingest([root], out, side=40, workers=1)
+    save(root / "a9" / "new.jpg", 60, lat=5.0)
+    (root / "a1" / "1.jpg").rename(root / "a0" / "moved and renamed.jpg")
+    (root / "a2" / "2.jpg").unlink()
+    (root / "a3").rename(root / "b3")
+    asked, process = list[str](), parts.process
+
+    def watched(tasks: Any, *rest: Any) -> None:
+        tasks = list(tasks)
+        asked.extend(Path(task.path).name for task in tasks if not task.twins)
+        process(iter(tasks), *rest)
+
+    monkeypatch.setattr(parts, "process", watched)
+    ingest([root], out, side=40, workers=1)
+    assert asked == ["new.jpg"]
+    ingest([root], tmp_path / "afresh", side=40, workers=1)
+    assert contents(out) == contents(tmp_path / "afresh")
+    assert Dataset.open(out).count() == 12
+
+
+def test_a_known_photo_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.jpg", 1, lat=3.0)
+    task = reading.Task(b"k" * 16, str(path))
+    first, picture = reading.read_photo(task, 40)
+    assert picture is not None and first.photo_id is not None
+    monkeypatch.setattr(images, "load", lambda *_, **__: pytest.fail("decoded"))
+    again, nothing = reading.read_photo(replace(task, twins=frozenset({first.photo_id})), 40)
+    assert again.known and nothing is None and again.lat == first.lat == pytest.approx(3.0)
+
+
+def test_damaged_shards_are_not_carried_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(3):
+        save(root / f"{seed}.jpg", seed, lat=1.0 + seed)
+    ingest([root], out, workers=1)
+    shard = Dataset.open(out).shards[0]
+    data = bytearray(shard.read_bytes())
+    data[500] ^= 1
+    shard.write_bytes(data)
+    save(root / "3.jpg", 3, lat=1.0)
+    ingest([root], out, workers=1)
+    assert "is damaged; its photos are read again" in capsys.readouterr().err
+    Dataset.open(out).verify()
+    ingest([root], tmp_path / "afresh", workers=1)
+    assert contents(out) == contents(tmp_path / "afresh")
+
+
+def test_what_an_option_asks_anew_is_read_anew(tmp_path: Path) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    save(root / "located.jpg", 0, lat=1.0)
+    save(root / "scan.jpg", 1)
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 1
+    assert ingest([root], out, keep_unlocated=True, workers=1)["counts"]["rows"] == 2
+    assert ingest([root], out, workers=1)["counts"]["rejected"] == {"no gps": 1}
+    table = tmp_path / "t.csv"
+    table.write_text("file,lat,lng\np/scan.jpg,7,8\n")
+    ingest([root], out, coordinates=table, workers=1)
+    assert rows_of(out)["p/scan.jpg"]["position_from"] == "table"
 
 
 @pytest.mark.parametrize("step", ["_write_rejected", "write_json"])
@@ -285,19 +358,20 @@ def test_stopped_while_publishing_it_can_be_published_again(
     save(root / "3.jpg", 3, lat=1.0)
     real = getattr(module, step)
 
-    def stop(path: Path, value: Any) -> None:
+    def stop(path: Path, *values: Any) -> None:
         if path.parent == out:
             raise KeyboardInterrupt
-        real(path, value)
+        real(path, *values)
 
     monkeypatch.setattr(module, step, stop)
     with pytest.raises(KeyboardInterrupt):
         ingest([root], out, workers=1)
-    with pytest.raises(DatasetError, match="did not finish"):
-        Dataset.open(out)
+    Dataset.open(out).verify()  # the old one stays until the manifest of the new one is there
+    assert Dataset.open(out).count() == 3
     monkeypatch.undo()
     assert ingest([root], out, workers=1)["counts"]["rows"] == 4 == first["counts"]["rows"] + 1
     Dataset.open(out).verify()
+    assert len(list(out.glob("*.parquet"))) == 2
 
 
 def test_a_second_run_does_nothing_and_changes_make_a_new_dataset(
@@ -381,3 +455,90 @@ def test_exif_cases_all_end_in_one_place(exif_cases: Path, tmp_path: Path) -> No
     files = rejected_lines(tmp_path / "out")
     names = [*rows_of(tmp_path / "out"), *[file for file, _ in files]]
     assert len(names) == len(set(names)) == manifest["counts"]["candidates"] > 50
+
+
+@pytest.mark.parametrize("moment", ["first", "renewal"])
+def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str) -> None:
+    """A child that ingests is killed at random moments: forked, so that a try costs a fraction of a second."""
+    root, out, dice = tmp_path / "p", tmp_path / "out", random.Random(7)
+    for seed in range(30):
+        save(root / f"a{seed % 3}" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    if moment == "renewal":
+        ingest([root], out, side=32, workers=1)
+        for seed in range(30, 40):
+            save(root / "b" / f"{seed}.jpg", seed, lat=1.0 + seed)
+    script = KILLED.format(root=str(root), out=str(out))
+    kills = 0
+    for _ in range(200):
+        command = [sys.executable, "-c", script]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            assert child.stdout is not None
+            for line in child.stdout:  # each line is a fork that has begun
+                time.sleep(dice.uniform(0, 0.25))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(line), signal.SIGKILL)
+                kills += 1
+                if (out / shards.MANIFEST).exists():
+                    Dataset.open(out).verify()
+                elif out.exists():
+                    with pytest.raises(DatasetError):
+                        Dataset.open(out)
+        if kills >= 25:
+            break
+    assert kills >= 25
+    ingest([root], out, side=32, workers=1)
+    ingest([root], tmp_path / "whole", side=32, workers=1)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert Dataset.open(out).count() == (30 if moment == "first" else 40)
+
+
+# One interpreter forks the ingests, each of which is killed by its parent's parent; the child itself reads.
+KILLED = """
+import os, sys
+from pathlib import Path
+from openplanet.photos import parts
+from openplanet.photos.ingest import ingest
+from openplanet.photos.parts import write_part
+
+def here(slices, folder, side, workers, progress):
+    for slice_ in slices:
+        write_part(slice_, folder, side)
+    return []
+
+parts._run, parts.PART_PHOTOS = here, 2
+for _ in range(30):
+    child = os.fork()
+    if child == 0:
+        try:
+            ingest([Path({root!r})], Path({out!r}), side=32, workers=1)
+        finally:
+            os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_full_disk_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    root, out = tmp_path / "p", tmp_path / "out"
+    for seed in range(6):
+        save(root / f"{seed}.jpg", seed, lat=1.0 + seed, size=(400, 300))
+    script = FULL.format(root=str(root), out=str(out))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "cannot be written" in done.stdout and "Traceback" not in done.stderr, done
+    assert ingest([root], out, workers=1)["counts"]["rows"] == 6
+    Dataset.open(out).verify()
+
+
+# No file may grow past 30 kB: as on a full disk, a write fails half way.
+FULL = """
+import resource
+from pathlib import Path
+from openplanet.errors import InputError
+from openplanet.photos.ingest import ingest
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+    try:
+        ingest([Path({root!r})], Path({out!r}), workers=1)
+    except InputError as error:
+        print(error)
+"""

@@ -139,16 +139,16 @@ def test_refuses_missing_short_and_changed_shards(tmp_path: Path) -> None:
     second = write(tmp_path) / shards.shard_name(1)
     whole = second.read_bytes()
     second.write_bytes(whole[:-1])
-    with pytest.raises(DatasetError, match=r"photos-00001\.parquet has .* bytes where"):
+    with pytest.raises(DatasetError, match=r"photos-0-00001\.parquet has .* bytes where"):
         Dataset.open(tmp_path)
     second.unlink()
-    with pytest.raises(DatasetError, match=r"photos-00001\.parquet is missing"):
+    with pytest.raises(DatasetError, match=r"photos-0-00001\.parquet is missing"):
         Dataset.open(tmp_path)
     second.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    with pytest.raises(DatasetError, match=r"photos-00001\.parquet is damaged"):
+    with pytest.raises(DatasetError, match=r"photos-0-00001\.parquet is damaged"):
         Dataset.open(tmp_path).verify()
     second.write_bytes(bytes(len(whole)))
-    with pytest.raises(DatasetError, match=r"photos-00001\.parquet cannot be read"):
+    with pytest.raises(DatasetError, match=r"photos-0-00001\.parquet cannot be read"):
         Dataset.open(tmp_path).count()
 
 
@@ -158,7 +158,7 @@ def test_refuses_missing_short_and_changed_shards(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ('{"format": "something else", "shards": []}', "not the manifest of an openplanet dataset"),
         ('{"format": "openplanet dataset", "format_version": 99, "shards": []}', "format version 99"),
-        ('{"format": "openplanet dataset", "format_version": 1, "shards": [{}]}', "bad shard entry"),
+        ('{"format": "openplanet dataset", "format_version": 2, "shards": [{}]}', "bad shard entry"),
     ],
 )
 def test_refuses_manifests_that_are_not_ours(tmp_path: Path, text: str, message: str) -> None:

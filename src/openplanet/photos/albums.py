@@ -1,48 +1,50 @@
-"""Albums: the photos of one folder in order of capture, and whose camera took them."""
+"""Albums: the photos of one folder in order of capture, and whose camera took them.
+
+Shapes: N photos.
+"""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_DIGITS = re.compile("[0-9]+")
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What places a photo within its album."""
-
-    album: str
-    name: str  # file, from its source folder on
-    taken_at: datetime | None
-    table_order: int | None = None  # given by the user's table
+def natural(name: str) -> str:
+    """A sort key that puts IMG_2 before IMG_10: numbers have the same width, and stand before letters."""
+    return _DIGITS.sub(lambda number: f"\0{number[0].lstrip('0').zfill(20)}", name)
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sort key that puts IMG_2 before IMG_10."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts]
-
-
-def album_orders(moments: Sequence[Moment]) -> list[int]:
-    """The place 0, 1, 2 ... of each photo in its album.
+def album_orders(
+    album: pa.ChunkedArray, name: pa.ChunkedArray, taken_at: pa.ChunkedArray, table_order: pa.ChunkedArray
+) -> npt.NDArray[np.int32]:
+    """The place 0, 1, 2 ... [N] of each photo in its album.
 
     By the table's order where it gives one; then by capture time; photos without either come last, by file
-    name. Times are compared as they stand: where some photos of an album tell UTC and others local time,
+    ``name``. Times are compared as they stand: where some photos of an album tell UTC and others local time,
     the order can be off by that difference.
     """
-
-    def key(index: int) -> tuple[object, ...]:
-        moment = moments[index]
-        table = (moment.table_order is None, moment.table_order or 0)
-        time = (moment.taken_at is None, moment.taken_at or datetime.min)
-        return (moment.album, *table, *time, natural(moment.name), moment.name)
-
-    orders = [0] * len(moments)
-    album, place = None, 0
-    for index in sorted(range(len(moments)), key=key):
-        place = place + 1 if moments[index].album == album else 0
-        album = moments[index].album
-        orders[index] = place
-    return orders
+    keys = pa.table(
+        {
+            "album": album,
+            "order": pc.fill_null(table_order.cast(pa.int64()), np.iinfo(np.int64).max),
+            "time": pc.fill_null(taken_at.cast(pa.int64()), np.iinfo(np.int64).max),
+            "natural": pa.array(map(natural, name.to_pylist()), pa.string()),
+            "name": name,
+        }
+    )
+    sorted_N = pc.sort_indices(keys, sort_keys=[(key, "ascending") for key in keys.column_names]).to_numpy()
+    in_album = album.take(sorted_N).combine_chunks()
+    starts_N = np.ones(len(sorted_N), bool)
+    starts_N[1:] = pc.not_equal(in_album[1:], in_album[:-1]).to_numpy(zero_copy_only=False)
+    first = np.flatnonzero(starts_N)
+    place_N = np.arange(len(sorted_N)) - first[np.cumsum(starts_N) - 1]
+    order_N = np.empty(len(sorted_N), np.int32)
+    order_N[sorted_N] = place_N
+    return order_N
 
 
 def owner_of(table_owner: str | None, make: str | None, model: str | None, serial: str | None) -> str | None:

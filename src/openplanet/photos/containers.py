@@ -26,6 +26,8 @@ MAX_CHUNKS = 250_000  # of a PNG or WebP
 MAX_JUNK = 1 << 20  # bytes between two JPEG markers
 
 _TIFF_HEADER = re.compile(rb"II[*+]\x00|MM\x00[*+]")
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_TEXT = b"XML:com.adobe.xmp\0"
 _EXIF_SEGMENT = re.compile(rb".{0,4}Exif\x00.", re.DOTALL | re.IGNORECASE)  # as lenient as exiftool
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1".split())
@@ -44,6 +46,7 @@ class Header:
     height: int
     blocks: list[BinaryIO] = field(default_factory=list)
     orientation: int | None = None
+    xmp: bytes = b""  # the XMP packet, if there is one
 
 
 def read_header(stream: BinaryIO, name: str) -> Header:
@@ -109,9 +112,9 @@ def _streams(blocks: list[bytes]) -> list[BinaryIO]:
 
 def _tiff(stream: BinaryIO) -> Header:
     tiff = Tiff(stream)
-    tags, _ = tiff.directory(tiff.first, frozenset({256, 257}))
+    tags, _ = tiff.directory(tiff.first, frozenset({256, 257, 700}))
     sizes = [int(next(iter(tags[tag].numbers()), 0)) if tag in tags else 0 for tag in (256, 257)]
-    return Header("TIFF", sizes[0], sizes[1], [stream])
+    return Header("TIFF", sizes[0], sizes[1], [stream], xmp=tags[700].raw if 700 in tags else b"")
 
 
 def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
@@ -147,11 +150,15 @@ def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
 def _jpeg(stream: BinaryIO) -> Header:
     width = height = room = 0
     blocks: list[bytes] = []
+    xmp = b""
     for marker, length in _segments(stream):
         if marker in _SOF and not width:
             height, width = struct.unpack(">xHH", stream.read(5).ljust(5, b"\0"))
         elif marker == 0xE1:
             start = stream.read(min(length, 10))
+            if not xmp and start == _XMP_SEGMENT[:10]:
+                xmp = (start + stream.read(length - len(start))).removeprefix(_XMP_SEGMENT)
+                continue
             prefix = _EXIF_SEGMENT.match(start)
             room += length if prefix else 0
             if prefix and room <= MAX_BLOCK:
@@ -160,7 +167,7 @@ def _jpeg(stream: BinaryIO) -> Header:
                     blocks[-1] += rest  # a block over 64 KB goes on in the next segment
                 else:
                     blocks.append(rest)
-    return Header("JPEG", width, height, _streams(blocks))
+    return Header("JPEG", width, height, _streams(blocks), xmp=xmp)
 
 
 def _chunks(stream: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int]]:
@@ -182,6 +189,7 @@ def _png(stream: BinaryIO) -> Header:
     width = height = 0
     blocks: list[bytes] = []
     profiles: list[bytes] = []
+    xmp = b""
     for name, length in _chunks(stream, 8, ">I4s"):
         if name == b"IHDR" and not width:
             width, height = struct.unpack(">II", stream.read(8).ljust(8, b"\0"))
@@ -189,7 +197,11 @@ def _png(stream: BinaryIO) -> Header:
             blocks.append(stream.read(min(length, MAX_BLOCK)))
         elif name in (b"zTXt", b"tEXt") and len(profiles) < 4:
             profiles.extend(_raw_profile(stream.read(min(length, MAX_BLOCK)), name == b"zTXt"))
-    return Header("PNG", width, height, _streams(blocks + profiles))
+        elif name == b"iTXt" and not xmp:
+            text = stream.read(min(length, MAX_PROFILE))
+            if text.startswith(_XMP_TEXT + b"\0"):  # not compressed, as the XMP standard asks
+                xmp = text[len(_XMP_TEXT) :].lstrip(b"\0")
+    return Header("PNG", width, height, _streams(blocks + profiles), xmp=xmp)
 
 
 def _raw_profile(content: bytes, compressed: bool) -> list[bytes]:
@@ -208,12 +220,15 @@ def _raw_profile(content: bytes, compressed: bool) -> list[bytes]:
 def _webp(stream: BinaryIO) -> Header:
     size = (0, 0)
     blocks: list[bytes] = []
+    xmp = b""
     for name, length in _chunks(stream, 12, "<4sI"):
         if name == b"EXIF" and len(blocks) < 4:
             blocks.append(stream.read(min(length, MAX_BLOCK)))
         elif name in (b"VP8X", b"VP8L", b"VP8 ") and size == (0, 0):
             size = _webp_size(name, stream.read(10).ljust(10, b"\0"))
-    return Header("WEBP", *size, _streams(blocks))
+        elif name == b"XMP " and not xmp:
+            xmp = stream.read(min(length, MAX_PROFILE))
+    return Header("WEBP", *size, _streams(blocks), xmp=xmp)
 
 
 def _webp_size(name: bytes, raw: bytes) -> tuple[int, int]:
@@ -231,16 +246,19 @@ def _by_pillow(stream: BinaryIO, kind: str) -> Header:
         try:
             image = Image.open(stream, formats=[kind])
             exif = image.info.get("exif") or b""
+            packet = image.info.get("xmp") or b""
         except Image.DecompressionBombError:
             raise
         except Exception as error:  # plugins raise whatever their libraries do
             raise ValueError(f"{kind}: {error}") from None
     data = bytes(exif[:MAX_BLOCK])
     blocks = _streams([data])
+    xmp = bytes(packet[:MAX_PROFILE]) if isinstance(packet, bytes) else b""
     if kind == "AVIF":  # Pillow has put the container's orientation into the block
-        return Header(kind, image.width, image.height, blocks)
+        return Header(kind, image.width, image.height, blocks, xmp=xmp)
     orientation = 1 if _turned(stream) else image.info.get("original_orientation")
-    return Header(kind, image.width, image.height, blocks, orientation if orientation in range(1, 9) else 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    return Header(kind, image.width, image.height, blocks, orientation, xmp)
 
 
 def _turned(stream: BinaryIO) -> bool:

@@ -1,7 +1,6 @@
 """The table that a user gives: positions, albums and owners of photos that do not say so themselves."""
 
 import csv
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,27 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openplanet.errors import InputError
-from openplanet.photos.sources import Candidate, Rejection, printable
+from openplanet.photos.entry import Entry, position_problem
+from openplanet.photos.sources import Rejection, printable
 
 REQUIRED = ("file", "lat", "lng")
-OPTIONAL = ("album", "album_order", "taken_at", "owner", "licence")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of the table; ``problem`` is empty, or the reason why its position or time is of no use."""
-
-    file: str
-    lat: float | None = None
-    lng: float | None = None
-    album: str | None = None
-    album_order: int | None = None
-    taken_at: datetime | None = None
-    taken_at_is_utc: bool = False
-    owner: str | None = None
-    licence: str | None = None
-    problem: str = ""
-    detail: str = ""
+OPTIONAL = ("album", "album_order", "taken_at", "owner", "licence", "attribution")
 
 
 def read(path: Path) -> list[Entry]:
@@ -52,19 +35,19 @@ def read(path: Path) -> list[Entry]:
     return [_entry(row) for row in rows if _text(row.get("file"))]
 
 
-def match(entries: Sequence[Entry], table: Path, candidates: Sequence[Candidate], roots: Sequence[Path]) -> "Matched":
-    """Which entry belongs to which candidate.
+def match(entries: Sequence[Entry], table: Path, paths: Sequence[Path], roots: Sequence[Path]) -> "Matched":
+    """Which entry belongs to which of the candidates' ``paths``.
 
     ``file`` is taken as relative to the table's folder, then to each source, then as a bare file name, if
     only one candidate and only one row of the table have it. The first row of a file counts; further rows,
     and rows whose file was not found, are rejected.
     """
-    by_path = {_real(candidate.path): index for index, candidate in enumerate(candidates)}
-    names = Counter(candidate.path.name for candidate in candidates)
-    by_name = {c.path.name: i for i, c in enumerate(candidates) if names[c.path.name] == 1}
+    real_folder: dict[Path, str] = {}
+    by_path = {_real(path, real_folder): index for index, path in enumerate(paths)}
+    names = Counter(path.name for path in paths)
+    by_name = {path.name: index for index, path in enumerate(paths) if names[path.name] == 1}
     table_names = Counter(_base(entry.file) for entry in entries)
     bases = list(dict.fromkeys([Path(table).absolute().parent, *roots]))
-    real_folder: dict[Path, str] = {}
     matched: dict[int, Entry] = {}
     rejected: list[Rejection] = []
     loose: list[Entry] = []
@@ -107,15 +90,6 @@ def files_of(entries: Iterable[Entry], table: Path) -> list[Path]:
     return [path for entry in entries if (path := folder / entry.file).is_file()]
 
 
-def position_problem(lat: float | None, lng: float | None) -> str:
-    """'' for a usable position in degrees; else 'bad number', 'out of range' or 'null island'."""
-    if lat is None or lng is None or not (math.isfinite(lat) and math.isfinite(lng)):
-        return "bad number"
-    if abs(lat) > 90 or abs(lng) > 180:
-        return "out of range"
-    return "null island" if lat == 0 and lng == 0 else ""
-
-
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     # surrogateescape: a file name that is not UTF-8 still finds its file
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -151,10 +125,10 @@ def _entry(row: dict[str, Any]) -> Entry:
     except (ValueError, OverflowError) as error:
         taken_at, is_utc, album_order = None, False, None
         problem, detail = problem or "bad table row", detail or f"taken_at or album_order: {error}"
-    album, owner, licence = (_text(row.get(name)) for name in ("album", "owner", "licence"))
+    texts = [_text(row.get(name)) for name in ("album", "owner", "licence", "attribution")]
+    album, owner, licence, attribution = (text and printable(text) for text in texts)
     return Entry(
-        file, lat, lng, album and printable(album), album_order, taken_at, is_utc,
-        owner and printable(owner), licence and printable(licence), problem, detail,
+        file, lat, lng, album, album_order, taken_at, is_utc, owner, licence, attribution, problem, detail,
     )  # fmt: skip
 
 

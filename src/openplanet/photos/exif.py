@@ -4,6 +4,7 @@ Positions follow exiftool where readers differ (the first three numbers of a coo
 and seconds, minutes may exceed 60), except that a hemisphere that is not clearly given is refused.
 """
 
+import io
 import math
 import re
 import struct
@@ -48,7 +49,7 @@ class Metadata:
     ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
     where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
     turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
-    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF.
+    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packet as it stands, not read.
     """
 
     lat: float | None
@@ -63,6 +64,7 @@ class Metadata:
     width: int
     height: int
     format: str
+    xmp: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ class Block:
     gps: Fields
 
 
-def read(path: Path) -> Metadata:
-    """Read a photo's metadata; time and memory are bounded whatever the file holds.
+def read(source: Path | bytes) -> Metadata:
+    """Read the metadata of a photo (a file, or its bytes); time and memory are bounded whatever the file holds.
 
     A damaged Exif block is no error: what it does not give is None, and the position says why. Time is the
     camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow),
@@ -86,9 +88,10 @@ def read(path: Path) -> Metadata:
     Raises PhotoError with reason "unreadable", "not a photo", "corrupt" or "too large". Intact pixels are
     known only to `openplanet.photos.images.load`.
     """
-    with open_file(path) as stream:
-        header = read_header(stream, str(path))
-        blocks = read_blocks(header, str(path))
+    name = f"photo of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as stream:
+        header = read_header(stream, name)
+        blocks = read_blocks(header, name)
     lat, lng, position = _best_position(blocks)
     taken_at, is_utc = _taken_at(blocks)
     orientation = orientation_of(header, blocks)
@@ -98,7 +101,7 @@ def read(path: Path) -> Metadata:
     serial = texts[_BODY_SERIAL] or texts[_CAMERA_SERIAL]
     return Metadata(
         lat, lng, position, taken_at, is_utc, orientation,
-        texts[_MAKE], texts[_MODEL], serial, width, height, header.format,
+        texts[_MAKE], texts[_MODEL], serial, width, height, header.format, header.xmp,
     )  # fmt: skip
 
 

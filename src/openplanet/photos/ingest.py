@@ -2,7 +2,7 @@
 it was.
 
 While at work everything lies in ``.parts`` inside the dataset's folder; a dataset that is already there
-stays readable until the new one is whole.
+stays readable until the new one takes its place, and what it has read is taken over.
 """
 
 import csv
@@ -14,16 +14,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from openplanet.earth.geo import distance_km
 from openplanet.errors import DatasetError, InputError
-from openplanet.photos import assemble, parts, shards
-from openplanet.photos.assemble import Row
-from openplanet.photos.parts import Task
+from openplanet.photos import parts, readings, settle, shards, write
 from openplanet.photos.plan import Options, Plan, make_plan
+from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
-from openplanet.photos.sources import Rejection
 from openplanet.progress import say
-from openplanet.storage import atomic_path, read_json, write_json
+from openplanet.storage import atomic_path, read_json, sha256_of, write_json
 
 try:
     import fcntl
@@ -42,38 +44,69 @@ def ingest(
     keep_unlocated: bool = False,
     side: int = 320,
     split_by: Literal["owner", "album"] = "owner",
+    albums: Literal["folder", "sessions"] = "folder",
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Make the dataset ``out`` of the photos in ``sources`` (files, and folders with all below them).
+    """Make the dataset ``out`` of the photos in ``sources``: folders with all below them, files, tar files,
+    ``hf:NAME``.
 
     ``coordinates``: a table of positions (see ``photos/coordinates.py``); what it says wins over Exif, for
-    it is what the user asked for. ``side``: pixels of the short side, never enlarged. ``workers`` None: one
-    for each CPU. Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where
-    ``out`` already holds just this dataset, does nothing. Raises InputError for sources and tables,
-    DatasetError where ``out`` is something else or no photo can be used.
+    it is what the user asked for. ``side``: pixels of the short side, never enlarged. ``albums``: folders, or
+    each camera's photos cut where hours or kilometres lie between. ``workers`` None: one for each CPU.
+
+    Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where ``out`` already
+    holds just this dataset, does nothing; where it holds an earlier state of it, reads only what is new:
+    files that moved are known by their bytes. Raises InputError for sources and tables, DatasetError where
+    ``out`` is something else or no photo can be used.
     """
     sources, out = [Path(source) for source in sources], Path(out)
+    options = Options(side, split_by, albums, keep_unlocated)
     _check_ours(out)
-    plan = make_plan(sources, coordinates, out, Options(side, split_by, keep_unlocated))
-    if (manifest := _unchanged(out, plan)) is not None:
-        shutil.rmtree(out / WORK, ignore_errors=True)
-        say(f"{out} holds these photos already, nothing has changed: {_summary(manifest)}")
-        return manifest
+    plan = make_plan(sources, coordinates, out, options)
+    finished = _finished(out)
+    if finished is not None and finished.manifest.get("fingerprint") == plan.fingerprint:
+        _clear(out, finished.manifest)
+        say(f"{out} holds these photos already, nothing has changed: {_summary(finished.manifest)}")
+        return finished.manifest
     with _work_folder(out) as work:
-        parts.process([step for step in plan.steps if isinstance(step, Task)], work / "parts", side, workers)
-        read = parts.readings(work / "parts")
-        rows, rejected = assemble.settle(plan.candidates, plan.steps, plan.entries, read)
-        rejected += plan.more_rejected
-        if not rows:
-            raise _nothing_left(out, plan, rejected)
-        assemble.complete(rows, split_by)
-        described = assemble.write_shards(rows, work / "shards")
-        manifest = _manifest(plan, Options(side, split_by, keep_unlocated), rows, rejected, described)
-        _publish(work, out, manifest, rejected)
+        at_K, read = _read(plan, work, finished, side, workers)
+        settled = settle.settle(plan, at_K, read, options)
+        if not settled.rows.num_rows:
+            raise _nothing_left(out, plan, settled)
+        tag = plan.fingerprint[:8]
+        described = write.write_shards(settled.rows, read, work / "shards", tag)
+        index = work / "shards" / f"readings-{tag}.parquet"
+        readings.write_index(read, at_K[at_K >= 0], index)
+        manifest = _manifest(plan, options, settled, described)
+        manifest["readings"] = {"file": index.name, "sha256": sha256_of(index)}
+        _publish(work, out, manifest, plan, settled)
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}")
     say(f"{out}: {_summary(manifest)}")
     return manifest
+
+
+def _read(
+    plan: Plan, work: Path, finished: Dataset | None, side: int, workers: int | None
+) -> tuple[readings.Indices, readings.Readings]:
+    """Read what no earlier run has read; returns the reading of each candidate, and all readings."""
+    try:
+        read = readings.gather(work, finished)
+        to_read = plan.table["reason"].is_null().to_numpy()
+        at_K = read.find(plan.table["key"], plan.needs_gps_K)
+        todo = np.flatnonzero(to_read & (at_K < 0))
+        if taken := int(to_read.sum()) - len(todo):
+            say(f"Taking over {taken} photos that an earlier run has read")
+        if len(todo):
+            tasks = plan.tasks(todo, read.known_sizes())
+            parts.process(tasks, len(todo), work / "parts", side, workers)
+            read = readings.gather(work, finished)
+            at_K = read.find(plan.table["key"], plan.needs_gps_K)
+    except OSError as error:
+        raise InputError(f"{work} cannot be written: {error.strerror or error}") from error
+    if (to_read & (at_K < 0)).any():  # a part was damaged, or a known photo has gone, while we were at work
+        raise DatasetError(f"{work} was changed by something else: run the ingest again, it goes on from here")
+    return at_K, read
 
 
 def _check_ours(out: Path) -> None:
@@ -91,12 +124,11 @@ def _check_ours(out: Path) -> None:
         raise DatasetError(f"{out} holds other files and is no dataset of ours: give an empty or a new folder")
 
 
-def _unchanged(out: Path, plan: Plan) -> dict[str, Any] | None:
+def _finished(out: Path) -> Dataset | None:
     try:
-        dataset = Dataset.open(out)
+        return Dataset.open(out)
     except DatasetError:
         return None
-    return dataset.manifest if dataset.manifest.get("fingerprint") == plan.fingerprint else None
 
 
 @contextmanager
@@ -119,34 +151,31 @@ def _work_folder(out: Path) -> Iterator[Path]:
         yield work
 
 
-def _nothing_left(out: Path, plan: Plan, rejected: Sequence[Rejection]) -> DatasetError:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in _reasons(rejected).items())
+def _nothing_left(out: Path, plan: Plan, settled: Settled) -> DatasetError:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in _reasons(plan, settled).items())
     where = out / REJECTED if not (out / MANIFEST).exists() else out / WORK / REJECTED
-    _write_rejected(where, rejected)
+    _write_rejected(where, plan, settled)
     return DatasetError(
-        f"none of {len(plan.candidates)} photos can be used ({reasons}; each in {where}). "
+        f"none of {plan.table.num_rows} photos can be used ({reasons}; each in {where}). "
         "Positions can come from a table (--coordinates); --keep-unlocated keeps photos without one"
     )
 
 
-def _manifest(
-    plan: Plan,
-    options: Options,
-    rows: Sequence[Row],
-    rejected: Sequence[Rejection],
-    described: list[dict[str, Any]],
-) -> dict[str, Any]:
-    splits = Counter(row.split for row in rows)
+def _manifest(plan: Plan, options: Options, settled: Settled, described: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = settled.rows
+    splits = _counts(rows["split"])
     disagree = _disagreements(rows)
     counts = {
-        "candidates": len(plan.candidates),
-        "rows": len(rows),
-        "located": sum(row.lat is not None for row in rows),
-        "splits": {name: splits[name] for name in shards.SPLITS},
-        "albums": len({row.album for row in rows}),
-        "owners": len({row.owner for row in rows} - {None}),
-        "near_duplicates": splits["none"],
-        "rejected": _reasons(rejected),
+        "candidates": plan.table.num_rows,
+        "rows": rows.num_rows,
+        "located": rows.num_rows - rows["lat"].null_count,
+        "splits": {name: splits.get(name, 0) for name in shards.SPLITS},
+        "albums": pc.count_distinct(rows["album_id"]).as_py(),
+        "owners": pc.count_distinct(rows["owner_id"], mode="only_valid").as_py(),
+        "near_duplicates": splits.get("none", 0),
+        "flagged": _counts(rows["flag"]),
+        "positions_from": _counts(rows["position_from"]),
+        "rejected": _reasons(plan, settled),
         "rejected_without_file": len(plan.more_rejected),  # folders, and rows of the table
         "table_and_exif_over_1_km_apart": disagree,
         "skipped_by_suffix": dict(sorted(plan.skipped.items())),
@@ -159,56 +188,76 @@ def _manifest(
         "options": {
             "side": options.side,
             "split_by": options.split_by,
+            "albums": options.albums,
             "keep_unlocated": options.keep_unlocated,
         },
         "counts": counts,
-        "warnings": _warnings(splits, options.split_by, disagree),
+        "clocks": settled.clocks,
+        "warnings": _warnings(splits, options.split_by, disagree, settled.clocks),
         "shards": described,
     }
 
 
-def _warnings(splits: Counter[str], split_by: str, disagree: int) -> list[str]:
+def _warnings(splits: dict[str, int], split_by: str, disagree: int, clocks: Sequence[dict[str, Any]]) -> list[str]:
     warnings = []
-    if empty := [name for name in ("train", "val", "test") if not splits[name]]:
+    if empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
         todo = "add photos of more albums"
         if split_by == "owner":
             todo = "too few owners and albums that can be kept apart; try --split-by album"
         warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
     if disagree:
         warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")
+    warnings += [
+        f"the clock of {clock['other']} seems {abs(clock['minutes']):g} minutes "
+        f"{'ahead of' if clock['minutes'] > 0 else 'behind'} that of {clock['camera']}: their albums are out of order"
+        for clock in clocks
+    ]
     return warnings
 
 
-def _disagreements(rows: Sequence[Row]) -> int:
-    both = [row for row in rows if row.lat is not None and row.reading.lat is not None]
-    table = [(row.lat, row.lng) for row in both]
-    exif = [(row.reading.lat, row.reading.lng) for row in both]
-    if not both:
-        return 0
-    (lat1, lng1), (lat2, lng2) = zip(*table, strict=True), zip(*exif, strict=True)
+def _disagreements(rows: pa.Table) -> int:
+    both = rows.filter(pc.and_(rows["lat"].is_valid(), rows["exif_lat"].is_valid()))
+    lat1, lng1, lat2, lng2 = (both[name].to_numpy() for name in ("lat", "lng", "exif_lat", "exif_lng"))
     return int((distance_km(lat1, lng1, lat2, lng2) > DISAGREE_KM).sum())
 
 
-def _publish(work: Path, out: Path, manifest: dict[str, Any], rejected: Sequence[Rejection]) -> None:
-    (out / MANIFEST).unlink(missing_ok=True)  # from here to the last line there is no dataset
-    for old in out.glob("photos-[0-9][0-9][0-9][0-9][0-9].parquet"):
-        old.unlink()
-    for shard in manifest["shards"]:
-        (work / "shards" / shard["file"]).replace(out / shard["file"])
-    _write_rejected(out / REJECTED, rejected)
+def _publish(work: Path, out: Path, manifest: dict[str, Any], plan: Plan, settled: Settled) -> None:
+    """New files beside the old ones, then the manifest, which decides; then the old ones go."""
+    for new in sorted((work / "shards").iterdir()):
+        new.replace(out / new.name)
+    _write_rejected(out / REJECTED, plan, settled)
     write_json(out / MANIFEST, manifest)
-    shutil.rmtree(work, ignore_errors=True)
+    _clear(out, manifest)
 
 
-def _write_rejected(path: Path, rejected: Sequence[Rejection]) -> None:
+def _clear(out: Path, manifest: dict[str, Any]) -> None:
+    """Remove the work, and the shards and readings that are not the manifest's."""
+    ours = {shard["file"] for shard in manifest["shards"]} | {manifest["readings"]["file"]}
+    for pattern in ("photos-*.parquet", "readings-*.parquet"):
+        for path in out.glob(pattern):
+            if path.name not in ours and shards.is_ours(path.name):
+                path.unlink()
+    shutil.rmtree(out / WORK, ignore_errors=True)
+
+
+def _write_rejected(path: Path, plan: Plan, settled: Settled) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "reason", "detail"])
-        writer.writerows([rejection.file, rejection.reason, rejection.detail] for rejection in rejected)
+        for batch in settled.rejected.to_batches(max_chunksize=10_000):
+            writer.writerows(zip(*batch.to_pydict().values(), strict=True))
+        writer.writerows([each.file, each.reason, each.detail] for each in plan.more_rejected)
 
 
-def _reasons(rejected: Sequence[Rejection]) -> dict[str, int]:
-    return dict(sorted(Counter(rejection.reason for rejection in rejected).items()))
+def _reasons(plan: Plan, settled: Settled) -> dict[str, int]:
+    reasons = Counter(_counts(settled.rejected["reason"]))
+    reasons.update(rejection.reason for rejection in plan.more_rejected)
+    return dict(sorted(reasons.items()))
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    counted = column.drop_null().value_counts().to_pylist()
+    return dict(sorted((each["values"], each["counts"]) for each in counted))
 
 
 def _summary(manifest: dict[str, Any]) -> str:

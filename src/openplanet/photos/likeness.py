@@ -7,9 +7,14 @@ Shapes: K photos that are kept, N photos that are checked against them, P
 pairs, 256 grey values of a thumbnail.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from openplanet.photos import lookup
 
 MAX_DISTANCE = 10
 """Hamming distance of dhashes up to which a pair is looked at: over 99 % of copies re-encoded at half size,
@@ -22,38 +27,75 @@ those with 2 % cut off; among 364 suspects that were different photos the highes
 MIN_CONTRAST = 2.0
 """Standard deviation of a thumbnail's grey values (0..255) below which it is a blank, and matches nothing."""
 
-_SIDE = 16
+SIDE = 16
+EXACT_PAIRS = 4_000_000_000  # pairs of hashes; some seconds
+_PAIRS = 1 << 14  # thumbnails at a time, so that they stay in the cache
 _BLOCK = 1 << 18  # distances at a time, so that they stay in the cache
 
 
 def thumbnail(image: Image.Image) -> bytes:
     """The picture as 16 x 16 grey values, row by row."""
-    return image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
+    return image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Rows ``at_N`` of ``grey`` [M, 256], which may be a file mapped into memory: only those asked for are
+    read."""
+
+    grey: npt.NDArray[np.uint8]
+    at_N: npt.NDArray[np.int64]
+
+    def __getitem__(self, rows_P: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return self.grey[self.at_N[rows_P]]
 
 
 def near_duplicates(
     dhash_K: npt.NDArray[np.uint64],
-    grey_K256: npt.NDArray[np.uint8],
+    grey_K256: npt.NDArray[np.uint8] | Thumbnails,
     dhash_N: npt.NDArray[np.uint64],
-    grey_N256: npt.NDArray[np.uint8],
+    grey_N256: npt.NDArray[np.uint8] | Thumbnails,
 ) -> npt.NDArray[np.int64]:
     """For each of N photos the index of the most alike near-duplicate among K, -1 where there is none.
 
-    Of several equally alike the first. Time grows with K × N: 10,000 × 90,000 take about a second.
+    Of several equally alike the first. Up to EXACT_PAIRS pairs of hashes every pair is compared; beyond, the
+    suspects come from ``lookup.pairs``, which states what it can miss. Memory does not grow with the pairs.
     """
-    found_N = np.full(len(dhash_N), -1, np.int64)
-    unit_K256, unit_N256 = _unit(grey_K256), _unit(grey_N256)
+    exact = len(dhash_K) * len(dhash_N) <= EXACT_PAIRS
+    suspects = _every_pair(dhash_K, dhash_N) if exact else lookup.pairs(dhash_K, dhash_N, MAX_DISTANCE)
+    best_N, found_N = np.zeros(len(dhash_N), np.float32), np.full(len(dhash_N), -1, np.int64)
+    for k_all, n_all in suspects:
+        for start in range(0, len(k_all), _PAIRS):
+            k_P, n_P = k_all[start : start + _PAIRS], n_all[start : start + _PAIRS]
+            correlation_P = np.einsum("pg,pg->p", _unit(grey_N256[n_P]), _unit(grey_K256[k_P]))
+            alike = correlation_P >= MIN_CORRELATION
+            _keep_best(best_N, found_N, n_P[alike], k_P[alike], correlation_P[alike])
+    return found_N
+
+
+def _every_pair(
+    dhash_K: npt.NDArray[np.uint64], dhash_N: npt.NDArray[np.uint64]
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     step = max(1, _BLOCK // max(1, len(dhash_K)))
     for start in range(0, len(dhash_N), step):
         distance = np.bitwise_count(dhash_N[start : start + step, None] ^ dhash_K[None, :])
         n_P, k_P = np.nonzero(distance <= MAX_DISTANCE)
-        correlation_P = np.einsum("pg,pg->p", unit_N256[start + n_P], unit_K256[k_P])
-        alike = correlation_P >= MIN_CORRELATION
-        n_P, k_P, correlation_P = n_P[alike], k_P[alike], correlation_P[alike]
-        order_P = np.lexsort((k_P, -correlation_P, n_P))
-        n, first = np.unique(n_P[order_P], return_index=True)
-        found_N[start + n] = k_P[order_P][first]
-    return found_N
+        if len(n_P):
+            yield k_P, start + n_P
+
+
+def _keep_best(
+    best_N: npt.NDArray[np.float32],
+    found_N: npt.NDArray[np.int64],
+    n_P: npt.NDArray[np.int64],
+    k_P: npt.NDArray[np.int64],
+    correlation_P: npt.NDArray[np.float32],
+) -> None:
+    order_P = np.lexsort((k_P, -correlation_P, n_P))
+    n, first = np.unique(n_P[order_P], return_index=True)
+    k, correlation = k_P[order_P][first], correlation_P[order_P][first]
+    better = (correlation > best_N[n]) | ((correlation == best_N[n]) & (k < found_N[n]))
+    best_N[n[better]], found_N[n[better]] = correlation[better], k[better]
 
 
 def _unit(grey_N256: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -61,5 +103,5 @@ def _unit(grey_N256: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     centred = grey_N256.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     norm_N1 = np.linalg.norm(centred, axis=1, keepdims=True)
-    blank_N1 = norm_N1 < MIN_CONTRAST * _SIDE
+    blank_N1 = norm_N1 < MIN_CONTRAST * SIDE
     return np.where(blank_N1, 0.0, centred / np.where(blank_N1, 1.0, norm_N1)).astype(np.float32)

@@ -1,22 +1,47 @@
-"""What an ingest has before it: every candidate with what is to be done with it, and a fingerprint of it
-all."""
+"""What an ingest has before it: every candidate, in columns, and a fingerprint of it all.
+
+Shapes: K candidates.
+"""
 
 import hashlib
 import json
+import os
+import pickle
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from openplanet.errors import InputError
-from openplanet.photos import coordinates, parts, shards
-from openplanet.photos.coordinates import Entry
-from openplanet.photos.parts import Task
-from openplanet.photos.sources import Candidate, Rejection, candidate_size, find
+from openplanet.photos import coordinates, hub, parts, shards
+from openplanet.photos.entry import Entry
+from openplanet.photos.reading import Task
+from openplanet.photos.sources import Candidate, Found, Rejection, candidate_size, search
 from openplanet.storage import sha256_of
 
 MIN_SIDE, MAX_SIDE = 16, 4096
-SETTLE_VERSION = 1  # raise it when the same readings would give other rows
+SETTLE_VERSION = 2  # raise it when the same readings would give other rows
+ROWS = 16384  # candidates that are Python objects at a time
+
+TOLD = pa.schema(
+    [
+        ("lat", pa.float64()), ("lng", pa.float64()), ("album", pa.string()), ("album_order", pa.int32()),
+        ("taken_at", pa.timestamp("us")), ("taken_at_is_utc", pa.bool_()), ("owner", pa.string()),
+        ("licence", pa.string()), ("attribution", pa.string()),
+    ]
+)  # fmt: skip
+"""What the user's table says of a candidate."""
+_SCHEMA = pa.schema(
+    [
+        ("name", pa.string()), ("album", pa.string()), ("rank", pa.int8()), ("key", pa.binary(16)),
+        ("size", pa.int64()), ("task", pa.binary()), ("reason", pa.string()), ("detail", pa.string()),
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,20 +50,29 @@ class Options:
 
     side: int = 320
     split_by: str = "owner"
+    albums: str = "folder"
     keep_unlocated: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``steps`` belong to ``candidates`` one to one; ``entries`` are the table's rows by index of the
-    candidate."""
+    """``table``: a row for each candidate (``_SCHEMA``; ``reason`` where it is rejected unread), and TOLD
+    with prefix ``told_``."""
 
-    candidates: list[Candidate]
-    steps: list[Task | Rejection]
-    entries: dict[int, Entry]
+    table: pa.Table
+    needs_gps_K: npt.NDArray[np.bool_]
     more_rejected: list[Rejection]  # folders and rows of the table that lead to no file
     skipped: Counter[str]
     fingerprint: str
+
+    def tasks(self, wanted: npt.NDArray[np.int64], twins: dict[int, frozenset[str]]) -> Iterator[Task]:
+        """The tasks of the candidates ``wanted``; ``twins``: photo_ids of known photos by their size."""
+        for start in range(0, len(wanted), 1024):
+            rows = self.table.select(["task", "size"]).take(wanted[start : start + 1024]).to_pylist()
+            for index, row in zip(wanted[start : start + 1024], rows, strict=True):
+                task: Task = pickle.loads(row["task"])  # our own, of this run
+                needs_gps = bool(self.needs_gps_K[index])
+                yield replace(task, needs_gps=needs_gps, twins=twins.get(row["size"], frozenset()))
 
 
 def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:
@@ -47,42 +81,102 @@ def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: O
     Without ``sources`` the table's files are the candidates. Raises InputError where the options are out of
     range, a source or the table is missing or unreadable, or there is no candidate at all.
     """
-    if options.split_by not in ("owner", "album"):
-        raise InputError(f"split by '{options.split_by}': it can be by owner or by album")
-    if not MIN_SIDE <= options.side <= MAX_SIDE:
-        raise InputError(f"side {options.side}: it must be {MIN_SIDE} to {MAX_SIDE} pixels")
+    check(options)
     rows = coordinates.read(table) if table is not None else []
     if not sources and table is not None:
         sources = coordinates.files_of(rows, table)
-    found = find(sources, out)
-    if not found.candidates:
+    found, hashed = Found(), hashlib.sha256()
+    places: list[Path] | None = [] if table is not None else None
+    batches = list(_batches(search(sources, found, out), options, hashed, places))
+    if not batches:
         skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
         raise InputError(
             f"{', '.join(map(str, sources)) or table or 'no source'}: no photo found there"
             + (f" (files passed over: {skipped})" if skipped else "")
         )
+    plan = pa.Table.from_batches(batches)
     matched = coordinates.Matched({}, [])
-    if table is not None:
-        matched = coordinates.match(rows, table, found.candidates, found.roots)
-    steps = [_step(c, matched.by_candidate.get(i), options) for i, c in enumerate(found.candidates)]
+    if table is not None and places is not None:
+        matched = coordinates.match(rows, table, places, found.roots)
+    plan = _with_told(plan, matched.by_candidate, options)
+    located_K = plan["told_lat"].is_valid().to_numpy()
+    needs_gps_K = np.zeros(len(located_K), bool) if options.keep_unlocated else ~located_K
     more_rejected = found.rejected + matched.rejected
     told = {
         "versions": [shards.FORMAT_VERSION, parts.PART_VERSION, SETTLE_VERSION],
         "options": asdict(options),
         "table": sha256_of(table) if table is not None else None,
-        "steps": [[c.name, s.key if isinstance(s, Task) else asdict(s)]
-                  for c, s in zip(found.candidates, steps, strict=True)],
+        "candidates": hashed.hexdigest(),
         "more": [asdict(rejection) for rejection in more_rejected],
-    }  # fmt: skip
+    }
     fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    return Plan(found.candidates, steps, matched.by_candidate, more_rejected, found.skipped, fingerprint)
+    return Plan(plan, needs_gps_K, more_rejected, found.skipped, fingerprint)
 
 
-def _step(candidate: Candidate, entry: Entry | None, options: Options) -> Task | Rejection:
-    size_and_time = candidate_size(candidate.path)
-    if isinstance(size_and_time, str):
-        return Rejection(candidate.name, "unreadable", size_and_time)
-    if entry is not None and entry.problem and not options.keep_unlocated:
-        return Rejection(candidate.name, entry.problem, entry.detail)
-    needs_gps = not options.keep_unlocated and (entry is None or entry.lat is None)
-    return parts.task_for(candidate.path, size_and_time, options.side, needs_gps)
+def check(options: Options) -> None:
+    """InputError where an option is out of range."""
+    if options.split_by not in ("owner", "album"):
+        raise InputError(f"split by '{options.split_by}': it can be by owner or by album")
+    if options.albums not in ("folder", "sessions"):
+        raise InputError(f"albums by '{options.albums}': it can be by folder or by sessions")
+    if not MIN_SIDE <= options.side <= MAX_SIDE:
+        raise InputError(f"side {options.side}: it must be {MIN_SIDE} to {MAX_SIDE} pixels")
+
+
+def _batches(
+    candidates: Iterator[Candidate], options: Options, hashed: Any, places: list[Path] | None
+) -> Iterator[pa.RecordBatch]:
+    rows: list[tuple[Any, ...]] = []
+    for candidate in candidates:
+        rows.append(_row(candidate, options.side))
+        hashed.update(repr(rows[-1][:4]).encode("utf-8", "backslashreplace"))
+        if places is not None:
+            places.append(candidate.place)
+        if len(rows) == ROWS:
+            yield _batch(rows)
+            rows = []
+    if rows:
+        yield _batch(rows)
+
+
+def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    return pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)
+
+
+def _row(candidate: Candidate, side: int) -> tuple[Any, ...]:
+    base = (candidate.name, candidate.album, candidate.rank)
+    path = os.fspath(candidate.path)
+    if candidate.origin:
+        stamps: list[object] = [hub.fingerprint(candidate.origin), candidate.span]
+        size = -1
+    else:
+        found = candidate_size(candidate.path)
+        if isinstance(found, str):
+            return (*base, None, -1, None, "unreadable", found)
+        size = found[0] if candidate.span is None else candidate.span[1]
+        stamps = [*found, candidate.span]
+        for beside in candidate.beside:
+            stamps += [beside.kind, os.fsencode(beside.path), beside.span, candidate_size(Path(beside.path))]
+    key = parts.key_of(path, stamps, side)
+    task = Task(key, path, False, candidate.span, candidate.origin, candidate.beside, candidate.told)
+    return (*base, key, size, pickle.dumps(task, pickle.HIGHEST_PROTOCOL), None, None)
+
+
+def _with_told(plan: pa.Table, entries: dict[int, Entry], options: Options) -> pa.Table:
+    """Add what the table says; a row whose position is of no use rejects its photo."""
+    count = plan.num_rows
+    problems = {index: entry for index, entry in entries.items() if entry.problem}
+    if problems and not options.keep_unlocated:
+        reasons, details = plan["reason"].to_pylist(), plan["detail"].to_pylist()
+        for index, entry in problems.items():
+            if reasons[index] is None:
+                reasons[index], details[index] = entry.problem, entry.detail
+        for name, values in (("reason", reasons), ("detail", details)):
+            plan = plan.set_column(plan.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    at_K = np.full(count, -1, np.int64)
+    at_K[list(entries)] = np.arange(len(entries))
+    pointer = pa.array(at_K, mask=at_K < 0)
+    for field in TOLD:
+        values = pa.array([getattr(entry, field.name) for entry in entries.values()], field.type)
+        plan = plan.append_column(f"told_{field.name}", values.take(pointer))
+    return plan

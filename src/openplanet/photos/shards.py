@@ -6,6 +6,7 @@ Shapes: N photos in a batch.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from openplanet.errors import DatasetError, InputError
 from openplanet.storage import read_json, sha256_of
 
 FORMAT = "openplanet dataset"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SPLITS = ("train", "val", "test", "none")
 """``none``: a near-duplicate of a test or validation photo; no split holds it, so nothing trains on it."""
@@ -50,6 +51,10 @@ def _schema() -> pa.Schema:
         pa.field("dhash", pa.uint64()),
         pa.field("source", pa.string()),  # file, from the name of its source folder on
         pa.field("licence", pa.string()),
+        pa.field("attribution", pa.string()),  # whom to name, and how, where the licence asks for it
+        pa.field("position_from", pa.string()),  # table, exif, sidecar, xmp, takeout, source
+        pa.field("flag", pa.string()),  # why it may be no photo: screenshot, document, clip art, tiny, blank
+        pa.field("flag_reason", pa.string()),
         pa.field("split", pa.string()),
         pa.field("near_duplicate_of", pa.string()),  # photo_id of the test or validation photo
     ]
@@ -65,9 +70,14 @@ SCHEMA: pa.Schema = _schema()
 """Columns of a dataset row."""
 
 
-def shard_name(index: int) -> str:
-    """File name of shard ``index``."""
-    return f"photos-{index:05d}.parquet"
+def shard_name(index: int, tag: str = "0") -> str:
+    """File name of shard ``index`` of the writing ``tag``."""
+    return f"photos-{tag}-{index:05d}.parquet"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file name is one that this or an earlier version gives to shards or readings."""
+    return re.fullmatch(r"(photos-([0-9a-f]{8}-|0-)?[0-9]{5}|readings-[0-9a-f]{8})\.parquet", name) is not None
 
 
 def open_writer(path: Path) -> pq.ParquetWriter:
@@ -77,7 +87,7 @@ def open_writer(path: Path) -> pq.ParquetWriter:
         path,
         SCHEMA,
         compression=dict.fromkeys([*leaves, "image.path"], "zstd") | {"image.bytes": "none"},  # JPEG already
-        use_dictionary=["album_id", "owner_id", "licence", "split"],
+        use_dictionary=["album_id", "owner_id", "licence", "split", "position_from", "flag"],
         write_statistics=leaves,  # a minimum and maximum of pictures would only be weight
     )
 

@@ -1,4 +1,8 @@
-"""Finding the photos: which files are candidates, and in which order."""
+"""Finding the photos: which are candidates, in which order, and what lies beside them.
+
+A source is a folder, a photo, a tar file of photos or a Hugging Face dataset (``hf:NAME``). Whatever it is,
+it becomes a stream of candidates; no photo is opened here.
+"""
 
 import os
 import stat
@@ -6,21 +10,43 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from openplanet.errors import InputError
+from openplanet.photos import hub, takeout, tars, xmp
+from openplanet.photos.entry import Entry
 from openplanet.photos.images import SUFFIXES
 
 # Folders in which NAS boxes and archivers keep thumbnails and forks of the photos beside them.
 SKIPPED_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A file, or stretch of one (``span``: first byte, number of bytes), that tells something of a photo."""
+
+    kind: Literal["xmp", "takeout", "json"]
+    path: str
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be a photo."""
+    """What may be a photo: a file, a ``span`` of a tar file, or row ``span[0]`` of the dataset ``origin``."""
 
     path: Path
     name: str  # from the name of its source folder on: 'Pictures/rome/a.jpg'; printable, always UTF-8
     album: str  # its folder, likewise: 'Pictures/rome'
+    span: tuple[int, int] | None = None
+    beside: tuple[Beside, ...] = ()  # the first that tells something counts
+    told: Entry | None = None  # what its source has told already
+    origin: str = ""
+    rank: int = 0  # of equal files the lowest stays: Takeout's folders of years repeat its albums
+
+    @property
+    def place(self) -> Path:
+        """Where a table of coordinates would look for it: members of a tar lie below the tar."""
+        return self.path if self.span is None else self.path / self.name.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
@@ -48,30 +74,31 @@ def printable(path: str | Path) -> str:
 
 
 def find(sources: Sequence[Path], out: Path | None = None) -> Found:
+    """``search`` with all candidates in a list."""
+    found = Found()
+    found.candidates.extend(search(sources, found, out))
+    return found
+
+
+def search(sources: Sequence[Path], found: Found, out: Path | None = None) -> Iterator[Candidate]:
     """All candidates in ``sources``: folders, searched recursively, and files, which are always candidates.
 
     Folders are entered once, however many symbolic links or sources lead there; the one named ``out``
     never. Hidden files and those without the suffix of a photo are counted and passed over. The order is
-    that of the sources, then that of the names. Raises InputError where a source is missing.
+    that of the sources, then that of the names. What else there is to say goes into ``found``. Raises
+    InputError where a source is missing.
     """
-    found, labels = Found(), _Labels()
-    seen_folders = {_identity(out)} if out is not None and out.exists() else set()
-    seen_files: set[str] = set()
     for source in sources:
-        if not os.path.lexists(source):
+        if not str(source).startswith(hub.PREFIX) and not os.path.lexists(source):
             raise InputError(f"{printable(source)}: no such file or folder to ingest")
-        is_folder = source.is_dir()
-        root = source.resolve() if is_folder else source.parent.resolve()
-        found.roots.append(root)
-        # a linked file keeps its own name: only its folder is resolved
-        for file in _walk(root, found, labels, seen_folders) if is_folder else [root / source.name]:
-            real = os.path.join(os.path.realpath(file.parent), file.name)  # noqa: PTH118 (bytes of the name kept)
-            if real in seen_files:
-                continue
-            seen_files.add(real)
-            folder = labels.folder(root, file.parent)
-            found.candidates.append(Candidate(file, f"{folder}/{printable(file.name)}", folder))
-    return found
+    walk = _Walk(found, out)
+    for source in sources:
+        if str(source).startswith(hub.PREFIX):
+            yield from _hub_rows(str(source))
+        elif source.is_dir():
+            yield from walk.folder(source.resolve())
+        else:
+            yield from walk.file(source)
 
 
 def candidate_size(path: Path) -> tuple[int, int] | str:
@@ -85,29 +112,109 @@ def candidate_size(path: Path) -> tuple[int, int] | str:
     return status.st_size, status.st_mtime_ns
 
 
-def _walk(root: Path, found: Found, labels: "_Labels", seen: set[tuple[int, int]]) -> Iterator[Path]:
-    def complain(error: OSError) -> None:
-        folder = Path(error.filename)
-        found.rejected.append(Rejection(labels.folder(root, folder), "unreadable folder", error.strerror or ""))
+def _hub_rows(origin: str) -> Iterator[Candidate]:
+    label = printable(origin)
+    for index, (name, told) in enumerate(hub.entries(origin)):
+        yield Candidate(Path(origin), f"{label}/{name}", label, (index, 0), (), told, origin)
 
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=complain):
-        here = Path(folder)
-        identity = _identity(here)
-        if identity in seen:
-            subfolders.clear()
-            continue
-        seen.add(identity)
-        subfolders[:] = sorted(
-            (name for name in subfolders if not name.startswith(".") and name not in SKIPPED_FOLDERS),
-            key=os.fsencode,
-        )
+
+class _Walk:
+    """Enters every folder once and yields every file once, over all sources."""
+
+    def __init__(self, found: Found, out: Path | None) -> None:
+        self._found, self._labels = found, _Labels()
+        self._entered = {_identity(out)} if out is not None and out.exists() else set()
+        self._named: set[str] = set()  # files that were sources themselves
+        self._listed: tuple[Path, list[str]] = (Path(), [])
+
+    def folder(self, root: Path) -> Iterator[Candidate]:
+        self._found.roots.append(root)
+        for folder, subfolders, files in os.walk(root, followlinks=True, onerror=lambda e: self._complain(root, e)):
+            here = Path(folder)
+            identity = _identity(here)
+            if identity in self._entered:
+                subfolders.clear()
+                continue
+            self._entered.add(identity)
+            subfolders[:] = sorted(
+                (name for name in subfolders if not name.startswith(".") and name not in SKIPPED_FOLDERS),
+                key=os.fsencode,
+            )
+            photos = self._photos(files)
+            real = os.path.realpath(here)
+            photos = [name for name in photos if os.path.join(real, name) not in self._named]  # noqa: PTH118
+            yield from self._in_folder(root, here, photos, files)
+
+    def file(self, source: Path) -> Iterator[Candidate]:
+        # a linked file keeps its own name: only its folder is resolved
+        folder = source.parent.resolve()
+        self._found.roots.append(folder)
+        real = os.path.join(folder, source.name)  # noqa: PTH118 (bytes of the name kept)
+        walked = folder.exists() and _identity(folder) in self._entered and _is_photo(source.name)
+        if real in self._named or walked:
+            return
+        self._named.add(real)
+        if source.suffix.lower() == ".tar":
+            yield from self._in_tar(folder, folder / source.name)
+        else:
+            if self._listed[0] != folder:
+                self._listed = (folder, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
+            yield from self._in_folder(folder, folder, [source.name], self._listed[1])
+
+    def _photos(self, files: Sequence[str]) -> list[str]:
+        photos = []
         for name in sorted(files, key=os.fsencode):
             if name.startswith("."):
-                found.skipped["hidden"] += 1
-            elif (suffix := Path(name).suffix.lower()) not in SUFFIXES:
-                found.skipped[printable(suffix) or "none"] += 1
+                self._found.skipped["hidden"] += 1
+            elif _is_photo(name):
+                photos.append(name)
             else:
-                yield here / name
+                self._found.skipped[printable(Path(name).suffix.lower()) or "none"] += 1
+        return photos
+
+    def _in_folder(self, root: Path, here: Path, photos: Sequence[str], files: Sequence[str]) -> Iterator[Candidate]:
+        album = self._labels.folder(root, here)
+        extra = [name for name in files if name.lower().endswith((".json", ".xmp"))]
+        sidecars = xmp.beside(photos, extra) if extra else {}
+        jsons = takeout.beside(photos, extra) if extra else {}
+        title = self._album_title(here, extra)
+        if title is not None:
+            album = f"{album.rpartition('/')[0]}/{printable(title)}".removeprefix("/")
+        rank = int(takeout.is_year_folder(here.name))
+        label = self._labels.folder(root, here)
+        for name in photos:
+            beside = []
+            if name in sidecars:
+                beside.append(Beside("xmp", str(here / sidecars[name])))
+            if name in jsons:
+                beside.append(Beside("takeout", str(here / jsons[name])))
+            yield Candidate(here / name, f"{label}/{printable(name)}", album, None, tuple(beside), rank=rank)
+
+    def _album_title(self, here: Path, extra: Sequence[str]) -> str | None:
+        for name in takeout.ALBUM_FILES:
+            if name in extra:
+                try:
+                    with (here / name).open("rb") as file:
+                        return takeout.album_title(file.read(takeout.MAX_JSON))
+                except OSError:
+                    return None
+        return None
+
+    def _in_tar(self, root: Path, path: Path) -> Iterator[Candidate]:
+        label = f"{self._labels.folder(root, root)}/{printable(path.name)}"
+        for name, span, told in tars.samples(path):
+            beside = (Beside("json", str(path), told),) if told is not None else ()
+            folder = name.rpartition("/")[0]
+            album = f"{label}/{folder}" if folder else label
+            yield Candidate(path, f"{label}/{name}", album, span, beside)
+
+    def _complain(self, root: Path, error: OSError) -> None:
+        label = self._labels.folder(root, Path(error.filename))
+        self._found.rejected.append(Rejection(label, "unreadable folder", error.strerror or ""))
+
+
+def _is_photo(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from openplanet.photos.likeness import near_duplicates
+from openplanet.photos.likeness import Thumbnails, near_duplicates
 
 Split = Literal["train", "val", "test"]
 
@@ -54,20 +54,25 @@ def group_keys(owners: Sequence[str | None], albums: Sequence[str], split_by: st
 
 
 def mark_near_duplicates(
-    splits: Sequence[str], dhash_N: npt.NDArray[np.uint64], grey_N256: npt.NDArray[np.uint8]
-) -> tuple[list[str], npt.NDArray[np.int64]]:
+    splits: npt.ArrayLike,
+    dhash_N: npt.NDArray[np.uint64],
+    thumbnails: npt.NDArray[np.uint8],
+    at_N: npt.NDArray[np.int64] | None = None,
+) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
     """Take near-duplicates of test photos out of train and val, and of val photos out of train.
 
-    Returns the splits with ``none`` for those taken out, and for each photo the index of the photo it
-    repeats (-1: none).
+    ``thumbnails`` [M, 256] may lie in a file; photo n has row ``at_N[n]`` (None: row n). Returns the splits
+    [N] with ``none`` for those taken out, and for each photo the index of the photo it repeats (-1: none).
     """
     split_N = np.array(splits, dtype="U5")
     of_N = np.full(len(split_N), -1, np.int64)
+    rows_N = np.arange(len(split_N)) if at_N is None else at_N
     for kept, cleaned in (("test", ("val", "train")), ("val", ("train",))):
         kept_K = np.flatnonzero(split_N == kept)
         checked = np.flatnonzero(np.isin(split_N, cleaned))
-        nearest = near_duplicates(dhash_N[kept_K], grey_N256[kept_K], dhash_N[checked], grey_N256[checked])
+        thumbs = Thumbnails(thumbnails, rows_N[kept_K]), Thumbnails(thumbnails, rows_N[checked])
+        nearest = near_duplicates(dhash_N[kept_K], thumbs[0], dhash_N[checked], thumbs[1])
         found = nearest >= 0
         split_N[checked[found]] = "none"
         of_N[checked[found]] = kept_K[nearest[found]]
-    return [str(split) for split in split_N], of_N
+    return split_N, of_N

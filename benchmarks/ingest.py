@@ -1,0 +1,205 @@
+"""What ingest costs: photos a second against decoding and resizing alone, a second run, near-duplicates.
+
+python benchmarks/ingest.py throughput   [--photos 60]      one worker; ratio to the fastest decoders that are installed
+python benchmarks/ingest.py incremental  [--photos 2000]    1 % new, 1 % moved, against the first run
+python benchmarks/ingest.py duplicates   [--photos 1000000] seconds, memory, recall; a tenth of them are the test split
+
+Photos are synthetic: coarse structure with the noise of a sensor, so that they weigh what a camera's weigh (12
+megapixels, 5 MB). simplejpeg and pyvips are compared where they are installed; the package itself needs neither.
+"""
+
+import argparse
+import hashlib
+import importlib
+import io
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from openplanet.photos import exif, flags, images, likeness, lookup, reading
+from openplanet.photos.ingest import ingest
+
+SIZES = {"12 megapixels": (4000, 3000), "0.8 megapixels": (1024, 768)}
+SIDE = 320
+
+
+def camera_photo(seed: int, size: tuple[int, int], quality: int = 90) -> bytes:
+    """A JPEG with Exif GPS: large shapes, finer ones, and noise."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    layers = [rng.integers(0, 256, (height // step + 2, width // step + 2, 3), dtype=np.uint8) for step in (800, 60)]
+    large, fine = (
+        np.asarray(Image.fromarray(layer).resize(size, Image.Resampling.BICUBIC)).astype(np.int16) for layer in layers
+    )
+    noise = np.asarray(Image.effect_noise(size, 12)).astype(np.int16)[..., None] - 128
+    pixels = np.clip(large * 3 // 4 + fine // 4 + noise, 0, 255).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 40D"
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2], gps[3], gps[4] = "N", (float(seed % 80), 1.0, 2.0), "E", (float(seed % 170), 3.0, 4.0)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality, exif=exif)
+    return out.getvalue()
+
+
+def best_of(repeats: int, work: Callable[[], object]) -> float:
+    """The least seconds that ``work`` took."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def decoders() -> dict[str, Callable[[bytes], object]]:
+    """Decode at reduced scale and resize to the short side, and nothing else."""
+    goal = {}
+
+    def pillow(data: bytes, gap: int) -> object:
+        image = Image.open(io.BytesIO(data))
+        factor = SIDE / min(image.size)
+        image.draft("RGB", (round(image.width * factor * gap), round(image.height * factor * gap)))
+        return image.resize((round(SIDE * image.width / image.height), SIDE), Image.Resampling.LANCZOS)
+
+    goal["Pillow, draft at twice the size"] = lambda data: pillow(data, 2)
+    goal["Pillow, draft at the size"] = lambda data: pillow(data, 1)
+    try:
+        simplejpeg = importlib.import_module("simplejpeg")
+
+        def simple(data: bytes) -> object:
+            array = simplejpeg.decode_jpeg(data, "RGB", fastdct=True, min_height=2 * SIDE, min_width=2 * SIDE)
+            image = Image.fromarray(array)
+            return image.resize((round(SIDE * image.width / image.height), SIDE), Image.Resampling.LANCZOS)
+
+        goal["simplejpeg"] = simple
+    except ImportError:
+        pass
+    try:
+        pyvips = importlib.import_module("pyvips")
+        goal["pyvips thumbnail"] = lambda data: pyvips.Image.thumbnail_buffer(data, 4000, height=SIDE).write_to_memory()
+    except (ImportError, OSError):
+        pass
+    return goal
+
+
+def throughput(photos: int) -> None:
+    """Milliseconds a photo, one core; our whole reading against decode and resize alone."""
+    for name, size in SIZES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            _one_size(name, size, max(4, photos if size[0] < 2000 else photos // 4), Path(folder))
+
+
+def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> None:
+    files = [folder / f"{seed}.jpg" for seed in range(count)]
+    for seed, file in enumerate(files):
+        file.write_bytes(camera_photo(seed, size))
+    data = [file.read_bytes() for file in files]
+    print(f"{name}: {count} photos of {sum(map(len, data)) / count / 1e6:.2f} MB")
+    alone = {
+        label: best_of(3, partial(lambda each: [each(one) for one in data], decode)) / count * 1e3
+        for label, decode in decoders().items()
+    }
+    for label, milliseconds in alone.items():
+        print(f"  {label:34} {milliseconds:7.1f} ms")
+    tasks = [reading.Task(bytes(16), str(file)) for file in files]
+    ours = best_of(3, lambda: [reading.read_photo(task, SIDE) for task in tasks]) / count * 1e3
+    unlocated = io.BytesIO()
+    Image.open(io.BytesIO(data[0])).save(unlocated, "JPEG", quality=90)
+    files[0].write_bytes(unlocated.getvalue())
+    no_gps = reading.Task(bytes(16), str(files[0]), needs_gps=True)
+    rejected = best_of(5, lambda: [reading.read_photo(no_gps, SIDE) for _ in range(20)]) / 20 * 1e3
+    print(f"  {'ingest, all of it':34} {ours:7.1f} ms  = {1000 / ours:.0f} photos/s a core")
+    print(f"  {'a rejected photo (no position)':34} {rejected:7.2f} ms  = {rejected / ours:.3f} of one that is kept")
+    fastest, same = min(alone, key=alone.__getitem__), alone["Pillow, draft at twice the size"]
+    print(f"  ratio to '{fastest}': {ours / alone[fastest]:.2f}; to Pillow's, at twice the size: {ours / same:.2f}")
+    image = images.load(data[0], SIDE)
+    steps = {
+        "load": lambda: images.load(data[0], SIDE),
+        "encode": lambda: images.encode_jpeg(image),
+        "dhash": lambda: images.dhash(image),
+        "thumbnail": lambda: likeness.thumbnail(image),
+        "flags (a camera's)": lambda: flags.judge(image, *size, True),
+        "flags (others)": lambda: flags.judge(image, *size, False),
+        "exif": lambda: exif.read(data[0]),
+        "sha256": lambda: hashlib.sha256(data[0]).digest(),
+    }
+    print("  " + ", ".join(f"{step} {best_of(5, work) * 1e3:.2f} ms" for step, work in steps.items()))
+
+
+def incremental(photos: int) -> None:
+    """The first run, a second with nothing new, one with 1 % new and 1 % moved."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, out = Path(folder) / "photos", Path(folder) / "out"
+        data = [camera_photo(seed, (2048, 1536)) for seed in range(40)]
+        for seed in range(photos):
+            file = root / f"album{seed % 50}" / f"{seed}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data[seed % 40] + f"{seed}".encode())  # what follows the end of a JPEG is no part of it
+        first = best_of(1, lambda: ingest([root], out))
+        nothing = best_of(1, lambda: ingest([root], out))
+        for seed in range(photos, photos + photos // 100):
+            (root / "new" / f"{seed}.jpg").parent.mkdir(exist_ok=True)
+            (root / "new" / f"{seed}.jpg").write_bytes(data[seed % 40] + f"{seed}".encode())
+        added = best_of(1, lambda: ingest([root], out))
+        for seed in range(photos // 100):
+            (root / f"album{seed % 50}" / f"{seed}.jpg").rename(root / "new" / f"moved {seed}.jpg")
+        moved = best_of(1, lambda: ingest([root], out))
+        shutil.rmtree(root)
+    print(f"{photos} photos of 3 megapixels: first run {first:.1f} s;")
+    print(f"  nothing new {nothing:.2f} s = {nothing / first:.2%};")
+    print(f"  1 % new {added:.2f} s = {added / first:.2%}; 1 % moved {moved:.2f} s = {moved / first:.2%}")
+
+
+def duplicates(photos: int) -> None:
+    """A tenth of the photos are the test split; 10,000 of the rest are copies, 0 to 10 bits away."""
+    rng = np.random.default_rng(0)
+    test, rest = photos // 10, photos - photos // 10
+    dhash_K = rng.integers(0, 2**64, test, np.uint64, endpoint=False)
+    dhash_N = rng.integers(0, 2**64, rest, np.uint64, endpoint=False)
+    with tempfile.NamedTemporaryFile() as file:
+        grey = np.memmap(file.name, np.uint8, "w+", shape=(photos, 256))
+        for start in range(0, photos, 100_000):
+            grey[start : start + 100_000] = rng.integers(0, 256, (min(100_000, photos - start), 256), np.uint8)
+        copies = rng.choice(rest, min(11_000, rest // 10), replace=False)
+        distance = np.arange(len(copies)) % 11
+        for at, copy in enumerate(copies):
+            hash_ = dhash_K[at]
+            for bit in rng.choice(64, distance[at], replace=False):
+                hash_ ^= np.uint64(1) << np.uint64(bit)
+            dhash_N[copy] = hash_
+            grey[test + copy] = grey[at]
+        thumbs = likeness.Thumbnails(grey, np.arange(test)), likeness.Thumbnails(grey, np.arange(test, photos))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.perf_counter()
+        found = likeness.near_duplicates(dhash_K, thumbs[0], dhash_N, thumbs[1])
+        seconds = time.perf_counter() - start
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    hit = found[copies] == np.arange(len(copies))
+    bits = lookup.sample_bits(rest)
+    print(f"{photos:,} photos, {test:,} of them test: {seconds:.1f} s, {grown:,.0f} MiB more than before")
+    for bit in range(11):
+        share, stated = hit[distance == bit].mean(), lookup.recall(bit, bits)
+        print(f"  copies {bit:2d} bits away: found {share:.3f} (stated for tables: {stated:.3f})")
+    print(f"  others accused: {int((found >= 0).sum() - hit.sum())}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["throughput", "incremental", "duplicates"])
+    parser.add_argument("--photos", type=int)
+    arguments = parser.parse_args()
+    work = {"throughput": (throughput, 60), "incremental": (incremental, 2000), "duplicates": (duplicates, 1_000_000)}
+    run, default = work[arguments.what]
+    run(arguments.photos or default)
+
+
+if __name__ == "__main__":
+    main()

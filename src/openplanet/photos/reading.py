@@ -1,0 +1,194 @@
+"""Reading one photo: what it and the files beside it say, and its picture, small. Runs in a worker."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from openplanet.errors import PhotoError
+from openplanet.photos import exif, flags, hub, images, likeness, takeout, tars, xmp
+from openplanet.photos.entry import Entry
+from openplanet.photos.exif import Metadata
+from openplanet.photos.opening import MAX_BYTES, open_file
+from openplanet.photos.sources import Beside
+
+MAX_BESIDE = 8 << 20  # bytes of a sidecar that are read
+NO_POSITION = "neither in its Exif nor beside it nor in a table"
+_READERS = {"xmp": xmp.read, "takeout": takeout.read, "json": tars.read}
+_NAMES = {"xmp": "sidecar", "takeout": "takeout", "json": "source"}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One photo to read: a file, a stretch of one (``span``), or row ``span[0]`` of dataset ``origin``.
+
+    ``needs_gps``: without a position it is rejected before its pixels are decoded. ``twins``: photo_ids of
+    known photos of the same size; if it is one of them its pixels are not decoded again.
+    """
+
+    key: bytes
+    path: str
+    needs_gps: bool = False
+    span: tuple[int, int] | None = None
+    origin: str = ""
+    beside: tuple[Beside, ...] = ()
+    told: Entry | None = None
+    twins: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading one photo gave, but for its picture. Degrees; None where not known.
+
+    ``reason``: None, or why it is of no use; ``unlocated``: for want of a position alone. ``known``: the
+    bytes are those of a photo of the finished dataset, whose picture and what was seen in it still hold.
+    """
+
+    key: bytes
+    reason: str | None = None
+    detail: str | None = None
+    unlocated: bool = False
+    known: bool = False
+    photo_id: str | None = None
+    size: int = 0  # bytes of the file
+    lat: float | None = None
+    lng: float | None = None
+    position_from: str | None = None
+    exif_lat: float | None = None
+    exif_lng: float | None = None
+    taken_at: datetime | None = None
+    taken_at_is_utc: bool = False
+    make: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    album: str | None = None
+    owner: str | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    width: int = 0
+    height: int = 0
+    dhash: int = 0
+    flag: str | None = None
+    flag_reason: str | None = None
+    thumbnail: bytes | None = None
+
+
+_TYPES = {
+    "key": pa.binary(16),
+    "unlocated": pa.bool_(),
+    "known": pa.bool_(),
+    "size": pa.int64(),
+    "taken_at": pa.timestamp("us"),
+    "taken_at_is_utc": pa.bool_(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "dhash": pa.uint64(),
+    "thumbnail": pa.binary(likeness.SIDE**2),
+}
+_TYPES |= dict.fromkeys(("lat", "lng", "exif_lat", "exif_lng"), pa.float64())
+SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Reading)])
+"""Columns of readings on disk."""
+SEEN = ("width", "height", "dhash", "flag", "flag_reason", "thumbnail")
+"""What comes from the pixels: the same wherever the same bytes lie."""
+
+
+def read_photo(task: Task, side: int) -> tuple[Reading, bytes | None]:
+    """Read one photo: what it says of itself, and its picture as a JPEG of short side at most ``side``.
+
+    Never raises; whatever goes wrong is the reading's reason. Position and time are the first of: its
+    Exif, the files beside it or its source's columns in their order, and XMP inside the file.
+    """
+    try:
+        return _read(task, side)
+    except PhotoError as error:
+        return Reading(task.key, error.reason, str(error)), None
+    except OSError as error:
+        return Reading(task.key, "unreadable", error.strerror or str(error)), None
+    except MemoryError:
+        return Reading(task.key, "out of memory", "too little memory to decode it"), None
+    except Exception as error:  # one odd file must not cost the others their ingest
+        return Reading(task.key, "unexpected error", repr(error)), None
+
+
+def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
+    source = _source(task)
+    metadata = exif.read(source)
+    told = _told(task, metadata)
+    lat, lng, position_from = _position(metadata, told)
+    if task.needs_gps and lat is None:
+        return Reading(task.key, metadata.position, NO_POSITION, unlocated=True), None
+    data = source if isinstance(source, bytes) else _bytes(source)
+    photo_id = hashlib.sha256(data).hexdigest()
+    taken_at, is_utc = metadata.taken_at, metadata.taken_at_is_utc
+    if taken_at is None:
+        timed = next((entry for _, entry in told if entry.taken_at is not None), Entry())
+        taken_at, is_utc = timed.taken_at, timed.taken_at_is_utc
+    common: dict[str, Any] = {
+        "photo_id": photo_id, "size": len(data),
+        "lat": lat, "lng": lng, "position_from": position_from,
+        "exif_lat": metadata.lat, "exif_lng": metadata.lng,
+        "taken_at": taken_at, "taken_at_is_utc": is_utc,
+        "make": metadata.make, "model": metadata.model, "serial": metadata.serial,
+        "width": metadata.width, "height": metadata.height,
+    } | {
+        name: next((value for _, entry in told if (value := getattr(entry, name))), None)
+        for name in ("album", "owner", "licence", "attribution")
+    }  # fmt: skip
+    if photo_id in task.twins:
+        return Reading(task.key, known=True, **common), None
+    image = images.load(data, short_side=side)
+    from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
+    flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
+    seen: dict[str, Any] = {
+        "dhash": images.dhash(image),
+        "thumbnail": likeness.thumbnail(image),
+        "flag": flag,
+        "flag_reason": reason,
+    }
+    return Reading(task.key, **common, **seen), images.encode_jpeg(image)
+
+
+def _source(task: Task) -> Path | bytes:
+    """Whole files are opened where they lie, so that what is rejected by its metadata is never read whole."""
+    if task.origin:
+        return hub.read(task.origin, task.span[0] if task.span else 0)
+    return Path(task.path) if task.span is None else _bytes(Path(task.path), task.span)
+
+
+def _bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
+    with open_file(path) if span is None else path.open("rb") as file:
+        if span is None:
+            return file.read()
+        if span[1] > MAX_BYTES:
+            raise PhotoError(f"{path}: a member of {span[1]:,} bytes, more than {MAX_BYTES:,}", "too large")
+        file.seek(span[0])
+        return file.read(span[1])
+
+
+def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
+    """What is said besides Exif, in order of trust; what cannot be read says nothing."""
+    told = [("source", task.told)] if task.told is not None else []
+    for beside in sorted(task.beside, key=lambda beside: beside.kind == "takeout"):
+        if beside.kind == "takeout" and metadata.xmp:
+            told.append(("xmp", xmp.read(metadata.xmp)))
+        span = None if beside.span is None else (beside.span[0], min(beside.span[1], MAX_BESIDE))
+        try:
+            data = _bytes(Path(beside.path), span)
+        except (PhotoError, OSError):
+            continue
+        told.append((_NAMES[beside.kind], _READERS[beside.kind](data[:MAX_BESIDE])))
+    if metadata.xmp and not any(name == "xmp" for name, _ in told):
+        told.append(("xmp", xmp.read(metadata.xmp)))
+    return told
+
+
+def _position(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[float | None, float | None, str | None]:
+    if metadata.lat is not None:
+        return metadata.lat, metadata.lng, "exif"
+    for name, entry in told:
+        if entry.lat is not None:
+            return entry.lat, entry.lng, name
+    return None, None, None

@@ -1,0 +1,190 @@
+"""The short half of ingest, in columns: from what was read of each file to the rows of the dataset.
+
+Shapes: K candidates, N rows of the dataset.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from openplanet.photos import albums, flags, sessions, shards, split
+from openplanet.photos.plan import Options, Plan
+from openplanet.photos.reading import NO_POSITION
+from openplanet.photos.readings import Indices, Readings
+
+REJECTED = pa.schema([("file", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
+
+
+@dataclass(frozen=True)
+class Settled:
+    """``rows``: SCHEMA without the image, and ``reading`` (where its picture is found), ``exif_lat``,
+    ``exif_lng``; ``rejected``: REJECTED; both in the order of the candidates."""
+
+    rows: pa.Table
+    rejected: pa.Table
+    clocks: list[dict[str, Any]]  # cameras whose clocks differ
+
+
+def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> Settled:
+    """Every candidate as exactly one row or one rejection.
+
+    ``at_K``: the reading of each candidate, -1 where it was rejected unread. The user's table wins over what
+    the photo and those beside it say. Of files with the same bytes one stays: one with a position before one
+    without, an album's before Takeout's folder of its year, then the first.
+    """
+    merged = _merge(plan.table, at_K, readings)
+    reason, detail = _reasons(merged, plan)
+    usable = np.flatnonzero(reason.is_null().to_numpy())
+    first = _first_of_equals(merged, usable)
+    repeats = first != usable
+    reason, detail = _reject_repeats(merged["source"], reason, detail, usable[repeats], first[repeats])
+    kept = np.flatnonzero(reason.is_null().to_numpy())
+    rows = merged.take(kept)
+    lost = np.flatnonzero(reason.is_valid().to_numpy())
+    rejected = pa.table(
+        [merged["source"].take(lost), reason.take(lost), pc.fill_null(detail.take(lost), "")], schema=REJECTED
+    )
+    clocks = sessions.clock_offsets(rows) if rows.num_rows else []
+    if rows.num_rows:
+        rows = _complete(rows, readings, options)
+    return Settled(rows, rejected, clocks)
+
+
+def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
+    pointer = pa.array(at_K, mask=at_K < 0)
+    read = {name: readings.table[name].take(pointer) for name in readings.table.column_names}
+    told = {name.removeprefix("told_"): plan[name] for name in plan.column_names if name.startswith("told_")}
+    from_table, timed = told["lat"].is_valid(), told["taken_at"].is_valid()
+    said = pc.fill_null(told["taken_at_is_utc"], False)
+    columns = {
+        "photo_id": read["photo_id"],
+        "lat": pc.if_else(from_table, told["lat"], read["lat"]),
+        "lng": pc.if_else(from_table, told["lng"], read["lng"]),
+        "position_from": pc.if_else(from_table, "table", read["position_from"]),
+        "taken_at": pc.if_else(timed, told["taken_at"], read["taken_at"]),
+        "taken_at_is_utc": pc.if_else(timed, said, pc.fill_null(read["taken_at_is_utc"], False)),
+        "album_id": pc.coalesce(told["album"], read["album"], plan["album"]),
+        "album_told": pc.or_(told["album"].is_valid(), read["album"].is_valid()),
+        "table_order": told["album_order"],
+        "owner_told": pc.coalesce(told["owner"], read["owner"]),
+        "licence": pc.coalesce(told["licence"], read["licence"]),
+        "attribution": pc.coalesce(told["attribution"], read["attribution"]),
+        "source": plan["name"],
+        "rank": plan["rank"],
+        "reading": pa.chunked_array([pointer]),
+        "read_reason": read["reason"],
+        "read_detail": read["detail"],
+    }
+    same = ("exif_lat", "exif_lng", "make", "model", "serial", "width", "height", "dhash", "flag", "flag_reason")
+    return pa.table(columns | {name: read[name] for name in same}).combine_chunks()
+
+
+def _reasons(merged: pa.Table, plan: Plan) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    reason = pc.coalesce(plan.table["reason"], merged["read_reason"])
+    unlocated = pc.and_(merged["lat"].is_null(), pa.chunked_array([pa.array(plan.needs_gps_K)]))
+    unlocated = pc.and_(reason.is_null(), unlocated)  # read by an earlier run that kept such photos
+    detail = pc.coalesce(plan.table["detail"], merged["read_detail"])
+    return pc.if_else(unlocated, "no gps", reason), pc.if_else(unlocated, NO_POSITION, detail)
+
+
+def _first_of_equals(merged: pa.Table, usable: Indices) -> Indices:
+    """For each usable candidate the one of the same bytes that stays."""
+    code = _codes(merged["photo_id"].take(usable))
+    rank = merged["rank"].take(usable).to_numpy()
+    order = np.lexsort((usable, rank, merged["lat"].take(usable).is_null().to_numpy(), code))
+    starts = np.ones(len(order), bool)
+    starts[1:] = code[order][1:] != code[order][:-1]
+    first = np.empty(len(usable), np.int64)
+    first[order] = usable[order[np.flatnonzero(starts)]][np.cumsum(starts) - 1]
+    return first
+
+
+def _reject_repeats(
+    source: pa.ChunkedArray, reason: pa.ChunkedArray, detail: pa.ChunkedArray, repeats: Indices, first: Indices
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    mask = np.zeros(len(reason), bool)
+    mask[repeats] = True
+    # replace_with_mask takes the replacements in the order of the rows
+    order = np.argsort(repeats)
+    said = pc.binary_join_element_wise("the same bytes as ", _whole(source.take(first[order])), "")
+    duplicate = pa.array(["duplicate"] * len(repeats), pa.string())
+    told = (reason, duplicate), (detail, said)
+    reason, detail = (
+        pa.chunked_array([pc.replace_with_mask(_whole(column), pa.array(mask), _whole(values))])
+        for column, values in told
+    )
+    return reason, detail
+
+
+def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
+    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates."""
+    owner = _owners(rows)
+    album = rows["album_id"]
+    if options.albums == "sessions":
+        album = sessions.album_ids(rows)
+    rows = rows.set_column(rows.schema.get_field_index("album_id"), "album_id", album)
+    split_N = _splits(owner, album, options.split_by)
+    reading_N = rows["reading"].to_numpy()
+    split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
+    order = albums.album_orders(album, rows["source"], rows["taken_at"], rows["table_order"])
+    extra = {
+        "owner_id": owner,
+        "album_order": pa.array(order, pa.int32()),
+        "split": pa.array(split_N, pa.string()),
+        "near_duplicate_of": rows["photo_id"].take(pa.array(repeats_N, mask=repeats_N < 0)),
+    } | _named_flags(rows)
+    for name, values in extra.items():
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, name, values) if at >= 0 else rows.append_column(name, values)
+    names = [name for name in shards.SCHEMA.names if name != "image"]
+    return rows.select([*names, "reading", "exif_lat", "exif_lng"])
+
+
+def _named_flags(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Screenshots that say so in their name; a picture with a camera's name never."""
+    named = pc.match_substring_regex(rows["source"], f"{flags.NAMED}[^/]*$")
+    named = pc.and_(named, pc.and_(rows["make"].is_null(), pc.and_(rows["flag"].is_null(), rows["exif_lat"].is_null())))
+    return {
+        "flag": pc.if_else(named, "screenshot", rows["flag"]),
+        "flag_reason": pc.if_else(named, "its name says so, no camera", rows["flag_reason"]),
+    }
+
+
+def _owners(rows: pa.Table) -> pa.ChunkedArray:
+    """``albums.owner_of``, once for each combination that occurs."""
+    names = ["owner_told", "make", "model", "serial"]
+    code, firsts = combinations([rows[name] for name in names])
+    distinct = rows.select(names).take(firsts).to_pylist()
+    owners = pa.array([albums.owner_of(*(row[name] for name in names)) for row in distinct], pa.string())
+    return pa.chunked_array([owners.take(pa.array(code))])
+
+
+def _splits(owner: pa.ChunkedArray, album: pa.ChunkedArray, split_by: str) -> npt.NDArray[np.str_]:
+    code, firsts = combinations([owner, album])
+    pairs = owner.take(firsts).to_pylist(), album.take(firsts).to_pylist()
+    keys = split.group_keys(pairs[0], pairs[1], split_by)
+    return np.array([split.assign_split(key) for key in keys], dtype="U5")[code]
+
+
+def combinations(columns: list[pa.ChunkedArray]) -> tuple[Indices, Indices]:
+    """(number of each row's combination of values, a row that has it for each combination)."""
+    code = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        code = code * (np.int64(len(column)) + 1) + _codes(column)
+        code = np.unique(code, return_inverse=True)[1].astype(np.int64)  # small again, so that nothing overflows
+    _, firsts = np.unique(code, return_index=True)
+    return code, firsts
+
+
+def _codes(column: pa.ChunkedArray) -> Indices:
+    """A number for each value, the same for the same; null is a value."""
+    array = _whole(column).dictionary_encode(null_encoding="encode")
+    return np.array(array.indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

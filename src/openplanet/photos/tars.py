@@ -1,0 +1,112 @@
+"""WebDataset shards: photos inside a tar file, read where they lie; nothing is ever extracted."""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openplanet.errors import InputError
+from openplanet.photos.entry import Entry, position_problem
+from openplanet.photos.images import SUFFIXES
+
+MAX_JSON = 1 << 20  # bytes of a sample's JSON that are read
+_NAMES = {
+    "lat": ("lat", "latitude", "LAT"),
+    "lng": ("lng", "lon", "long", "longitude", "LON"),
+    "album": ("album", "album_id"),
+    "owner": ("owner", "owner_id", "author", "user", "userid"),
+    "licence": ("licence", "license", "license_name"),
+    "attribution": ("attribution", "credit"),
+    "taken_at": ("taken_at", "datetime", "date_taken"),
+}
+Span = tuple[int, int]  # first byte, number of bytes
+
+
+def samples(path: Path) -> Iterator[tuple[str, Span, Span | None]]:
+    """(name, where its bytes lie, where its JSON's bytes lie) of each photo in an uncompressed tar.
+
+    A sample's files share their path up to the first dot of the last part and follow each other, as
+    WebDataset writes them. Names are made harmless: neither absolute nor with ``..``. Links, devices and
+    sparse files are passed over. Raises InputError for what is no tar, or a compressed one.
+    """
+    photos: list[tuple[str, Span]] = []
+    told: Span | None = None
+    key = None
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
+                    continue
+                name = harmless(member.name)
+                stem, suffix = _split(name)
+                if stem != key:
+                    yield from ((photo, span, told) for photo, span in photos)
+                    photos, told, key = [], None, stem
+                span = (member.offset_data, member.size)
+                if suffix == "json":
+                    told = span
+                elif f".{suffix.rsplit('.', 1)[-1]}" in SUFFIXES:
+                    photos.append((name, span))
+                tar.members = []  # type: ignore[attr-defined]  # else it keeps every member it has seen
+            yield from ((photo, span, told) for photo, span in photos)
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path} cannot be read as an uncompressed tar file ({error}); decompress it, or copy it again"
+        ) from error
+
+
+def harmless(name: str) -> str:
+    """A member's name without what could lead elsewhere: no leading slash, no drive, no ``..``."""
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..") and not part.endswith(":")]
+    return "/".join(parts).encode("utf-8", "backslashreplace").decode() or "unnamed"
+
+
+def _split(name: str) -> tuple[str, str]:
+    folder, _, last = name.rpartition("/")
+    stem, _, suffix = last.partition(".")
+    return f"{folder}/{stem}", suffix.lower()
+
+
+def read(data: bytes) -> Entry:
+    """What a sample's JSON tells of it, under the usual names. Never raises."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        told = None
+    return entry_of(told) if isinstance(told, dict) else Entry()
+
+
+def entry_of(told: Mapping[str, Any]) -> Entry:
+    """An Entry from a mapping with the usual names (``lat`` or ``latitude`` ...); also for Hugging Face rows."""
+    found = {ours: next((told[n] for n in names if told.get(n) is not None), None) for ours, names in _NAMES.items()}
+    lat, lng = (_number(found[name]) for name in ("lat", "lng"))
+    if position_problem(lat, lng):
+        lat = lng = None
+    time, is_utc = _time(found["taken_at"])
+    texts: dict[str, Any] = {name: _text(found[name]) for name in ("album", "owner", "licence", "attribution")}
+    return Entry(lat=lat, lng=lng, taken_at=time, taken_at_is_utc=is_utc, **texts)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    text = "" if value is None else str(value).strip()[:1000]
+    return text.encode("utf-8", "backslashreplace").decode() or None
+
+
+def _time(value: object) -> tuple[datetime | None, bool]:
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        if time.tzinfo is None:
+            return time, False
+        return time.astimezone(UTC).replace(tzinfo=None), True
+    except (ValueError, OverflowError):
+        return None, False

@@ -1,0 +1,74 @@
+"""A web server on the loopback that misbehaves as it is told."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from openplanet.photos.fetch import Manners
+
+HASTY = Manners(workers=4, attempts=3, max_bytes=100_000, connect=2, read=0.3, deadline=1.0, backoff=0.01)
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Seen:
+    """What the server saw: requests by path, agents, and the most at once."""
+
+    def __init__(self) -> None:
+        self.paths: Counter[str] = Counter()
+        self.agents: set[str] = set()
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+        self.stop = threading.Event()
+
+
+@contextmanager
+def serve(answer: Callable[[BaseHTTPRequestHandler, Seen], None]) -> Iterator[tuple[str, Seen]]:
+    """Yield (base URL, what it saw); ``answer`` handles each GET."""
+    seen = Seen()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            with seen.lock:
+                seen.paths[self.path] += 1
+                seen.agents.add(self.headers.get("User-Agent", ""))
+                seen.now += 1
+                seen.most = max(seen.most, seen.now)
+            try:
+                answer(self, seen)
+            except OSError:  # the client has gone
+                pass
+            finally:
+                with seen.lock:
+                    seen.now -= 1
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        seen.stop.set()
+        server.shutdown()
+        server.server_close()
+
+
+def send(
+    handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, length: int | None = None, **headers: str
+) -> None:
+    """A plain answer; ``length``: what Content-Length says of it."""
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(body) if length is None else length))
+    handler.send_header("Connection", "close")
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(body)

@@ -1,0 +1,65 @@
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from openplanet.photos import sessions
+
+START = datetime(2020, 5, 1, 10)
+
+
+def rows(*photos: dict[str, object]) -> pa.Table:
+    base = {"owner_told": None, "make": "Canon", "model": "EOS", "serial": "1", "album_id": "f", "album_told": False,
+            "taken_at": START, "taken_at_is_utc": False, "lat": None, "lng": None}  # fmt: skip
+    kinds = {"album_told": pa.bool_(), "taken_at_is_utc": pa.bool_(), "taken_at": pa.timestamp("us")}
+    kinds |= {"lat": pa.float64(), "lng": pa.float64()}
+    full = [{**base, **photo} for photo in photos]
+    return pa.table(
+        {name: pa.chunked_array([pa.array([p[name] for p in full], kinds.get(name, pa.string()))]) for name in base}
+    )
+
+
+def after(hours: float, **more: object) -> dict[str, object]:
+    return {"taken_at": START + timedelta(hours=hours), **more}
+
+
+def test_cut_at_gaps_in_time_and_place_and_by_camera() -> None:
+    table = rows(
+        after(0), after(7.9), after(16), after(5, serial="2"), after(17, lat=50.0, lng=8.0),
+        after(18, lat=10.0, lng=8.0),
+        {"taken_at": None}, after(1, album_told=True, album_id="mine"),
+    )  # fmt: skip
+    found = sessions.album_ids(table).to_pylist()
+    assert found == [
+        "Canon EOS 1, 2020-05-01 10:00", "Canon EOS 1, 2020-05-01 10:00", "Canon EOS 1, 2020-05-02 02:00",
+        "Canon EOS 2, 2020-05-01 15:00", "Canon EOS 1, 2020-05-02 02:00", "Canon EOS 1, 2020-05-02 04:00", "f", "mine",
+    ]  # fmt: skip
+
+
+def test_cameras_without_a_name_are_told_apart_by_folder() -> None:
+    nobody = {"make": None, "model": None, "serial": None}
+    found = sessions.album_ids(rows(after(0, album_id="a", **nobody), after(0, album_id="b", **nobody))).to_pylist()
+    assert found == ["a, 2020-05-01 10:00", "b, 2020-05-01 10:00"]
+
+
+def walk(serial: str, minutes_off: float, rng: np.random.Generator) -> list[dict[str, object]]:
+    """40 photos along the same way through a town, taken within half a minute of each other's."""
+    return [
+        after(step / 6 + (minutes_off + rng.uniform(-0.5, 0.5)) / 60, serial=serial, lat=48 + step / 200, lng=2.0)
+        for step in range(40)
+    ]
+
+
+def test_a_clock_that_is_off_is_noticed() -> None:
+    rng = np.random.default_rng(0)
+    (offset,) = sessions.clock_offsets(rows(*walk("1", 0, rng), *walk("2", 59, rng)))
+    assert offset["camera"] == "Canon EOS 1" and offset["other"] == "Canon EOS 2"
+    assert abs(offset["minutes"] - 59) < 1 and offset["photos"] > 20
+
+
+def test_clocks_that_agree_or_cannot_be_compared_are_not() -> None:
+    rng = np.random.default_rng(0)
+    assert sessions.clock_offsets(rows(*walk("1", 0, rng), *walk("2", 0, rng))) == []
+    assert sessions.clock_offsets(rows(*walk("1", 0, rng), *[{**p, "album_id": "g"} for p in walk("2", 59, rng)])) == []
+    assert sessions.clock_offsets(rows(*walk("1", 0, rng), *[{**p, "lat": None} for p in walk("2", 59, rng)])) == []
+    assert sessions.clock_offsets(rows(after(0))) == []
