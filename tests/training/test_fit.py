@@ -56,11 +56,14 @@ def test_it_learns_and_leaves_only_the_checkpoint(dataset: Dataset, tiny_recipe:
     checkpoint = fit(dataset, recipe, tmp_path / "out")
     assert checkpoint.accuracy["within_25_km"] >= 0.75  # four places, four colours; by chance 0.25
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
+    assert names - {"last"} == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
     rows = _curves(tmp_path / "out")
     assert len(rows) == 12 and float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     best = min(rows, key=lambda row: float(row["val_loss"]))
     assert checkpoint.accuracy["epoch"] == int(best["epoch"])
+    assert ("last" in names) == (best is not rows[-1])
+    if "last" in names:
+        assert Checkpoint.load(tmp_path / "out" / "last").accuracy["epoch"] == 12
 
 
 def test_the_accuracy_is_that_of_the_saved_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
