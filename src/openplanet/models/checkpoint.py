@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, InputError
+from openplanet.models import hub
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
 from openplanet.models.model_card import model_card
@@ -77,13 +78,13 @@ class Checkpoint:
         write_json(folder / CONFIG, config)
 
     @classmethod
-    def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Checkpoint":
-        """Read a checkpoint folder; the model is on ``device``, in evaluation mode.
+    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Checkpoint":
+        """Read a checkpoint folder, or "hf:owner/name" from a Hub; the model is on ``device``, in evaluation mode.
 
         Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of
         another format or of another shape than config.json says.
         """
-        folder = Path(folder)
+        folder = hub.resolve(folder)
         config = _read_config(folder)
         levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
         for name in (WEIGHTS, PARTITION, *levels):

@@ -114,13 +114,11 @@ class TrainingModule(pl.LightningModule):
             )
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
-        if self.average is not None and self.stepped(batch_index):
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        super().optimizer_step(*arguments, **named)
+        # here and not at the batch's end: there the state is saved, and the average belongs to it
+        if self.average is not None:
             self.average.update_parameters(self.model)
-
-    def stepped(self, batch_index: int) -> bool:
-        """Whether the weights moved after this batch (``accumulate``: after every so many, and after the last)."""
-        return (batch_index + 1) % self.recipe.accumulate == 0 or batch_index + 1 == self.batches
 
     def recent_loss(self, batches: int = 20) -> float:
         """Mean training loss of the last batches of this epoch, in this process."""
