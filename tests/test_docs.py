@@ -10,7 +10,7 @@ from openplanet import recipes
 from openplanet.cli import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md", "docs/evaluation.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md", "docs/evaluation.md", "docs/training.md"]
 
 
 def commands_in(page: str) -> list[list[str]]:

@@ -202,6 +202,7 @@ def partition(
 @click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
 @click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
+@click.option("--cache", type=PATH, help="Features of a frozen backbone [default: DATASET.embeddings].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
 def train(
     dataset: Path,
@@ -209,6 +210,7 @@ def train(
     out: Path,
     partition_file: Path | None,
     resume: bool,
+    cache: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
@@ -226,9 +228,21 @@ def train(
         raise InputError(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
-    checkpoint = fit(data, chosen, out, partition=cells, resume=resume)
+    checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in checkpoint.accuracy.items())
     click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
+
+
+@cli.command(cls=Command, example="openplanet push model owner/name")
+@click.argument("checkpoint", type=PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--public", is_flag=True, help="For everyone to see [default: private].")
+@click.option("--endpoint", help="Another Hub than the one HF_ENDPOINT names.")
+def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) -> None:
+    """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it."""
+    from openplanet.models import hub
+
+    click.echo(hub.push(checkpoint, repository, endpoint, private=not public))
 
 
 def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:

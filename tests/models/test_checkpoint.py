@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from openplanet.earth.partition import build
+from openplanet.earth.partition import Thresholds, build, build_many
 from openplanet.errors import CheckpointError, OpenPlaNetError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.models.levels import Levels
 from openplanet.storage import read_json, sha256_of, write_json
 
 IMAGE = ImageConfig("test_resnet", 32, mean=(0.4, 0.5, 0.6), backbone_args={"drop_rate": 0.1})
@@ -45,6 +46,21 @@ def test_what_is_saved_is_loaded(checkpoint: Checkpoint, written: Path) -> None:
     assert loaded.image == IMAGE and loaded.accuracy == ACCURACY and loaded.recipe == checkpoint.recipe
     assert (loaded.partition.cell_id == checkpoint.partition.cell_id).all()
     assert loaded.training == {"photos": 200} and loaded.version == checkpoint.version
+
+
+def test_levels_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photos = (rng.uniform(-60, 60, 300), rng.uniform(-180, 180, 300))
+    *coarser, finest = build_many([photos], [Thresholds(200, 2), Thresholds(60, 2), Thresholds(15, 2)], nested=True)
+    model = ImageModel(IMAGE, len(finest), Levels.of(coarser, finest)).eval()
+    Checkpoint(model, finest, {}, IMAGE, {}, coarser=tuple(coarser)).save(tmp_path)
+    loaded = Checkpoint.load(tmp_path)
+    assert [len(p) for p in loaded.coarser] == [len(p) for p in coarser]
+    x = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    torch.testing.assert_close(loaded.model(x), model(x))
+    (tmp_path / "level-1.parquet").unlink()
+    with pytest.raises(CheckpointError, match=r"level-1\.parquet"):
+        Checkpoint.load(tmp_path)
 
 
 def test_the_folder_holds_no_pickle_and_a_model_card(written: Path) -> None:

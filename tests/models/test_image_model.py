@@ -1,19 +1,23 @@
 """The image classifier: every backbone answers the same questions."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.image_model import ImageConfig, ImageModel, count_parameters
+from openplanet.models.levels import Levels
 
 CONFIGS = [
     ImageConfig("test_resnet", 32),
     ImageConfig("test_efficientnet", 32, embedding_dim=24),
     ImageConfig("test_vit", 160),
     ImageConfig("mobilenetv3_small_050", 32),  # its head is wider than its features
+    ImageConfig("test_resnet", 32, feature_norm=True),
 ]
 
 
@@ -45,6 +49,47 @@ def test_inception_with_its_auxiliary_classifier() -> None:
     (logits.sum() + aux.sum()).backward()
     assert all(p.grad is not None for p in model.parameters())
     assert model.eval()(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize("head", ["softmax", "embeddings"])
+def test_levels_are_trained_apart_and_answer_as_a_product(head: Literal["softmax", "embeddings"]) -> None:
+    torch.manual_seed(0)
+    levels = Levels((2,), torch.tensor([[0, 0, 1, 1, 1]]))
+    model = ImageModel(ImageConfig("test_resnet", 32, head=head), 5, levels)
+    x = photos(3, 32)
+    fine, coarse = model.train()(x)
+    assert fine.shape == (3, 5) and coarse.shape == (3, 2)
+    (fine.square().sum() + coarse.square().sum()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    answer = model.eval()(x)
+    torch.testing.assert_close(answer.exp().sum(dim=1), torch.ones(3))
+    torch.testing.assert_close(answer, model.combine(model.classify(model.features(x))))
+    assert not any("ancestors" in name for name in model.state_dict())
+
+
+def test_weights_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    make = timm.create_model
+
+    def offline(name: str, pretrained: bool, **arguments: Any) -> Any:
+        asked.append(pretrained)
+        return make(name, pretrained=False, **arguments)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    other = ImageModel(ImageConfig("test_resnet.r160_in1k", 32, mean=(0.4, 0.4, 0.4)), 3)
+    with pytest.raises(RecipeError, match=r"another mean: --set mean=0.5,0.5,0.5"):
+        other.load_hub_backbone()
+    good = ImageModel(ImageConfig("test_resnet.r160_in1k", 32), 3)
+    before = good.backbone.state_dict()["conv1.0.weight"].clone()
+    good.load_hub_backbone()
+    assert asked[-1] and not torch.equal(good.backbone.state_dict()["conv1.0.weight"], before)
+
+    def absent(name: str, pretrained: bool, **arguments: Any) -> Any:
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm, "create_model", absent)
+    with pytest.raises(CheckpointError, match=r"no network.*weights=FILE"):
+        good.load_hub_backbone()
 
 
 def test_normalisation_is_inside_and_follows_the_configuration() -> None:

@@ -56,11 +56,14 @@ def test_it_learns_and_leaves_only_the_checkpoint(dataset: Dataset, tiny_recipe:
     checkpoint = fit(dataset, recipe, tmp_path / "out")
     assert checkpoint.accuracy["within_25_km"] >= 0.75  # four places, four colours; by chance 0.25
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
+    assert names - {"last"} == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
     rows = _curves(tmp_path / "out")
     assert len(rows) == 12 and float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     best = min(rows, key=lambda row: float(row["val_loss"]))
     assert checkpoint.accuracy["epoch"] == int(best["epoch"])
+    assert ("last" in names) == (best is not rows[-1])
+    if "last" in names:
+        assert Checkpoint.load(tmp_path / "out" / "last").accuracy["epoch"] == 12
 
 
 def test_the_accuracy_is_that_of_the_saved_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
@@ -169,3 +172,19 @@ def test_decoding_in_workers_gives_the_same_weights(
     monkeypatch.setattr(data, "CACHE_BYTES", 0)
     lazy = fit(dataset, dataclasses.replace(recipe, workers=1), tmp_path / "lazy").model.state_dict()
     assert all(torch.equal(cached[k], lazy[k]) for k in cached)
+
+
+def test_levels_embeddings_weights_and_patience_in_one_run(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(
+        tiny_recipe, levels=((40, 3), (25, 3)), head="embeddings", class_balance=0.9, smoothing_km=500.0,
+        random_ops=2, patience=1, epochs=30, learning_rate=0.03, ema_decay=None, schedule="constant",
+    )  # fmt: skip
+    result = fit(dataset, recipe, tmp_path / "out")
+    assert len(result.coarser) == 2 and len(result.coarser[0]) < len(result.partition)
+    assert len(_curves(tmp_path / "out")) == min(30, result.accuracy["epoch"] + 1)  # stopped after one worse epoch
+    log_probs = Checkpoint.load(tmp_path / "out").model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert float(log_probs.detach().exp().sum()) == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(TrainingError, match="2 coarser levels and 1 partition"):
+        fit(dataset, recipe, tmp_path / "other", result.partition)

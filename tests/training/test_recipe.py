@@ -42,11 +42,19 @@ def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
         ("learning_rate", "0", "more than 0"),
         ("learning_rate", "nan", "more than 0"),
         ("warmup", "99", "no longer than"),
+        ("levels", "5/1", "from coarse to fine"),
+        ("levels", "500", "pairs such as"),
+        ("class_balance", "1", "between 0 and 1"),
     ],
 )
 def test_wrong_overrides_are_explained(tiny_recipe: Recipe, name: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         override(tiny_recipe, {name: text})
+
+
+def test_levels_as_text(tiny_recipe: Recipe) -> None:
+    assert override(tiny_recipe, {"levels": "500/50, 100/10"}).levels == ((500, 50), (100, 10))
+    assert override(tiny_recipe, {"levels": ""}).levels == ()
 
 
 def test_it_is_frozen_and_becomes_json(tiny_recipe: Recipe) -> None:

@@ -2,6 +2,7 @@
 
 model.safetensors   weights (never a pickle: opening a checkpoint runs no code of a stranger)
 partition.parquet   the cells: what a class index means
+level-N.parquet     the coarser partitions, coarse to fine, where the model has heads for several
 README.md           model card
 config.json         written last: a folder without it is not a checkpoint
 """
@@ -18,7 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, InputError
+from openplanet.models import hub
 from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.models.levels import Levels
 from openplanet.models.model_card import model_card
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
@@ -42,6 +45,8 @@ class Checkpoint:
     """What it was trained on: counts, and a summary of the dataset's manifest."""
     version: str = field(default_factory=lambda: installed_version("openplanet"))
     """openplanet that wrote it."""
+    coarser: tuple[Partition, ...] = ()
+    """Partitions of the model's coarser levels, coarse to fine; ``partition`` is the finest, which answers are in."""
 
     def save(self, folder: Path) -> None:
         """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
@@ -50,12 +55,15 @@ class Checkpoint:
         with atomic_path(folder / WEIGHTS) as temporary:
             state = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
             save_file(state, temporary)
-        self.partition.save(folder / PARTITION)
+        partitions = [PARTITION, *(_level_name(index) for index in range(len(self.coarser)))]
+        for name, partition in zip(partitions, (self.partition, *self.coarser), strict=True):
+            partition.save(folder / name)
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "openplanet_version": self.version,
             "cells": len(self.partition),
+            "coarser": [len(partition) for partition in self.coarser],
             "image": dataclasses.asdict(self.image),
             "preprocessing": {
                 "resize": "short side to image_size, bicubic", "crop": "centre", "input": "RGB uint8 0..255",
@@ -64,21 +72,22 @@ class Checkpoint:
             "recipe": self.recipe,
             "accuracy": self.accuracy,
             "training": self.training,
-            "sha256": {WEIGHTS: sha256_of(folder / WEIGHTS), PARTITION: sha256_of(folder / PARTITION)},
+            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, *partitions)},
         }  # fmt: skip
         write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
         write_json(folder / CONFIG, config)
 
     @classmethod
-    def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Checkpoint":
-        """Read a checkpoint folder; the model is on ``device``, in evaluation mode.
+    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Checkpoint":
+        """Read a checkpoint folder, or "hf:owner/name" from a Hub; the model is on ``device``, in evaluation mode.
 
         Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of
         another format or of another shape than config.json says.
         """
-        folder = Path(folder)
+        folder = hub.resolve(folder)
         config = _read_config(folder)
-        for name in (WEIGHTS, PARTITION):
+        levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
+        for name in (WEIGHTS, PARTITION, *levels):
             _check_file(folder / name, config["sha256"].get(name))
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
@@ -90,7 +99,8 @@ class Checkpoint:
             image = ImageConfig.from_dict(config["image"])
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
-        model = ImageModel(image, len(partition))
+        coarser = tuple(Partition.load(folder / name) for name in levels)
+        model = ImageModel(image, len(partition), Levels.of(coarser, partition))
         _load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return cls(
@@ -101,7 +111,12 @@ class Checkpoint:
             config["accuracy"],
             config["training"],
             config["openplanet_version"],
+            coarser,
         )
+
+
+def _level_name(index: int) -> str:
+    return f"level-{index}.parquet"
 
 
 def is_finished(folder: Path) -> bool:

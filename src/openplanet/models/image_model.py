@@ -1,12 +1,13 @@
-"""The photo classifier: a timm backbone, an embedding, and a softmax over the cells of a partition.
+"""The photo classifier: a timm backbone, an embedding, and heads over the cells of one or several partitions.
 
-Shapes: B photos in a batch, C cells, D embedding, H W pixels.
+Shapes: B photos in a batch, C cells of the finest partition, L coarser levels, F features of the backbone,
+D embedding, H W pixels.
 """
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -15,6 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from openplanet.errors import CheckpointError, RecipeError
+from openplanet.models.heads import CellEmbeddings, softmax_layer
+from openplanet.models.levels import Levels, product_log_probs
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class ImageConfig:
     """Standard deviation of red, green, blue, in 0..1."""
     backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of timm.create_model."""
+    feature_norm: bool = False
+    """Standardise the backbone's features over the training photos (batch norm without weights) before the heads:
+    features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
+    head: Literal["softmax", "embeddings"] = "softmax"
+    """softmax: a matrix, the paper's; embeddings: the cosine with learned embeddings of the cells."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ImageConfig":
@@ -50,7 +58,7 @@ class ImageConfig:
             ) from error
 
 
-def _backbone(config: ImageConfig) -> nn.Module:
+def _backbone(config: ImageConfig, pretrained: bool = False) -> nn.Module:
     arguments = dict(config.backbone_args)
     if config.aux_head:
         arguments["aux_logits"] = True
@@ -58,7 +66,7 @@ def _backbone(config: ImageConfig) -> nn.Module:
         near = timm.list_models(f"*{config.backbone.split('_')[0]}*")[:5]
         raise RecipeError(f"timm has no backbone {config.backbone!r}" + (f"; near: {', '.join(near)}" if near else ""))
     try:
-        backbone: nn.Module = timm.create_model(config.backbone, pretrained=False, num_classes=1, **arguments)
+        backbone: nn.Module = timm.create_model(config.backbone, pretrained=pretrained, num_classes=1, **arguments)
     except TypeError as error:
         raise RecipeError(f"Backbone {config.backbone} does not take these arguments: {error}") from error
     # not num_classes=0 at once: Inception would initialise an auxiliary layer of no element, with a warning
@@ -67,7 +75,7 @@ def _backbone(config: ImageConfig) -> nn.Module:
 
 
 class ImageModel(nn.Module):
-    """Backbone → embedding → softmax over ``num_cells`` cells.
+    """Backbone → embedding → ``num_cells`` cells, and those of the coarser ``levels`` where there are some.
 
     Takes uint8 pixels 0..255, [B, 3, H, W] (any size that the backbone takes; it was trained at
     ``config.image_size``). Normalisation is inside. Weights start at random.
@@ -76,46 +84,99 @@ class ImageModel(nn.Module):
 
     mean: Tensor
     std: Tensor
+    ancestors_LC: Tensor
 
-    def __init__(self, config: ImageConfig, num_cells: int) -> None:
+    def __init__(self, config: ImageConfig, num_cells: int, levels: Levels | None = None) -> None:
         super().__init__()
         self.config, self.num_cells = config, num_cells
+        levels = levels or Levels((), torch.empty(0, num_cells, dtype=torch.int64))
         self.backbone = _backbone(config)
         features = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)  # type: ignore[arg-type]
         self.embedding_dim = config.embedding_dim or features
+        self.feature_norm = nn.BatchNorm1d(features, affine=False) if config.feature_norm else nn.Identity()
         self.embedding: nn.Module = nn.Identity()
         if config.embedding_dim is not None:
             self.embedding = nn.Sequential(nn.Linear(features, config.embedding_dim), nn.ReLU())
-        self.head = _softmax_layer(self.embedding_dim, num_cells, std=0.01)
+        if config.head == "softmax":
+            self.head: nn.Module = softmax_layer(self.embedding_dim, num_cells, std=0.01)
+            self.coarser = nn.ModuleList(softmax_layer(self.embedding_dim, size, std=0.01) for size in levels.sizes)
+        else:
+            self.head = CellEmbeddings(self.embedding_dim, num_cells, levels.sizes, levels.ancestors_LC)
         if config.aux_head:
             aux: Any = self.backbone.AuxLogits
             # 0.001 is what the Inception family starts this layer with (timm's InceptionAux.fc.stddev)
-            aux.fc = _softmax_layer(aux.conv1.conv.out_channels, num_cells, std=0.001)
-        # not persistent: they are part of the configuration, not of the weights
+            aux.fc = softmax_layer(aux.conv1.conv.out_channels, num_cells, std=0.001)
+        # not persistent: they are part of the configuration and the partitions, not of the weights
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("ancestors_LC", levels.ancestors_LC, persistent=False)
 
     def normalise(self, pixels_B3HW: Tensor) -> Tensor:
         """uint8 or float 0..255 → normalised float32, in the memory order that the backbone is fastest in."""
         scaled = (pixels_B3HW.float() - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last)
 
-    def embed(self, pixels_B3HW: Tensor) -> Tensor:
-        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the softmax."""
+    def features(self, pixels_B3HW: Tensor) -> Tensor:
+        """[B, 3, H, W] pixels 0..255 → what the backbone sees, features_BF: what a frozen one is asked once."""
         x = self.normalise(pixels_B3HW)
         if self.config.aux_head:  # past the auxiliary classifier, which only training needs
             backbone: Any = self.backbone
-            features = backbone.forward_head(backbone.forward_postaux(backbone.forward_preaux(x)))
-        else:
-            features = self.backbone(x)
-        return self.embedding(features)  # type: ignore[no-any-return]
+            return backbone.forward_head(backbone.forward_postaux(backbone.forward_preaux(x)))  # type: ignore[no-any-return]
+        return self.backbone(x)  # type: ignore[no-any-return]
 
-    def forward(self, pixels_B3HW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits over the cells, logits_BC; while training with an auxiliary head (logits_BC, aux_logits_BC)."""
-        if self.training and self.config.aux_head:
-            features, aux_BC = self.backbone(self.normalise(pixels_B3HW))
-            return self.head(self.embedding(features)), aux_BC
-        return self.head(self.embed(pixels_B3HW))  # type: ignore[no-any-return]
+    def embed(self, pixels_B3HW: Tensor) -> Tensor:
+        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the heads."""
+        return self.embedding(self.feature_norm(self.features(pixels_B3HW)))  # type: ignore[no-any-return]
+
+    def classify(self, features_BF: Tensor) -> list[Tensor]:
+        """Features → logits of the finest level [B, C], then of the L coarser ones, coarse to fine."""
+        embedding_BD = self.embedding(self.feature_norm(features_BF))
+        if isinstance(self.head, CellEmbeddings):
+            return self.head(embedding_BD)  # type: ignore[no-any-return]
+        return [self.head(embedding_BD), *(head(embedding_BD) for head in self.coarser)]
+
+    def combine(self, logits: list[Tensor]) -> Tensor:
+        """What ``classify`` gives → scores [B, C] of the finest cells, whose softmax is the answer."""
+        return logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
+
+    def forward(self, pixels_B3HW: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Scores over the cells, logits_BC (with levels: the log-probabilities of their product).
+
+        While training with levels or an auxiliary head, the logits of each apart: of the finest level [B, C],
+        of the coarser ones, of the auxiliary head [B, C].
+        """
+        if not self.training:
+            return self.combine(self.classify(self.features(pixels_B3HW)))
+        aux: list[Tensor] = []
+        if self.config.aux_head:
+            features_BF, aux_BC = self.backbone(self.normalise(pixels_B3HW))
+            aux = [aux_BC]
+        else:
+            features_BF = self.features(pixels_B3HW)
+        outputs = (*self.classify(features_BF), *aux)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def load_hub_backbone(self) -> None:
+        """Start the backbone from timm's weights on the Hugging Face Hub (or its local cache).
+
+        Raises CheckpointError where they cannot be had, RecipeError where they were trained with another mean
+        or standard deviation than the configuration says.
+        """
+        name = self.config.backbone
+        try:
+            source = _backbone(self.config, pretrained=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"Weights of timm's {name} cannot be had from the Hub ({' '.join(str(error).split())[:200]}). Without a"
+                " network, download them elsewhere and give the file: --set weights=FILE.safetensors"
+            ) from error
+        wanted = source.pretrained_cfg
+        for what in ("mean", "std"):
+            if tuple(getattr(self.config, what)) != tuple(wanted[what]):  # type: ignore[index]
+                text = ",".join(str(value) for value in wanted[what])  # type: ignore[index]
+                raise RecipeError(f"The weights of {name} were trained with another {what}: --set {what}={text}")
+        state = {k: v for k, v in source.state_dict().items() if not k.startswith("AuxLogits.fc.")}
+        self.backbone.load_state_dict(state, strict=False)  # the same model: only our AuxLogits.fc may be missing
 
     def load_backbone(self, path: Path) -> None:
         """Start the backbone from a local safetensors file of a timm model of the same name.
@@ -140,13 +201,6 @@ class ImageModel(nn.Module):
                 " Use the file of the same timm model, and the backbone_args that it was made with."
             )
         self.backbone.load_state_dict(theirs, strict=False)  # the comparison above was the strict one
-
-
-def _softmax_layer(features: int, num_cells: int, std: float) -> nn.Linear:
-    layer = nn.Linear(features, num_cells)
-    nn.init.trunc_normal_(layer.weight, std=std)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _differences(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> list[str]:

@@ -1,10 +1,19 @@
 """The README.md of a checkpoint folder, in the form of a Hugging Face model card."""
 
+from pathlib import Path
 from typing import Any
 
 
 def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
+
+
+def _start(recipe: dict[str, Any]) -> str:
+    weights = recipe.get("weights")
+    if not weights:
+        return "random weights"
+    name = "timm's weights on the Hugging Face Hub" if weights == "hub" else f"the weights in {Path(weights).name}"
+    return name + (", and left frozen" if recipe.get("frozen") else "")
 
 
 def model_card(config: dict[str, Any], parameters: int) -> str:
@@ -29,11 +38,20 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "",
             f"- {recipe.get('description', '')}",
             f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
-            f"- {config['cells']:,} cells (`partition.parquet`).",
+            f"- {config['cells']:,} cells (`partition.parquet`)"
+            + (
+                f", below {len(config['coarser'])} coarser levels of {', '.join(map(str, config['coarser']))} cells."
+                if config.get("coarser")
+                else "."
+            ),
+            f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
             f"- Written by openplanet {config['openplanet_version']}.",
+            "",
+            "Load it with `openplanet locate PHOTO --checkpoint FOLDER` (or `hf:owner/name`, once it is pushed).",
             "",
             "## Data",
             "",
+            f"- Dataset {data.get('dataset', 'not stated')}.",
             f"- {data.get('photos', 'unknown')} training photos with a position"
             f" ({data.get('in_no_cell', 0)} more lay in no cell,"
             f" {len(data.get('undecodable', []))} could not be decoded).",

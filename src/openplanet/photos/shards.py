@@ -156,7 +156,7 @@ class Dataset:
             try:
                 with pq.ParquetFile(shard) as file:
                     for batch in file.iter_batches(batch_size, columns=needed):
-                        kept = _filter(batch, split, located).select(names)
+                        kept = select_rows(batch, split, located).select(names)
                         if kept.num_rows:
                             yield kept
             except (OSError, pa.ArrowException) as error:
@@ -180,7 +180,8 @@ class Dataset:
         return sum(batch.num_rows for batch in self.batches(["split"], split, located, batch_size=65536))
 
 
-def _filter(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.RecordBatch:
+def select_rows(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.RecordBatch:
+    """The rows of a split (None: of all) and, where ``located``, with a position."""
     if split is not None:
         batch = batch.filter(pc.equal(batch["split"], split))
     if located:

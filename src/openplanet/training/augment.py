@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openplanet.training.random_ops import random_ops
 from openplanet.training.recipe import Recipe
 
 
@@ -39,4 +40,6 @@ def augment(pixels_B3HW: Tensor, recipe: Recipe, generator: torch.Generator) -> 
         x = (x - mean) * uniform(1 - strength, 1 + strength, 1, 1, 1) + mean  # contrast
         grey = x.mean(dim=1, keepdim=True)
         x = (x - grey) * uniform(1 - strength, 1 + strength, 1, 1, 1) + grey  # saturation
+    if recipe.random_ops:
+        x = random_ops(x, recipe.random_ops, recipe.random_strength, generator)
     return x.clamp_(0, 255)

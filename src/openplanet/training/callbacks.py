@@ -22,14 +22,31 @@ STATE = "last.ckpt"
 CURVES = "training.csv"
 
 
+def places_more(now: dict[str, Any], best: dict[str, Any]) -> bool:
+    """Whether an epoch's validation beats the best: by the mean share within 25 and 750 km, then by lower loss.
+
+    Not by loss alone: where photos are few it rises from the first epochs on, as the model grows too sure, while
+    the places it names are still getting better (docs/results.md, real photos).
+    """
+    shares = [now.get(f"within_{km}_km") for km in VALIDATED_KM]
+    before = [best.get(f"within_{km}_km") for km in VALIDATED_KM]
+    if None in shares or None in before:
+        return True
+    gain = sum(shares) - sum(before)
+    loss, least = now.get("loss"), best.get("loss")
+    return bool(gain > 0 or (gain == 0 and loss is not None and least is not None and loss < least))
+
+
 class Keeper(pl.Callback):
     """After each epoch: a line of OUT/training.csv, the best weights so far, and all that resuming needs.
 
-    Best is the epoch of lowest validation loss; where nothing was there to validate on, the last one.
+    Best is the epoch that places most validation photos (``places_more``); where nothing was there to validate on,
+    the last one. Within an epoch the state is saved every ``save_every`` steps. Of several processes the first one writes.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, save_every: int, patience: int | None) -> None:
         self.curves_file, self.folder = out / CURVES, out / "resume"
+        self.save_every, self.patience = save_every, patience
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self._started = 0.0
@@ -47,38 +64,62 @@ class Keeper(pl.Callback):
         """Weights of the best epoch so far."""
         return self.folder / f"best-{self.best['epoch']:04d}.safetensors"
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+        self._stop_if_no_longer_better(trainer)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._started = time.monotonic()
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(module, TrainingModule)
+        last = batch_idx + 1 == module.batches  # the end of the epoch is saved with its validation
+        # only where the weights have moved: gradients that wait to be summed are not part of the state
+        due = (batch_idx + 1) % (self.save_every * module.recipe.accumulate) == 0
+        if due and not last:
+            self._save_state(trainer, module)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        losses = module.recent_loss(steps=module.steps_per_epoch)
-        row = {"epoch": trainer.current_epoch + 1, "train_loss": losses} | {
+        row = {"epoch": trainer.current_epoch + 1, "train_loss": module.recent_loss(module.batches)} | {
             f"val_{name}": value for name, value in module.validation.items()
         }
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = round(time.monotonic() - self._started, 2)
         self.rows.append(row)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.curves_file, text.getvalue())
-        self._keep(trainer, module, row)
-
-    def _keep(self, trainer: pl.Trainer, module: TrainingModule, row: dict[str, Any]) -> None:
-        loss, least = module.validation.get("loss"), self.best.get("loss")
-        if loss is None or least is None or loss < least:
+        better = places_more(module.validation, self.best)
+        if better:
             self.best = {"epoch": row["epoch"], **module.validation}
-            # a name of its own, so that a kill between the two files leaves state and weights that agree
-            with atomic_path(self.best_weights) as temporary:
-                weights = {k: v.detach().cpu() for k, v in module.evaluated_model.state_dict().items()}
-                save_file({k: v.contiguous() for k, v in weights.items()}, temporary)
+        if trainer.is_global_zero:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+            write_text(self.curves_file, text.getvalue())
+            if better:
+                # a name of its own, so that a kill between the two files leaves state and weights that agree
+                with atomic_path(self.best_weights) as temporary:
+                    weights = {k: v.detach().cpu() for k, v in module.evaluated_model.state_dict().items()}
+                    save_file({k: v.contiguous() for k, v in weights.items()}, temporary)
+        self._save_state(trainer, module)
+        self._stop_if_no_longer_better(trainer)
+
+    def _save_state(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+        """All processes come here: Lightning waits for them; the first one writes."""
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.folder / STATE, weights_only=False)
+            return
         with atomic_path(self.folder / STATE) as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)
         for old in self.folder.glob("best-*.safetensors"):
-            if old != self.best_weights:
+            if not self.best or old != self.best_weights:
                 old.unlink()
+
+    def _stop_if_no_longer_better(self, trainer: pl.Trainer) -> None:
+        if self.patience is not None and self.rows and self.rows[-1]["epoch"] - self.best["epoch"] >= self.patience:
+            trainer.should_stop = True
 
 
 class ProgressLine(pl.Callback):
@@ -89,7 +130,9 @@ class ProgressLine(pl.Callback):
         self.progress: Progress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.progress = Progress("training", self.photos * (self.epochs - trainer.current_epoch))
+        assert isinstance(module, TrainingModule)
+        done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_progress.current.ready / module.batches
+        self.progress = Progress("training", max(0, round(self.photos * (self.epochs - done))))
         self.progress.__enter__()
 
     def on_train_batch_end(
@@ -97,7 +140,7 @@ class ProgressLine(pl.Callback):
     ) -> None:
         assert isinstance(module, TrainingModule) and self.progress is not None
         note = f"epoch {trainer.current_epoch + 1}/{self.epochs}, loss {module.recent_loss():.3f}"
-        self.progress.advance(len(batch["row"]), note + describe(module.validation))
+        self.progress.advance(len(batch["row"]) * trainer.world_size, note + describe(module.validation))
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._close()

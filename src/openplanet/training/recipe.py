@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import json
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from openplanet.errors import RecipeError
 from openplanet.models.image_model import ImageConfig
+from openplanet.training.fieldtext import kind_name, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,9 @@ class Recipe:
     """A cell holding more training photos is split (the paper's t1), where no partition is given."""
     min_photos: int
     """A cell holding fewer is dropped, and its photos with it (the paper's t2)."""
+    levels: tuple[tuple[int, int], ...] = ()
+    """Coarser partitions above that one, as (max_photos, min_photos) from coarse to fine: one more head each, and
+    the product along the hierarchy as the answer. Empty: one partition, the paper's."""
 
     backbone: str
     """Name of a timm model."""
@@ -48,7 +51,15 @@ class Recipe:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """Standard deviation of red, green, blue that the input is normalised by (must fit ``weights``)."""
     weights: str | None = None
-    """None: random; else a local safetensors file of the backbone, which must fit it key by key."""
+    """None: random; "hub": timm's own from the Hugging Face Hub; else a local safetensors file of the backbone,
+    which must fit it key by key."""
+    frozen: bool = False
+    """Leave the backbone as its weights are: its features are computed once and kept, and only what follows is
+    trained. Nothing is augmented then."""
+    feature_norm: bool = False
+    """Standardise the backbone's features before what follows (see ImageConfig)."""
+    head: Literal["softmax", "embeddings"] = "softmax"
+    """A softmax matrix (the paper's), or the cosine with learned embeddings of the cells (after GeoSURGE)."""
     aux_head: bool = False
     """Train an auxiliary softmax on earlier features too (inception_v3 has the place for one)."""
     aux_weight: float = 0.4
@@ -67,13 +78,19 @@ class Recipe:
     epochs: int
     """Passes over the training photos."""
     batch_size: int
-    """Photos in a step."""
+    """Photos in a step, on each device."""
+    accumulate: int = 1
+    """Steps whose gradients are summed before the weights move: batches too large for the memory."""
+    patience: int | None = None
+    """Stop after so many epochs without a lower validation loss; None: train all epochs."""
     gradient_clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
     label_smoothing: float = 0.0
     """Share of the target that is spread evenly over all cells; 0 is the paper's one-hot target."""
     smoothing_km: float | None = None
     """Spread the target over cells near the photo, falling by e every so many km; None: one-hot."""
+    class_balance: float | None = None
+    """Weigh photos by their cell's effective number of photos with this beta (0.99, 0.999 ...); None: all alike."""
     ema_decay: float | None = None
     """Validate and keep an exponential moving average of the weights with this decay a step; None: none."""
 
@@ -83,23 +100,43 @@ class Recipe:
     """Brightness, contrast and saturation change at random by up to this share; hue never (sky, soil)."""
     flip: bool = False
     """Mirror photos at random. Off: driving side and writing are cues of place."""
+    random_ops: int = 0
+    """So many random changes of each photo besides (training/random_ops.py says which, and which never)."""
+    random_strength: float = 0.5
+    """How strong they are at most, 0 to 1."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: autocast of the matrix products; weights stay float32."""
     seed: int = 0
     """Of weights, order and augmentation; the same seed on the same machine gives the same weights."""
+    shuffle_buffer: int = 16384
+    """Photos that do not fit in memory are shuffled among so many at a time (in each process)."""
     workers: int = 0
     """Processes that decode photos when they do not fit in memory."""
+    save_every: int = 1000
+    """Steps after which the state is saved within an epoch, so that a kill costs no more than these."""
+    compile: bool = False
+    """torch.compile the model: faster on a GPU after minutes of compiling."""
+    tensorboard: bool = False
+    """Write curves for TensorBoard beside training.csv (needs the package tensorboard)."""
 
     def __post_init__(self) -> None:
         at_least = {"max_photos": 1, "min_photos": 1, "image_size": 8, "epochs": 1, "batch_size": 1}
         at_least |= {"weight_decay": 0, "warmup": 0, "aux_weight": 0, "jitter": 0, "workers": 0, "crop": 0}
+        at_least |= {"accumulate": 1, "shuffle_buffer": 1, "save_every": 1, "random_ops": 0, "random_strength": 0}
         for name, low in (at_least | {"label_smoothing": 0}).items():
             self._check(getattr(self, name) >= low, name, f"at least {low}")
-        for name in ("learning_rate", "gradient_clip", "smoothing_km", "embedding_dim"):
+        for name in ("learning_rate", "gradient_clip", "smoothing_km", "embedding_dim", "patience"):
             self._check(getattr(self, name) is None or getattr(self, name) > 0, name, "more than 0")
         for name in ("crop", "jitter", "label_smoothing"):
             self._check(getattr(self, name) < 1, name, "less than 1")
-        self._check(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "between 0 and 1")
+        for name in ("ema_decay", "class_balance"):
+            self._check(getattr(self, name) is None or 0 < getattr(self, name) < 1, name, "between 0 and 1")
+        self._check(self.random_strength <= 1, "random_strength", "at most 1")
+        counts = [count for pair in self.levels for count in pair]
+        self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
+        splits = [pair[0] for pair in self.levels] + [self.max_photos]
+        self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
+        self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(s > 0 for s in self.std), "std", "more than 0")
         self._check(self.warmup <= self.epochs, "warmup", "no longer than all epochs")
 
@@ -113,13 +150,16 @@ class Recipe:
         return ImageConfig(**{name: getattr(self, name) for name in names})
 
 
+NOT_THE_RUN = ("workers", "save_every", "compile", "tensorboard")
+"""Fields that change how training runs and not what it gives: they may differ when it is resumed."""
+
 FIXED = ("name", "seen")  # they say which recipe it is and what that one gave: a changed one is not it
 
 
 def override(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
     """The recipe with some fields replaced, given as text (``--set epochs=3``).
 
-    "none" stands for None; tuples are comma-separated; dicts are JSON.
+    "none" stands for None; tuples are comma-separated (pairs: 500/50,100/10); dicts are JSON.
     Raises RecipeError, with a suggestion, for a name that is no field, and for text that is not of its type.
     """
     kinds = typing.get_type_hints(Recipe)
@@ -131,11 +171,9 @@ def override(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(allowed)}"
             raise RecipeError(f"Recipe {recipe.name} has no setting {name!r}; {hint}")
         try:
-            changes[name] = _parse(text.strip(), kinds[name])
+            changes[name] = parse(text.strip(), kinds[name])
         except ValueError as error:
-            raise RecipeError(
-                f"Recipe {recipe.name}: {name} must be {_kind_name(kinds[name])}, not {text!r}"
-            ) from error
+            raise RecipeError(f"Recipe {recipe.name}: {name} must be {kind_name(kinds[name])}, not {text!r}") from error
     if changes:
         changes["seen"] = f"{recipe.name} with {', '.join(sorted(changes))} changed: not measured"
     return dataclasses.replace(recipe, **changes)
@@ -147,45 +185,5 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
 
 
 def weights_path(recipe: Recipe) -> Path | None:
-    """Where the initial weights of the backbone lie; None for random ones."""
-    return Path(recipe.weights).expanduser() if recipe.weights else None
-
-
-def _parse(text: str, kind: Any) -> Any:
-    """``text`` as a value of the field type ``kind``; ValueError where it is none."""
-    arguments = typing.get_args(kind)
-    if isinstance(kind, types.UnionType):
-        if text.lower() == "none":
-            return None
-        return _parse(text, next(a for a in arguments if a is not types.NoneType))
-    if typing.get_origin(kind) is Literal:
-        if text not in arguments:
-            raise ValueError(text)
-        return text
-    if typing.get_origin(kind) is tuple:
-        parts = text.strip("()[]").split(",")
-        if len(parts) != len(arguments):
-            raise ValueError(text)
-        return tuple(_parse(part.strip(), a) for part, a in zip(parts, arguments, strict=True))
-    if typing.get_origin(kind) is dict:
-        value = json.loads(text)  # JSONDecodeError is a ValueError
-        if not isinstance(value, dict):
-            raise ValueError(text)
-        return value
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ValueError(text)
-        return text.lower() == "true"
-    return kind(text)
-
-
-def _kind_name(kind: Any) -> str:
-    arguments = typing.get_args(kind)
-    if isinstance(kind, types.UnionType):
-        return " or ".join("none" if a is types.NoneType else _kind_name(a) for a in arguments)
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(arguments)
-    if typing.get_origin(kind) is tuple:
-        return f"{len(arguments)} numbers with commas between"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return names.get(kind, "a JSON object")
+    """The file of the backbone's initial weights; None for random ones and for the Hub's."""
+    return Path(recipe.weights).expanduser() if recipe.weights and recipe.weights != "hub" else None

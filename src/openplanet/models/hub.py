@@ -1,0 +1,62 @@
+"""Checkpoints on a Hugging Face Hub: pushed as a folder, loaded by "hf:owner/name".
+
+The endpoint is the Hub's, or what the environment variable HF_ENDPOINT or ``endpoint`` says.
+"""
+
+import warnings
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from openplanet.errors import CheckpointError
+
+PREFIX = "hf:"
+FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
+"""All that a checkpoint consists of; curves, and states of training, stay at home."""
+FAILURES = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError)
+
+
+def resolve(where: Path | str, endpoint: str | None = None) -> Path:
+    """The local folder of a checkpoint: ``where`` itself, or for "hf:owner/name[@revision]" a downloaded copy.
+
+    Raises CheckpointError where the Hub has no such repository or cannot be reached.
+    """
+    text = str(where)
+    if not text.startswith(PREFIX):
+        return Path(where)
+    name, _, revision = text.removeprefix(PREFIX).partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, endpoint=endpoint, allow_patterns=FILES))
+    except FAILURES as error:
+        raise CheckpointError(
+            f"{text} cannot be loaded from the Hub ({_short(error)}): check the name, the network and, for a private"
+            " one, that HF_TOKEN is set"
+        ) from error
+
+
+def push(folder: Path, repo_id: str, endpoint: str | None = None, private: bool = True) -> str:
+    """Upload the checkpoint in ``folder`` as ``repo_id`` (owner/name), private unless asked; gives its address.
+
+    Look at its README.md first: the licence stands there as "other" until you decide. Raises CheckpointError where
+    the folder is no finished checkpoint or the Hub refuses.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} is not a finished checkpoint: it has no config.json")
+    try:
+        api = HfApi(endpoint=endpoint)
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        with warnings.catch_warnings():
+            # it takes any Parquet file for a data set; a partition belongs to its model
+            warnings.filterwarnings("ignore", message=".*about to commit a data file.*")
+            api.upload_folder(
+                repo_id=repo_id, folder_path=folder, allow_patterns=FILES, commit_message="An OpenPlaNet checkpoint"
+            )
+    except FAILURES as error:
+        raise CheckpointError(f"{folder} cannot be pushed to {repo_id} ({_short(error)})") from error
+    return f"{PREFIX}{repo_id}"
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,75 @@
+"""Whether a folder holds this very run: started, stopped, or ended."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import RecipeError, TrainingError
+from openplanet.models import checkpoint as checkpoints
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.photos.shards import Dataset
+from openplanet.progress import say
+from openplanet.storage import read_json, write_json
+from openplanet.training.callbacks import STATE
+from openplanet.training.distributed import Ranks
+from openplanet.training.recipe import NOT_THE_RUN, Recipe, as_dict
+
+
+def fingerprint(dataset: Dataset, recipe: Recipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
+    """What must be the same for a run to be the same run."""
+    manifest = json.dumps(dataset.manifest, sort_keys=True, default=str).encode()
+    cells = hashlib.sha256()
+    for partition in partitions:
+        cells.update(partition.cell_id.tobytes() + partition.centroid_lat.tobytes())
+    return {
+        "recipe": as_dict(recipe),
+        "dataset_sha256": hashlib.sha256(manifest).hexdigest(),
+        "partition_sha256": cells.hexdigest(),
+        "processes": ranks.world,
+    }
+
+
+def finished(out: Path, run: dict[str, Any], resume: bool) -> Checkpoint | None:
+    """The checkpoint in ``out``, if it holds the end of this very run and ``resume`` asks for it."""
+    if not checkpoints.is_finished(out):
+        return None
+    if not resume:
+        raise TrainingError(f"{out} already holds a finished checkpoint: give another --out, or delete that folder")
+    checkpoint = Checkpoint.load(out)
+    _check_same({"recipe": checkpoint.recipe, **checkpoint.training.get("run", {})}, run, out)
+    say(f"{out}: this training has already ended")
+    return checkpoint
+
+
+def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:
+    """The state to go on from, None to start anew; run.json says to a later call which run this is."""
+    folder = out / "resume"
+    if (folder / STATE).is_file():
+        if not resume:
+            raise TrainingError(f"{out} holds a training that was stopped: give --resume, another --out, or delete it")
+        _check_same(read_json(folder / "run.json"), run, out)
+        if ranks.first:
+            say(f"{out}: going on with a training that was stopped")
+        return folder / STATE
+    if ranks.first:
+        if resume:
+            say(f"{out}: no training was stopped there after its first saved step: starting from the beginning")
+        write_json(folder / "run.json", run)
+    return None
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    old, new = before.get("recipe", {}), now["recipe"]
+    if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_THE_RUN):
+        raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
+    for what in ("dataset", "partition"):
+        if before.get(f"{what}_sha256") != now[f"{what}_sha256"]:
+            raise TrainingError(f"{out} was started with another {what}: use the same, or give another --out")
+    if before.get("processes", 1) != now["processes"]:
+        raise TrainingError(
+            f"{out} was started with {before.get('processes', 1)} processes, not {now['processes']}: photos would be"
+            " dealt out in another way; use as many, or give another --out"
+        )

@@ -1,0 +1,88 @@
+"""Features of a frozen backbone: computed once, and a probe on them is an ordinary checkpoint."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from openplanet.errors import DatasetError, RecipeError
+from openplanet.inference.predictor import Predictor
+from openplanet.models.image_model import ImageModel
+from openplanet.photos.shards import Dataset
+from openplanet.training.embeddings import default_folder
+from openplanet.training.fit import fit
+from openplanet.training.recipe import Recipe
+
+
+@pytest.fixture
+def probe(tiny_recipe: Recipe, tmp_path: Path) -> Recipe:
+    torch.manual_seed(5)
+    file = tmp_path / "backbone.safetensors"
+    backbone = ImageModel(tiny_recipe.image_config(), 2).backbone
+    save_file({k: v.contiguous() for k, v in backbone.state_dict().items()}, file)
+    return dataclasses.replace(
+        tiny_recipe, frozen=True, feature_norm=True, weights=str(file), learning_rate=0.05, epochs=20, crop=0.0
+    )
+
+
+@pytest.fixture
+def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many photos the backbone was asked for."""
+    calls: list[int] = []
+    features = ImageModel.features
+
+    def counting(self: ImageModel, x: torch.Tensor) -> torch.Tensor:
+        calls.append(len(x))
+        return features(self, x)
+
+    monkeypatch.setattr(ImageModel, "features", counting)
+    return calls
+
+
+def test_a_probe_learns_and_the_predictor_loads_it(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
+    checkpoint = fit(dataset, probe, tmp_path / "out", cache=tmp_path / "features")
+    assert checkpoint.accuracy["within_25_km"] >= 0.75
+    predictor = Predictor.load(tmp_path / "out")
+    table = dataset.table(["image", "lat", "lng"], split="val").to_pylist()
+    from_photos = [predictor.locate(row["image"]["bytes"]).best for row in table]
+    near = [abs(best.lat - row["lat"]) < 1 for best, row in zip(from_photos, table, strict=True)]
+    assert sum(near) / len(near) == pytest.approx(checkpoint.accuracy["within_25_km"])  # pixels give what features gave
+
+
+def test_the_backbone_is_asked_once(dataset: Dataset, probe: Recipe, tmp_path: Path, count_calls: list[int]) -> None:
+    cache = tmp_path / "features"
+    fit(dataset, probe, tmp_path / "a", cache=cache)
+    assert sum(count_calls) == 52  # 40 to train on and 12 to validate with
+    fit(dataset, dataclasses.replace(probe, seed=1, max_photos=20, smoothing_km=100.0), tmp_path / "b", cache=cache)
+    assert sum(count_calls) == 52
+    fit(dataset, dataclasses.replace(probe, mean=(0.4, 0.5, 0.5)), tmp_path / "c", cache=cache)
+    assert sum(count_calls) == 104 and len(list(cache.iterdir())) == 2
+
+
+def test_they_lie_beside_the_dataset(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
+    fit(dataset, dataclasses.replace(probe, epochs=1), tmp_path / "out")
+    files = [path.name for path in default_folder(dataset).rglob("*.safetensors")]
+    assert sorted(files) == ["train-00000.safetensors", "val-00000.safetensors"]
+    shutil.rmtree(default_folder(dataset))
+
+
+def test_broken_photos_and_broken_files_are_named(
+    make_dataset: Any, probe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    extra = (("train", b"no photo", 48.8, 2.3), ("val", b"no photo", 48.8, 2.3))
+    damaged = make_dataset(tmp_path / "dataset", extra=extra)
+    checkpoint = fit(damaged, dataclasses.replace(probe, epochs=1), tmp_path / "out", cache=tmp_path / "features")
+    assert checkpoint.accuracy["photos"] == 13 and len(checkpoint.training["undecodable"]) == 1
+    assert checkpoint.training["undecodable"][0] in capfd.readouterr().err
+    next((tmp_path / "features").rglob("val-*.safetensors")).write_bytes(b"cut")
+    with pytest.raises(DatasetError, match=r"val-00000\.safetensors is damaged"):
+        fit(damaged, probe, tmp_path / "again", cache=tmp_path / "features")
+
+
+def test_a_random_backbone_is_not_frozen(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="needs weights"):
+        fit(dataset, dataclasses.replace(probe, weights=None), tmp_path / "out", cache=tmp_path / "features")
