@@ -28,11 +28,10 @@ def places_more(now: dict[str, Any], best: dict[str, Any]) -> bool:
     Not by loss alone: where photos are few it rises from the first epochs on, as the model grows too sure, while
     the places it names are still getting better (docs/results.md, real photos).
     """
-    shares = [now.get(f"within_{km}_km") for km in VALIDATED_KM]
-    before = [best.get(f"within_{km}_km") for km in VALIDATED_KM]
-    if None in shares or None in before:
+    names = [f"within_{km}_km" for km in VALIDATED_KM]
+    if any(each.get(name) is None for each in (now, best) for name in names):
         return True
-    gain = sum(shares) - sum(before)
+    gain = sum(now[name] - best[name] for name in names)
     loss, least = now.get("loss"), best.get("loss")
     return bool(gain > 0 or (gain == 0 and loss is not None and least is not None and loss < least))
 
@@ -41,7 +40,8 @@ class Keeper(pl.Callback):
     """After each epoch: a line of OUT/training.csv, the best weights so far, and all that resuming needs.
 
     Best is the epoch that places most validation photos (``places_more``); where nothing was there to validate on,
-    the last one. Within an epoch the state is saved every ``save_every`` steps. Of several processes the first one writes.
+    the last one. Within an epoch the state is saved every ``save_every`` steps. Of several processes the first one
+    writes.
     """
 
     def __init__(self, out: Path, save_every: int, patience: int | None) -> None:

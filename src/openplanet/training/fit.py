@@ -43,7 +43,7 @@ def fit(
 ) -> Checkpoint:
     """Train ``recipe`` on the train split of ``dataset``; write the checkpoint folder ``out`` and return it.
 
-    The weights kept are those of the epoch with the lowest loss on the val split (of the last epoch where there
+    The weights kept are those of the epoch that places most photos of the val split (of the last epoch where there
     is none); where that was not the last epoch, out/last is a checkpoint of its weights. ``partition``: one, or
     several from coarse to fine; None: built from the train split with the recipe's thresholds. Learning curves go
     to out/training.csv. ``cache``: where features of a frozen backbone are kept, by default beside the dataset.
