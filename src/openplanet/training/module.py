@@ -177,6 +177,6 @@ class _Level(nn.Module):
     def __init__(self, partition: Partition, class_balance: float | None) -> None:
         super().__init__()
         xyz_C3 = torch.from_numpy(to_xyz(partition.centroid_lat, partition.centroid_lng)).float()
-        weight_C = class_weights(torch.from_numpy(partition.count), class_balance or 0.0)
+        weight_C = class_weights(torch.tensor(partition.count), class_balance or 0.0)
         self.register_buffer("centroid_xyz", xyz_C3, persistent=False)
         self.register_buffer("weight_C", weight_C, persistent=False)
