@@ -17,6 +17,21 @@ from openplanet.errors import InputError, OpenPlaNetError
 PATH = click.Path(path_type=Path)
 
 
+class OutputFile(click.ParamType):
+    """A file to be written, refused before any work where it cannot be."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from openplanet.storage import check_writable
+
+        check_writable(Path(value))
+        return Path(value)
+
+
+OUTPUT = OutputFile()
+
+
 class Command(click.Command):
     """A command whose help ends with an example, kept as typed."""
 
@@ -75,19 +90,9 @@ def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     goes on where it was when the same command is given again, and a later one reads only what is new.
     """
     from openplanet.photos.ingest import ingest as run
+    from openplanet.photos.ingest import summary
 
-    manifest = run(list(sources), out, **options)
-    click.echo(_manifest_summary(manifest, out))
-
-
-def _manifest_summary(manifest: dict[str, Any], out: Path) -> str:
-    counts = manifest["counts"]
-    splits = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
-    rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts["rejected"].items()))
-    lines = [f"{out}: {counts['rows']:,} photos, {counts['located']:,} with a position ({splits})"]
-    if rejected:
-        lines.append(f"rejected: {rejected}; each is named in {out / 'rejected.csv'}")
-    return "\n".join(lines)
+    click.echo(summary(run(list(sources), out, **options), out))
 
 
 @cli.group()
@@ -142,9 +147,9 @@ def _say_collected(counts: dict[str, int], out: Path) -> None:
 @click.option("--min-photos", type=click.IntRange(1), help="Then drop a cell that holds fewer.")
 @click.option("--target-cells", type=click.IntRange(1), help="Find the --max-photos that gives so many cells.")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
-@click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
-@click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
-@click.option("--report", type=PATH, help="Also write a self-contained HTML page that shows the cells.")
+@click.option("--out", required=True, type=OUTPUT, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=OUTPUT, help="Also write the cells as GeoJSON.")
+@click.option("--report", type=OUTPUT, help="Also write a self-contained HTML page that shows the cells.")
 def partition(
     source: Path,
     max_photos: int | None,
@@ -179,7 +184,15 @@ def partition(
         raise click.UsageError("give --max-photos and --min-photos, or --target-cells")
     if not source.exists():
         raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
-    batches = Dataset.open(source).coordinates("train") if source.is_dir() else from_file(source)
+    for written in (out, geojson, report):
+        if written is not None and written.exists() and written.samefile(source):
+            raise InputError(f"{written} is the source itself, which would be lost: give another name")
+    if source.is_dir():
+        data = Dataset.open(source)
+        data.check_train()
+        batches = data.coordinates("train")
+    else:
+        batches = from_file(source)
     [cells] = build_many(batches, [rule])
     cells.save(out)
     if geojson is not None:
@@ -276,8 +289,8 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 @click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
-@click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
-@click.option("--report", type=PATH, help="Write a self-contained HTML report (and .csv, .md, .tex).")
+@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
+@click.option("--report", type=OUTPUT, help="Write a self-contained HTML report (and .csv, .md, .tex).")
 def evaluate(
     photos: str,
     train: Path | None,
@@ -325,7 +338,7 @@ def evaluate(
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
-@click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
 def compare(
     contestants: tuple[str, ...], photos: str, train: Path | None, distances: str, json_file: Path | None
 ) -> None:
@@ -366,7 +379,7 @@ def _distances(text: str) -> tuple[float, ...]:
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
-@click.option("--map", "map_file", type=PATH, help="Write a self-contained HTML page with a map for each photo.")
+@click.option("--map", "map_file", type=OUTPUT, help="Write a self-contained HTML page with a map for each photo.")
 def locate(
     photos: tuple[Path, ...],
     checkpoint: Path,
@@ -382,6 +395,8 @@ def locate(
     if as_json and as_geojson:
         raise click.UsageError("give --json or --geojson, not both")
     paths = output.find_photos(photos)
+    if map_file is not None:
+        output.check_map(map_file, len(paths))
     predictor = Predictor.load(checkpoint)
     results = list(predictor.locate_many(paths))
     if as_json:

@@ -11,7 +11,7 @@ from openplanet.evaluation.report import write_report
 from openplanet.inference import located
 from openplanet.inference.predictor import Predictor
 from openplanet.photos import synthetic
-from openplanet.photos.ingest import ingest
+from openplanet.photos.ingest import ingest, summary
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.storage import write_json
@@ -28,7 +28,7 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     """
     start = time.monotonic()
     world = synthetic.make(out / "world", photos, seed)
-    ingest([out / "world" / "photos"], out / "dataset")
+    say(summary(ingest([out / "world" / "photos"], out / "dataset"), out / "dataset"))
     dataset = Dataset.open(out / "dataset")
 
     recipe = recipes.get("planet_cpu")

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +24,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)  # what the umask gives; some writers give 0600
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -31,6 +36,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # absent, or its folder could not be made: the error above says why
             temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError, naming ``path``, where no file can be written there: to be known before long work.
+
+    Leaves nothing behind, and makes no folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder; give the name of a file")
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error} ({folder})") from error
 
 
 def write_text(path: Path, text: str) -> None:

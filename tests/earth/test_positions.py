@@ -51,11 +51,29 @@ def test_csv(tmp_path, capsys):
     assert "1 of 3 rows have no position" in capsys.readouterr().err
 
 
+def test_a_csv_of_a_careless_hand(tmp_path, capsys):
+    """Spaces about names and numbers, names there twice, NA for nothing, and 0, 0 as ingest takes it: as none."""
+    path = tmp_path / "photos.csv"
+    path.write_bytes(b'note, lat , "lng",note\n1, 48.5 ,2,x\n2,NA,2,x\n3,0,0,x\n4,0.0,5,x\n')
+    [(lat, lng)] = positions.from_file(path)
+    assert lat.tolist() == [48.5, 0] and lng.tolist() == [2, 5]
+    said = capsys.readouterr().err
+    assert "1 of 4 rows have no position" in said and "1 of 4 rows lie at 0, 0" in said
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"lat,lon\n1,2\n", "no column lng"),
-        (b"lat,lng\nnorth,2\n", "cannot be read as CSV"),
+        (b"lat,lng\n1,2\nnorth,2\n", "row 1: lat 'north' is no number"),
+        (b"lat,lng\n1,2\n3\n", "cannot be read as CSV"),
+        (b"lat,lng\n1,2\nnan,2\n", "row 1: lat nan"),
+        (b"lat,lng\n", "none of its 0 rows has a position"),
+        (b"lat,lng\n0,0\n,\n", "none of its 2 rows has a position"),
+        (b"lat;lng\n1;2\n", "no column lat and no lng.*between semicolons"),
+        (b"lat\tlng\n1\t2\n", "no column lat and no lng.*between tabs"),
+        (b"lat,lng,lat\n1,2,3\n", "more than one column lat"),
+        (b"latitude,lng\n1,2\n", "no column lat.*it has: latitude, lng"),
         (b"lat,lng\n1,2\n91,2\n", "row 1: lat 91"),
         (b"", "no column lat and no lng"),
         (b"\xff\xfe\xff", "cannot be read as CSV"),
@@ -72,7 +90,7 @@ def test_csv_files_that_cannot_be_used(tmp_path, content, message):
 
 def test_a_parquet_file_of_several_row_groups_is_read_in_order(tmp_path):
     path = tmp_path / "photos.parquet"
-    lat = np.linspace(-90, 90, 10_001)
+    lat = np.linspace(-90, 90, 10_002)
     pq.write_table(pa.table({"lat": lat, "other": ["x"] * len(lat), "lng": lat * 2}), path, row_group_size=999)
     batches = list(positions.from_file(path))
     assert np.concatenate([b[0] for b in batches]).tolist() == lat.tolist()

@@ -1,6 +1,7 @@
 """Checkpoint folders: what is written is read back, and whatever is wrong is refused with the file's name."""
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from openplanet.earth.partition import Thresholds, build, build_many
-from openplanet.errors import CheckpointError, OpenPlaNetError
+from openplanet.errors import CheckpointError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
@@ -121,6 +122,17 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "other backbone": (lambda f: _other_image(f, backbone="test_efficientnet", backbone_args={}), "model.safetensors"),
     "other width": (lambda f: _other_image(f, embedding_dim=5), "model.safetensors"),
     "no folder": (shutil.rmtree, "folder"),
+    "hashes are a list": (lambda f: _edit_config(f, sha256=[]), r"config\.json.*sha256 cannot be \[\]"),
+    "accuracy is null": (lambda f: _edit_config(f, accuracy=None), r"config\.json.*accuracy cannot be None"),
+    "cells are text": (lambda f: _edit_config(f, cells="x"), r"config\.json.*cells cannot be 'x'"),
+    "levels are a number": (lambda f: _edit_config(f, coarser=3), r"config\.json.*coarser cannot be 3"),
+    "a size of text": (lambda f: _other_image(f, image_size="big"), r"config\.json.*image_size cannot be 'big'"),
+    "a size below zero": (lambda f: _other_image(f, image_size=-1), r"config\.json.*image_size cannot be -1"),
+    "a colour too few": (lambda f: _other_image(f, mean=(0.5, 0.5)), r"config\.json.*mean cannot be"),
+    "no such head": (lambda f: _other_image(f, head="hydra"), r"config\.json.*head cannot be 'hydra'"),
+    "no such backbone": (lambda f: _other_image(f, backbone="nope"), r"config\.json.*no backbone 'nope'"),
+    "a backbone of nothing": (lambda f: _other_image(f, backbone=""), r"config\.json.*backbone cannot be ''"),
+    "odd arguments": (lambda f: _other_image(f, backbone_args={"drop_rate": 7}), r"config\.json.*these arguments"),
 }  # fmt: skip
 
 
@@ -135,12 +147,22 @@ def test_damage_is_refused_by_name(name: str, written: Path, tmp_path: Path) -> 
     assert str(folder) in str(caught.value)
 
 
-def test_a_backbone_that_this_timm_lacks(written: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(written, folder)
-    _other_image(folder, backbone="resnet_of_tomorrow")
-    with pytest.raises(OpenPlaNetError, match="resnet_of_tomorrow"):
-        Checkpoint.load(folder)
+def test_only_a_training_that_was_stopped_can_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="whole") as caught:
+        Checkpoint.load(tmp_path)
+    assert "--resume" not in str(caught.value)
+    (tmp_path / "resume").mkdir()
+    with pytest.raises(CheckpointError, match="--resume"):
+        Checkpoint.load(tmp_path)
+
+
+def test_files_have_the_rights_that_the_user_wants(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        checkpoint.save(tmp_path)
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {oct(0o640)}
 
 
 def test_a_save_that_is_cut_leaves_no_checkpoint(

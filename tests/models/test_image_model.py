@@ -51,6 +51,31 @@ def test_inception_with_its_auxiliary_classifier() -> None:
     assert model.eval()(x).shape == (2, 5)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        ImageConfig("test_resnet", 32, backbone_args={"in_chans": 4}),
+        ImageConfig("inception_v3", 96, aux_head=True),
+        ImageConfig("test_vit", 32),
+    ],
+    ids=lambda config: config.backbone,
+)
+def test_photos_that_the_backbone_cannot_take_are_told_at_once(config: ImageConfig) -> None:
+    model = ImageModel(config, 3)
+    with pytest.raises(RecipeError, match=rf"{config.backbone} cannot take photos of {config.image_size} px"):
+        model.check_input()
+    assert model.training
+
+
+def test_asking_changes_no_weight() -> None:
+    model = ImageModel(ImageConfig("test_resnet", 32), 3)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    model.check_input()
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state()) and all(module.training for module in model.modules())
+
+
 @pytest.mark.parametrize("head", ["softmax", "embeddings"])
 def test_levels_are_trained_apart_and_answer_as_a_product(head: Literal["softmax", "embeddings"]) -> None:
     torch.manual_seed(0)

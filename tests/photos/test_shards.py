@@ -12,6 +12,7 @@ from PIL import Image
 
 from openplanet.errors import DatasetError
 from openplanet.photos import shards
+from openplanet.photos.rowgroups import row_groups
 from openplanet.photos.shards import Dataset
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -150,6 +151,36 @@ def test_refuses_missing_short_and_changed_shards(tmp_path: Path) -> None:
     second.write_bytes(bytes(len(whole)))
     with pytest.raises(DatasetError, match=r"photos-0-00001\.parquet cannot be read"):
         Dataset.open(tmp_path).count()
+
+
+def test_flipped_bits_of_a_picture_are_told_when_it_is_read(tmp_path: Path) -> None:
+    first = write(tmp_path) / shards.shard_name(0)
+    whole = first.read_bytes()
+    jpeg = whole.index(b"\xff\xd8\xff")
+    at = whole.index(b"\xff\xda", jpeg) + 20  # in the coded pixels, where a decoder would notice nothing
+    first.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    dataset = Dataset.open(tmp_path)
+    assert dataset.count() == 12  # other columns are whole
+    with pytest.raises(DatasetError, match=r"photos-0-00000\.parquet cannot be read .*CRC"):
+        dataset.table(["image"])
+    with pytest.raises(DatasetError, match=r"photos-0-00000\.parquet cannot be read .*CRC"):
+        row_groups(dataset)[0].read(["image"])
+
+
+@pytest.mark.parametrize("options", [{}, {"split_by": "album", "albums": "folder"}])
+def test_what_to_do_without_training_photos(tmp_path: Path, options: dict[str, str]) -> None:
+    dataset = Dataset.open(write(tmp_path))
+    dataset.check_train()
+    rows = [row(index) | {"split": "val"} for index in range(5)]
+    path = tmp_path / shards.shard_name(0)
+    with shards.open_writer(path) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
+    manifest = dataset.manifest | {"shards": [shards.describe_shard(path, 5)], "options": options}
+    (tmp_path / shards.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"train split \(those with a position: val 3\)") as caught:
+        Dataset.open(tmp_path).check_train()
+    assert ("--split-by album" in str(caught.value)) == (not options)
+    assert "--albums sessions" in str(caught.value)
 
 
 @pytest.mark.parametrize(

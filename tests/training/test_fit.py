@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.earth.partition import build
-from openplanet.errors import RecipeError, TrainingError
+from openplanet.errors import DatasetError, RecipeError, TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
@@ -151,8 +151,10 @@ def test_photos_in_no_cell_and_broken_ones_are_counted_and_named(
 def test_nothing_to_learn_from_is_said(
     make_dataset: Any, dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="no photo with a position"):
-        fit(make_dataset(tmp_path / "empty", train=0), tiny_recipe, tmp_path / "out")
+    with pytest.raises(DatasetError, match="no photo with a position"):
+        fit(make_dataset(tmp_path / "empty", train=0, val=0), tiny_recipe, tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"train split .*val 12.*--split-by album"):
+        fit(make_dataset(tmp_path / "val", train=0), tiny_recipe, tmp_path / "out")
     one_cell = build(iter([(np.full(20, 48.8), np.full(20, 2.3))]), 100, 1)
     with pytest.raises(TrainingError, match="1 cell"):
         fit(dataset, tiny_recipe, tmp_path / "out", one_cell)

@@ -45,6 +45,15 @@ def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
         ("levels", "5/1", "from coarse to fine"),
         ("levels", "500", "pairs such as"),
         ("class_balance", "1", "between 0 and 1"),
+        ("seed", "-1", "at least 0"),
+        ("seed", "4294967296", "at most 4294967295"),
+        ("image_size", "100000000", "at most 4096"),
+        ("embedding_dim", "100000000000", "at most 65536"),
+        ("workers", "1000000", "at most 1024"),
+        ("learning_rate", "inf", "more than 0"),
+        ("weight_decay", "inf", "at least 0"),
+        ("mean", "nan,0,0", "finite"),
+        ("std", "1,inf,1", "finite"),
     ],
 )
 def test_wrong_overrides_are_explained(tiny_recipe: Recipe, name: str, text: str, message: str) -> None:

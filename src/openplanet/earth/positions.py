@@ -1,15 +1,18 @@
 """Positions as a stream of batches from Parquet or CSV files, reading the columns lat and lng and no other.
 
-Rows where either is empty have no position: they are left out, and their number is said at the end. NaN and
-values out of range are errors of the file: InputError names it and the row (from 0), as it does for a file
-that is missing, damaged or without the columns. N rows of a batch.
+Rows where either is empty (or NA, N/A, null) have no position, nor have those at 0, 0, which is what devices write
+that know none (ingest rejects them too): they are left out, and their number is said at the end. NaN, text and values
+out of range are errors of the file: InputError names it and the row (from 0, the header not counted), as it does for
+a file that is missing, damaged, without the columns or without any position. N rows of a batch.
 """
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -23,6 +26,7 @@ Floats = NDArray[np.float64]
 COLUMNS = ["lat", "lng"]
 BATCH = 1 << 18
 READ_BYTES = 1 << 20
+NOTHING = ["", "NA", "N/A", "null", "NULL"]
 
 
 def from_file(path: Path) -> Iterator[tuple[Floats, Floats]]:
@@ -46,41 +50,96 @@ def from_parquet(path: Path, batch_size: int = BATCH) -> Iterator[tuple[Floats, 
 
 
 def from_csv(path: Path) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from a CSV file whose first line names the columns."""
+    """Stream (lat_N, lng_N) from a CSV file (commas, UTF-8) whose first line names the columns."""
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            names = [name.strip().strip('"') for name in file.readline().split(",")]
+        names, lines = _header(path)
         _check_columns(path, names)
-        kinds = pa_csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.float64()), include_columns=COLUMNS)
-        with pa_csv.open_csv(path, convert_options=kinds) as rows:
-            yield from _positions(path, rows)
+        # a name for each column, for others may be there twice
+        unique = [name if name in COLUMNS else f"{index} {name}" for index, name in enumerate(names)]
+        reading = pa_csv.ReadOptions(column_names=unique, skip_rows=lines)
+        try:
+            with _open_csv(path, reading, pa.float64()) as rows:
+                yield from _positions(path, rows)
+        except pa.ArrowInvalid:
+            with _open_csv(path, reading, pa.string()) as rows:  # pyarrow says neither the row nor the column
+                for _ in _positions(path, rows):
+                    pass
+            raise
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}") from error
 
 
+def _open_csv(path: Path, reading: pa_csv.ReadOptions, kind: pa.DataType) -> pa_csv.CSVStreamingReader:
+    kinds = dict.fromkeys(COLUMNS, kind)
+    converting = pa_csv.ConvertOptions(
+        column_types=kinds, include_columns=COLUMNS, null_values=NOTHING, strings_can_be_null=True
+    )
+    return pa_csv.open_csv(path, reading, convert_options=converting)
+
+
+def separator_hint(names: list[str]) -> str:
+    """Words that go behind a message on missing columns, where the header was cut at the wrong sign."""
+    for sign, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and sign in names[0]:
+            return f"; its columns stand between {said}: save it with commas"
+    return ""
+
+
+def _header(path: Path) -> tuple[list[str], int]:
+    """The names of the columns, and the lines that they take."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, skipinitialspace=True)
+        return [name.strip() for name in next(rows, [])], rows.line_num
+
+
 def _check_columns(path: Path, names: list[str]) -> None:
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise InputError(f"{path} has no column {' and no '.join(missing)} (degrees); add it")
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise InputError(
+            f"{path} has no column {' and no '.join(missing)} (degrees); it has: {', '.join(names) or 'none'}"
+            f"{separator_hint(names)}"
+        )
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise InputError(f"{path} has more than one column {' and '.join(twice)}: keep one of them")
 
 
 def _positions(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Floats, Floats]]:
-    row = without = 0
+    row = without = at_null = 0
     for batch in batches:
-        lat, lng = (batch.column(name).cast(pa.float64()) for name in COLUMNS)
-        if lat.null_count or lng.null_count:
-            known = lat.is_valid().to_numpy(False) & lng.is_valid().to_numpy(False)
-            lat_N, lng_N = (np.where(known, column.to_numpy(False), 0.0) for column in (lat, lng))
-        else:
-            known = slice(None)
-            lat_N, lng_N = lat.to_numpy(False), lng.to_numpy(False)
+        lat, lng = (_numbers(path, batch, name, row) for name in COLUMNS)
+        known_N = lat.is_valid().to_numpy(False) & lng.is_valid().to_numpy(False)
+        lat_N, lng_N = (np.where(known_N, column.to_numpy(False), 0.0) for column in (lat, lng))
         geo.check_coordinates(lat_N, lng_N, str(path), first_row=row)
+        somewhere_N = (lat_N != 0) | (lng_N != 0)
         row += len(lat_N)
-        lat_N, lng_N = lat_N[known], lng_N[known]
-        without += len(lat) - len(lat_N)
-        yield lat_N, lng_N
+        without += int((~known_N).sum())
+        at_null += int((known_N & ~somewhere_N).sum())
+        if somewhere_N.all():
+            yield lat_N, lng_N
+        elif somewhere_N.any():
+            yield lat_N[somewhere_N], lng_N[somewhere_N]
+    if without + at_null == row:
+        raise InputError(f"{path}: none of its {row} rows has a position")
     if without:
         progress.say(f"{path}: {without} of {row} rows have no position and are left out")
+    if at_null:
+        progress.say(f"{path}: {at_null} of {row} rows lie at 0, 0, which is no position, and are left out")
+
+
+def _numbers(path: Path, batch: pa.RecordBatch, name: str, first_row: int) -> pa.Array:
+    """A column as float64, null where there is nothing; InputError names the row of text that is no number."""
+    column = batch.column(name)
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.float64())
+    text = pc.utf8_trim_whitespace(column)
+    for row, value in enumerate(text.to_pylist()):
+        try:
+            pa.scalar(value or None, pa.string()).cast(pa.float64())
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"{path}: row {first_row + row}: {name} {value!r} is no number of degrees; correct the row or leave it"
+                " out"
+            ) from error
+    return pc.if_else(pc.equal(text, ""), None, text).cast(pa.float64())

@@ -59,6 +59,10 @@ def evaluate(
     held_out = split != "train"
     truth, groups = photoset.truth, photoset.truth.groups()
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    # what can be wrong is read first: to be told before the model has looked at every photo
+    limit = [] if world is None else [bayes_row(world, truth, distances_km)]
+    for path in predictions:
+        read_predictions(path, truth)
     measure = Measure(truth, distances_km, groups, photoset.labels)
     gallery = retrieval.Gallery(train) if train is not None else None
     leaks = _leaks(photoset, train, gallery, pictures=predictor is not None) if held_out else ()
@@ -71,8 +75,7 @@ def evaluate(
         rows += model_rows(measure, photoset, predictor)
     for path in predictions:
         rows += prediction_rows(measure, path, next((row for row in rows if row.name == MODEL), None))
-    if world is not None:
-        rows.append(bayes_row(world, truth, distances_km))
+    rows += limit
 
     subject = MODEL if predictor is not None else rows[0].name
     outside = cells = 0

@@ -40,7 +40,7 @@ def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:
     if needed and table.num_rows == 0:
         raise DatasetError(
             f"{dataset.path}: no photo of the {split} split has a position, so there is nothing to measure; "
-            "ingest more photos (a split is cut by owner or album) or choose another split"
+            f"choose another --split, or: {dataset.how_to_divide()}"
         )
     photo_id, source, _, _, owner, album = (tuple(table[name].to_pylist()) for name in columns)
     lat, lng = (table[name].to_numpy().astype(np.float64) for name in ("lat", "lng"))

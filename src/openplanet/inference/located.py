@@ -9,22 +9,52 @@ from openplanet.earth.mappage import MapEntry, write_map_page
 from openplanet.errors import InputError
 from openplanet.inference.prediction_map import prediction_map
 from openplanet.inference.predictor import Located
-from openplanet.photos import images, sources
+from openplanet.photos import hub, images, sources
 from openplanet.photos.images import SUFFIXES
+from openplanet.progress import say
 
 THUMBNAIL = 240  # px, short side
 MAX_MAPS = 200  # sections of a page: each map is about 100 kB
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, and of folders all photos below them, as ingest finds them.
+    """Files as given, and of folders all photos below them, as ingest finds them; each by the path as given.
 
-    Raises InputError for a path that is not there, and where no photo was found at all.
+    Says which folders hold none, and which could not be entered. Raises InputError for a path that is not there,
+    or is a tar or a data set, and where no photo was found at all.
     """
-    found = [candidate.path for candidate in sources.find(paths).candidates]
-    if not found:
-        raise InputError(f"no photo found; files that end in {' '.join(sorted(SUFFIXES))} are looked for")
-    return found
+    for path in paths:
+        if str(path).startswith(hub.PREFIX) or path.suffix.lower() == ".tar":
+            raise InputError(f"{sources.printable(path)}: give photos or folders of photos; unpack it first")
+    found = sources.find(paths)
+    photos = _as_given([candidate.path for candidate in found.candidates], paths)
+    left_out = [f"{each.file}: {each.reason} {each.detail}".strip() for each in found.rejected]
+    for path in paths:
+        if path.is_dir() and not any(photo.is_relative_to(path) for photo in photos):
+            left_out.append(f"{sources.printable(path)}: no photo found there")
+    if not photos:
+        skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
+        raise InputError(
+            "; ".join(left_out)
+            + (f" (files passed over: {skipped})" if skipped else "")
+            + f"; files that end in {' '.join(sorted(SUFFIXES))} are looked for"
+        )
+    for line in left_out:
+        say(line)
+    return photos
+
+
+def _as_given(photos: Sequence[Path], paths: Sequence[Path]) -> list[Path]:
+    """``photos``, whose folders were resolved, below the ``paths`` that led to them."""
+    given: dict[Path, Path] = {}
+    for path in paths:
+        folder = path if path.is_dir() else path.parent
+        given.setdefault(folder.resolve(), folder)
+    shown = []
+    for photo in photos:
+        root = next((folder for folder in photo.parents if folder in given), None)
+        shown.append(photo if root is None else given[root] / photo.relative_to(root))
+    return shown
 
 
 def to_dict(located: Located, top: int) -> dict[str, Any]:
@@ -59,15 +89,22 @@ def to_text(located: Located, top: int) -> str:
     return "\n".join(lines)
 
 
+def check_map(path: Path, photos: int) -> None:
+    """Raise InputError where ``path`` is a photo's, or so many ``photos`` more than a browser would draw well."""
+    if path.suffix.lower() in SUFFIXES:
+        raise InputError(f"{path} has the name of a photo, which is never overwritten: give one that ends in .html")
+    if photos > MAX_MAPS:
+        raise InputError(
+            f"{path} would hold {photos} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
+        )
+
+
 def write_map(path: Path, results: Sequence[Located], top: int) -> None:
     """Write a self-contained page: each photo with its map and named candidates, or why it was not located.
 
     Raises InputError where there are more photos than a browser would draw well.
     """
-    if len(results) > MAX_MAPS:
-        raise InputError(
-            f"{path} would hold {len(results)} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
-        )
+    check_map(path, len(results))
     write_map_page(path, "Located photos", [_entry(each, top) for each in results])
 
 

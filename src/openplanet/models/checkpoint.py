@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from openplanet.earth.partition import Partition
-from openplanet.errors import CheckpointError, InputError
+from openplanet.errors import CheckpointError, InputError, RecipeError
 from openplanet.models import hub
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
@@ -28,6 +28,11 @@ from openplanet.storage import atomic_path, read_json, sha256_of, write_json, wr
 FORMAT = "openplanet-checkpoint"
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, PARTITION, CARD = "config.json", "model.safetensors", "partition.parquet", "README.md"
+RESUME = "resume"
+"""Folder, of a checkpoint that is being trained, of all that going on needs."""
+KINDS: dict[str, type] = {"openplanet_version": str, "cells": int, "sha256": dict}
+KINDS |= dict.fromkeys(("image", "recipe", "accuracy", "training"), dict)
+"""What config.json has to hold."""
 
 
 @dataclass
@@ -95,12 +100,16 @@ class Checkpoint:
                 f"{folder / PARTITION} has {len(partition)} cells, {CONFIG} says {config['cells']}: they belong"
                 " to different checkpoints; copy the whole folder again"
             )
+        coarser = tuple(Partition.load(folder / name) for name in levels)
         try:
             image = ImageConfig.from_dict(config["image"])
+            model = ImageModel(image, len(partition), Levels.of(coarser, partition))
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
-        coarser = tuple(Partition.load(folder / name) for name in levels)
-        model = ImageModel(image, len(partition), Levels.of(coarser, partition))
+        except RecipeError as error:
+            raise CheckpointError(
+                f"{folder / CONFIG} describes a model that cannot be built (written with another timm?): {error}"
+            ) from error
         _load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return cls(
@@ -129,10 +138,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder: give the one that `openplanet train --out` wrote")
     if not path.is_file():
-        raise CheckpointError(
-            f"{folder} is not a finished checkpoint: it has no {CONFIG}. If its training was stopped, run `openplanet"
-            " train` again with --resume"
-        )
+        todo = "give the folder that `openplanet train --out` wrote, whole"
+        if (folder / RESUME).is_dir():
+            todo = "its training was stopped: run `openplanet train` again with --resume"
+        raise CheckpointError(f"{folder} is not a finished checkpoint: it has no {CONFIG}; {todo}")
     try:
         config = read_json(path)
     except InputError as error:
@@ -144,9 +153,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{path} has checkpoint format {config.get('format_version')}, this openplanet reads {FORMAT_VERSION}:"
             f" install openplanet {config.get('openplanet_version', 'of another version')}, or train again"
         )
-    needed = {"openplanet_version", "cells", "image", "recipe", "accuracy", "training", "sha256"}
-    if missing := sorted(needed - config.keys()):
+    if missing := sorted(KINDS.keys() - config.keys()):
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
+    for name, kind in (KINDS | {"coarser": list}).items():
+        if not isinstance(config.get(name, kind()), kind):
+            raise CheckpointError(f"{path} is damaged: {name} cannot be {config[name]!r}; copy the checkpoint again")
     return config
 
 

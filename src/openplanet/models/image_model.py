@@ -5,6 +5,7 @@ D embedding, H W pixels.
 """
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.heads import CellEmbeddings, softmax_layer
 from openplanet.models.levels import Levels, product_log_probs
+
+MAX_IMAGE_SIZE = 4096  # px: a larger one is a slip of the keyboard, which only the memory would tell
+MAX_WIDTH = 1 << 16  # of the embedding, likewise
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,33 @@ class ImageConfig:
     def from_dict(cls, values: dict[str, Any]) -> "ImageConfig":
         """The inverse of ``dataclasses.asdict``, also after a way through JSON (tuples become lists there).
 
-        Raises CheckpointError where a field is missing or unknown.
+        Raises CheckpointError where a field is missing, unknown, or of a value that it cannot have.
         """
         try:
-            return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+            config = cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"The image model's configuration is incomplete or of another version: {error}"
             ) from error
+        if wrong := config._wrong():
+            raise CheckpointError(f"The image model's {wrong} cannot be {values[wrong]!r}")
+        return config
+
+    def _wrong(self) -> str | None:
+        """The first field whose value is of another type or out of range; None where all are right."""
+        width = self.embedding_dim
+        right = {
+            "backbone": isinstance(self.backbone, str) and self.backbone != "",
+            "image_size": type(self.image_size) is int and 0 < self.image_size <= MAX_IMAGE_SIZE,
+            "embedding_dim": width is None or (type(width) is int and 0 < width <= MAX_WIDTH),
+            "mean": len(self.mean) == 3 and all(type(m) in (int, float) and abs(m) < 1e3 for m in self.mean),
+            "std": len(self.std) == 3 and all(type(s) in (int, float) and s > 0 for s in self.std),
+            "backbone_args": isinstance(self.backbone_args, dict),
+            "head": self.head in typing.get_args(typing.get_type_hints(ImageConfig)["head"]),
+        }
+        flags = ("aux_head", "feature_norm")
+        right |= {name: isinstance(getattr(self, name), bool) for name in flags}
+        return next((name for name, good in right.items() if not good), None)
 
 
 def _backbone(config: ImageConfig, pretrained: bool = False) -> nn.Module:
@@ -67,10 +90,14 @@ def _backbone(config: ImageConfig, pretrained: bool = False) -> nn.Module:
         raise RecipeError(f"timm has no backbone {config.backbone!r}" + (f"; near: {', '.join(near)}" if near else ""))
     try:
         backbone: nn.Module = timm.create_model(config.backbone, pretrained=pretrained, num_classes=1, **arguments)
-    except TypeError as error:
-        raise RecipeError(f"Backbone {config.backbone} does not take these arguments: {error}") from error
-    # not num_classes=0 at once: Inception would initialise an auxiliary layer of no element, with a warning
-    backbone.reset_classifier(0)  # type: ignore[operator]
+        # not num_classes=0 at once: Inception would initialise an auxiliary layer of no element, with a warning
+        backbone.reset_classifier(0)  # type: ignore[operator]
+    except Exception as error:  # models raise whatever befalls them at arguments that they do not expect
+        if pretrained and isinstance(error, OSError | RuntimeError | ValueError):
+            raise  # of the download
+        raise RecipeError(
+            f"Backbone {config.backbone} does not take these arguments: {' '.join(str(error).split())[:300]}"
+        ) from error
     return backbone
 
 
@@ -110,6 +137,23 @@ class ImageModel(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("ancestors_LC", levels.ancestors_LC, persistent=False)
+
+    def check_input(self) -> None:
+        """Raise RecipeError where the backbone takes no photos of ``config.image_size``: before photos are decoded."""
+        size, training = self.config.image_size, self.training
+        try:
+            with torch.inference_mode():
+                black_13HW = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+                self.eval().embed(black_13HW)
+                if self.config.aux_head:
+                    self.backbone(self.normalise(black_13HW))  # which takes no small ones
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            raise RecipeError(
+                f"Backbone {self.config.backbone} cannot take photos of {size} px, with backbone_args"
+                f" {self.config.backbone_args}: {' '.join(str(error).split())[:200]}"
+            ) from error
+        finally:
+            self.train(training)
 
     def normalise(self, pixels_B3HW: Tensor) -> Tensor:
         """uint8 or float 0..255 → normalised float32, in the memory order that the backbone is fastest in."""

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from openplanet.earth.positions import READ_BYTES, separator_hint
 from openplanet.errors import InputError
 from openplanet.photos.entry import Entry, position_problem
 from openplanet.photos.sources import Rejection, printable
@@ -100,19 +101,21 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
         columns = file.schema_arrow.names
         _check_columns(path, columns)
         for batch in file.iter_batches(columns=[name for name in (*REQUIRED, *OPTIONAL) if name in columns]):
             yield from batch.to_pylist()
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
+def _check_columns(path: Path, columns: list[str]) -> None:
     if missing := [name for name in REQUIRED if name not in columns]:
         raise InputError(
             f"{printable(path)} has no column {', '.join(missing)} (it has: {', '.join(columns) or 'none'}); "
-            f"a table of coordinates needs {', '.join(REQUIRED)} in degrees"
+            f"a table of coordinates needs {', '.join(REQUIRED)} in degrees{separator_hint(columns)}"
         )
+    if twice := [name for name in (*REQUIRED, *OPTIONAL) if columns.count(name) > 1]:
+        raise InputError(f"{printable(path)} has more than one column {', '.join(twice)}: keep one of them")
 
 
 def _entry(row: dict[str, Any]) -> Entry:

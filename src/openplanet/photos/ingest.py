@@ -24,6 +24,7 @@ from openplanet.photos import parts, readings, settle, shards, write
 from openplanet.photos.plan import Options, Plan, make_plan
 from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
+from openplanet.photos.split import how_to_divide
 from openplanet.progress import say
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json
 
@@ -66,7 +67,7 @@ def ingest(
     finished = _finished(out)
     if finished is not None and finished.manifest.get("fingerprint") == plan.fingerprint:
         _clear(out, finished.manifest)
-        say(f"{out} holds these photos already, nothing has changed: {_summary(finished.manifest)}")
+        say(f"{out} holds these photos already, nothing has changed")
         return finished.manifest
     with _work_folder(out) as work:
         at_K, read = _read(plan, work, finished, side, workers)
@@ -82,8 +83,18 @@ def ingest(
         _publish(work, out, manifest, plan, settled)
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}")
-    say(f"{out}: {_summary(manifest)}")
     return manifest
+
+
+def summary(manifest: dict[str, Any], out: Path) -> str:
+    """What ``ingest`` made, for a person: photos, positions, splits, and what was rejected why."""
+    counts = manifest["counts"]
+    splits = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
+    rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts["rejected"].items()))
+    lines = [f"{out}: {counts['rows']:,} photos, {counts['located']:,} with a position ({splits})"]
+    if rejected:
+        lines.append(f"rejected: {rejected}; each is named in {out / REJECTED}")
+    return "\n".join(lines)
 
 
 def _read(
@@ -193,17 +204,15 @@ def _manifest(plan: Plan, options: Options, settled: Settled, described: list[di
         },
         "counts": counts,
         "clocks": settled.clocks,
-        "warnings": _warnings(splits, options.split_by, disagree, settled.clocks),
+        "warnings": _warnings(splits, options, disagree, settled.clocks),
         "shards": described,
     }
 
 
-def _warnings(splits: dict[str, int], split_by: str, disagree: int, clocks: Sequence[dict[str, Any]]) -> list[str]:
+def _warnings(splits: dict[str, int], options: Options, disagree: int, clocks: Sequence[dict[str, Any]]) -> list[str]:
     warnings = []
     if empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
-        todo = "add photos of more albums"
-        if split_by == "owner":
-            todo = "too few owners and albums that can be kept apart; try --split-by album"
+        todo = how_to_divide(options.split_by, options.albums)
         warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
     if disagree:
         warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")
@@ -258,10 +267,3 @@ def _reasons(plan: Plan, settled: Settled) -> dict[str, int]:
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     counted = column.drop_null().value_counts().to_pylist()
     return dict(sorted((each["values"], each["counts"]) for each in counted))
-
-
-def _summary(manifest: dict[str, Any]) -> str:
-    counts = manifest["counts"]
-    splits = ", ".join(f"{name} {count}" for name, count in counts["splits"].items())
-    rejected = sum(counts["rejected"].values())
-    return f"{counts['rows']} photos ({splits}), {counts['located']} with a position, {rejected} rejected"

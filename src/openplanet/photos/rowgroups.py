@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from openplanet.errors import DatasetError
-from openplanet.photos.shards import Dataset, select_rows
+from openplanet.photos.shards import Dataset, open_reader, select_rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class RowGroup:
         """Its rows, of a split and located if asked for, in stored order; DatasetError where it cannot be read."""
         needed = list(dict.fromkeys([*columns, "split", "lat", "lng"]))
         try:
-            with pq.ParquetFile(self.shard, pre_buffer=False) as file:
+            with open_reader(self.shard) as file:
                 table = file.read_row_group(self.index, columns=needed)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{self.shard} cannot be read ({error}). Run the ingest again") from error
@@ -34,7 +33,7 @@ def row_groups(dataset: Dataset) -> list[RowGroup]:
     groups: list[RowGroup] = []
     for shard in dataset.shards:
         try:
-            with pq.ParquetFile(shard) as file:
+            with open_reader(shard) as file:
                 groups += [RowGroup(shard, index) for index in range(file.num_row_groups)]
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{shard} cannot be read ({error}). Run the ingest again") from error

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from openplanet.errors import DatasetError, InputError
+from openplanet.photos.split import how_to_divide
 from openplanet.storage import read_json, sha256_of
 
 FORMAT = "openplanet dataset"
@@ -29,6 +30,7 @@ SPLITS = ("train", "val", "test", "none")
 
 # 512 photos of short side 320 are about 15 MB: small enough to stream, large enough to read fast.
 ROW_GROUP_ROWS = 512
+READ_BYTES = 1 << 20
 
 _HF_TYPES = {pa.string(): "string", pa.float64(): "float64", pa.bool_(): "bool", pa.int32(): "int32"}
 _HF_TYPES |= {pa.uint64(): "uint64", pa.timestamp("us"): "timestamp[us]"}
@@ -89,7 +91,16 @@ def open_writer(path: Path) -> pq.ParquetWriter:
         compression=dict.fromkeys([*leaves, "image.path"], "zstd") | {"image.bytes": "none"},  # JPEG already
         use_dictionary=["album_id", "owner_id", "licence", "split", "position_from", "flag"],
         write_statistics=leaves,  # a minimum and maximum of pictures would only be weight
+        write_page_checksum=True,  # flipped bits are told when they are read, not learned from
     )
+
+
+def open_reader(path: Path) -> pq.ParquetFile:
+    """A shard for reading, in little memory; damaged pages raise OSError when they are read.
+
+    By default pyarrow keeps all that it has read until the end, and looks at no checksum.
+    """
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True)
 
 
 def describe_shard(path: Path, rows: int) -> dict[str, Any]:
@@ -110,7 +121,8 @@ class Dataset:
         """Open the dataset in folder ``path``.
 
         Raises DatasetError where there is none, its ingest has not finished, it is of another format version,
-        or a shard is missing or cut short. Contents are not re-read: ``verify`` does that.
+        or a shard is missing or cut short. Contents are not re-read: pages carry checksums, which are looked at
+        when they are read, and ``verify`` reads all.
         """
         path = Path(path)
         if not path.is_dir():
@@ -154,7 +166,7 @@ class Dataset:
             raise DatasetError(f"{self.path}: no split '{split}'; there are {', '.join(SPLITS)}")
         for shard in self.shards:
             try:
-                with pq.ParquetFile(shard) as file:
+                with open_reader(shard) as file:
                     for batch in file.iter_batches(batch_size, columns=needed):
                         kept = select_rows(batch, split, located).select(names)
                         if kept.num_rows:
@@ -174,6 +186,26 @@ class Dataset:
         """Stream (lat_N, lng_N) in degrees of the located photos of ``split`` (None: of all)."""
         for batch in self.batches(["lat", "lng"], split, located=True, batch_size=65536):
             yield batch["lat"].to_numpy(zero_copy_only=False), batch["lng"].to_numpy(zero_copy_only=False)
+
+    def check_train(self) -> None:
+        """Raise DatasetError, saying why and what to do, where the train split has no photo with a position."""
+        if self.count("train", located=True):
+            return
+        located = self.table(["split"], located=True)["split"].value_counts().to_pylist()
+        if not located:
+            raise DatasetError(
+                f"{self.path} has no photo with a position: ingest photos that know where they were taken, or give a"
+                " table of --coordinates"
+            )
+        held_out = ", ".join(f"{each['values']} {each['counts']}" for each in located)
+        raise DatasetError(
+            f"{self.path} has no photo in its train split (those with a position: {held_out}): {self.how_to_divide()}"
+        )
+
+    def how_to_divide(self) -> str:
+        """What to do where a split is empty."""
+        options = self.manifest.get("options", {})
+        return how_to_divide(options.get("split_by", "owner"), options.get("albums", "folder"))
 
     def count(self, split: str | None = None, located: bool = False) -> int:
         """How many rows ``batches`` would give."""

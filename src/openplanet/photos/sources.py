@@ -90,7 +90,7 @@ def search(sources: Sequence[Path], found: Found, out: Path | None = None) -> It
     """
     for source in sources:
         if not str(source).startswith(hub.PREFIX) and not os.path.lexists(source):
-            raise InputError(f"{printable(source)}: no such file or folder to ingest")
+            raise InputError(f"{printable(source)}: no such file or folder")
     walk = _Walk(found, out)
     for source in sources:
         if str(source).startswith(hub.PREFIX):

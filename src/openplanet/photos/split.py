@@ -53,6 +53,17 @@ def group_keys(owners: Sequence[str | None], albums: Sequence[str], split_by: st
     return [root(f"album:{album}") for album in albums]
 
 
+def how_to_divide(split_by: str, albums: str) -> str:
+    """What to do where groups are too few to fill train, val and test; the options as ingest takes them."""
+    kept, more, flags = "an album", "albums", []
+    if split_by == "owner":
+        kept, more, flags = "an owner (or camera) or album", "owners", ["--split-by album"]
+    if albums == "folder":
+        flags.append("--albums sessions")
+    again = f"ingest again with {' and '.join(flags)} (smaller groups), or " if flags else ""
+    return f"the photos of {kept} stay together, and there are too few of them: {again}add photos of more {more}"
+
+
 def mark_near_duplicates(
     splits: npt.ArrayLike,
     dhash_N: npt.NDArray[np.uint64],

@@ -103,7 +103,9 @@ def load_world(out: Path) -> tuple[World, pa.Table]:
     path = Path(out) / TRUTH
     parameters = _parameters(path)
     if parameters is None:
-        raise InputError(f"{path}: there is no finished synthetic planet here; make one with `openplanet demo`")
+        raise InputError(
+            f"{path}: there is no finished synthetic planet here; make one with: openplanet synthetic FOLDER"
+        )
     if parameters.get("version") != VERSION:
         raise InputError(f"{path} is of another version of the synthetic planet: delete the folder, make it again")
     world = World.make(parameters["seed"], parameters["sites"])

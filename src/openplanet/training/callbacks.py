@@ -14,6 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 from safetensors.torch import save_file
 
+from openplanet.models.checkpoint import RESUME
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path, write_text
 from openplanet.training.module import VALIDATED_KM, TrainingModule
@@ -45,7 +46,7 @@ class Keeper(pl.Callback):
     """
 
     def __init__(self, out: Path, save_every: int, patience: int | None) -> None:
-        self.curves_file, self.folder = out / CURVES, out / "resume"
+        self.curves_file, self.folder = out / CURVES, out / RESUME
         self.save_every, self.patience = save_every, patience
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}

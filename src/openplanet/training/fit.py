@@ -51,7 +51,8 @@ def fit(
     weights of an uninterrupted run (bit for bit on the CPU with one thread); a finished run is given back as is.
     Under torchrun every process calls this with the same arguments; the first one writes.
     Raises TrainingError where it cannot start or the loss is no number, RecipeError where ``resume`` finds another
-    recipe, CheckpointError for unfit initial weights, DatasetError or PartitionError for damaged input.
+    recipe or where the backbone cannot be built, CheckpointError for unfit initial weights, DatasetError or
+    PartitionError for damaged input and for a dataset without training photos.
     """
     out, ranks = Path(out), Ranks.from_environment()
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
@@ -87,11 +88,7 @@ def _usable_partitions(
     dataset: Dataset, recipe: Recipe, given: Partition | Sequence[Partition] | None
 ) -> list[Partition]:
     """The partitions given, or those of the recipe built from the train split; coarse to fine."""
-    if not dataset.count("train", located=True):
-        raise TrainingError(
-            f"{dataset.path} has no photo with a position in its train split: ingest photos that know where they"
-            " were taken, or give --coordinates"
-        )
+    dataset.check_train()
     if given is None:
         wanted = [Thresholds(*pair) for pair in (*recipe.levels, (recipe.max_photos, recipe.min_photos))]
         found = partitions_module.build_many(dataset.coordinates("train"), wanted, nested=True)
@@ -113,6 +110,7 @@ def _usable_partitions(
 def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
     model = ImageModel(recipe.image_config(), len(finest), Levels.of(coarser, finest))
+    model.check_input()
     if load and recipe.weights is not None:
         file = weights_path(recipe)
         model.load_hub_backbone() if file is None else model.load_backbone(file)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openplanet.errors import RecipeError
-from openplanet.models.image_model import ImageConfig
+from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
 from openplanet.training.fieldtext import kind_name, parse
+
+MAX_SEED = 2**32 - 1  # a batch's seed is about a million times it, and PyTorch takes 64 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,21 +126,26 @@ class Recipe:
         at_least = {"max_photos": 1, "min_photos": 1, "image_size": 8, "epochs": 1, "batch_size": 1}
         at_least |= {"weight_decay": 0, "warmup": 0, "aux_weight": 0, "jitter": 0, "workers": 0, "crop": 0}
         at_least |= {"accumulate": 1, "shuffle_buffer": 1, "save_every": 1, "random_ops": 0, "random_strength": 0}
-        for name, low in (at_least | {"label_smoothing": 0}).items():
-            self._check(getattr(self, name) >= low, name, f"at least {low}")
+        for name, low in (at_least | {"label_smoothing": 0, "seed": 0}).items():
+            self._check(low <= getattr(self, name) < math.inf, name, f"at least {low}")
         for name in ("learning_rate", "gradient_clip", "smoothing_km", "embedding_dim", "patience"):
-            self._check(getattr(self, name) is None or getattr(self, name) > 0, name, "more than 0")
+            self._check(
+                getattr(self, name) is None or 0 < getattr(self, name) < math.inf, name, "more than 0, and finite"
+            )
+        at_most = {"image_size": MAX_IMAGE_SIZE, "seed": MAX_SEED, "workers": 1024, "random_ops": 64}
+        for name, high in (at_most | {"random_strength": 1, "embedding_dim": MAX_WIDTH}).items():
+            self._check((getattr(self, name) or 0) <= high, name, f"at most {high}")
         for name in ("crop", "jitter", "label_smoothing"):
             self._check(getattr(self, name) < 1, name, "less than 1")
         for name in ("ema_decay", "class_balance"):
             self._check(getattr(self, name) is None or 0 < getattr(self, name) < 1, name, "between 0 and 1")
-        self._check(self.random_strength <= 1, "random_strength", "at most 1")
         counts = [count for pair in self.levels for count in pair]
         self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
         splits = [pair[0] for pair in self.levels] + [self.max_photos]
         self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
-        self._check(all(s > 0 for s in self.std), "std", "more than 0")
+        self._check(all(0 < s < math.inf for s in self.std), "std", "more than 0, and finite")
+        self._check(all(math.isfinite(m) for m in self.mean), "mean", "finite")
         self._check(self.warmup <= self.epochs, "warmup", "no longer than all epochs")
 
     def _check(self, right: bool, name: str, rule: str) -> None:

@@ -17,6 +17,8 @@ from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
 from openplanet.training.recipe import NOT_THE_RUN, Recipe, as_dict
 
+NOT_COMPARED = (*NOT_THE_RUN, "description", "seen")  # prose: a later version may say more
+
 
 def fingerprint(dataset: Dataset, recipe: Recipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
     """What must be the same for a run to be the same run."""
@@ -46,7 +48,7 @@ def finished(out: Path, run: dict[str, Any], resume: bool) -> Checkpoint | None:
 
 def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:
     """The state to go on from, None to start anew; run.json says to a later call which run this is."""
-    folder = out / "resume"
+    folder = out / checkpoints.RESUME
     if (folder / STATE).is_file():
         if not resume:
             raise TrainingError(f"{out} holds a training that was stopped: give --resume, another --out, or delete it")
@@ -63,7 +65,7 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     old, new = before.get("recipe", {}), now["recipe"]
-    if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_THE_RUN):
+    if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_COMPARED):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
     for what in ("dataset", "partition"):
         if before.get(f"{what}_sha256") != now[f"{what}_sha256"]:
