@@ -242,7 +242,8 @@ def train(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
     checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
-    accuracy = ", ".join(f"{key} {value:.3g}" for key, value in checkpoint.accuracy.items())
+    measured = checkpoint.accuracy if checkpoint.accuracy.get("photos") else {}
+    accuracy = ", ".join(f"{key} {value:.3g}" for key, value in measured.items() if value is not None)
     click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
 
 

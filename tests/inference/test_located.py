@@ -1,5 +1,7 @@
 """Which photos `locate` takes, by which names, and what it says of the rest."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from PIL import Image
 
 from openplanet.errors import InputError
 from openplanet.inference import located
+from openplanet.inference.predictor import Located
 
 
 @pytest.fixture
@@ -49,6 +52,13 @@ def test_what_is_left_out_is_said(here: Path, capsys: pytest.CaptureFixture[str]
     for name in ("photos.tar", "hf:a/b"):
         with pytest.raises(InputError, match=f"{name}: give photos or folders"):
             located.find_photos([Path(name)])
+
+
+def test_names_that_are_no_text_break_no_output() -> None:
+    name = "a" + os.fsdecode(b"\xe9") + "\n\x1b[31m ü.jpg"
+    answer = Located(name, None, f"{name}: is empty")
+    assert located.to_text(answer, 1) == "a\\xe9\\n\\x1b[31m ü.jpg\n  not located: a\\xe9\\n\\x1b[31m ü.jpg: is empty"
+    json.dumps(located.to_dict(answer, 1), ensure_ascii=False).encode("utf-8")
 
 
 def test_maps_that_cannot_be(here: Path) -> None:

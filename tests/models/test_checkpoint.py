@@ -132,7 +132,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no such head": (lambda f: _other_image(f, head="hydra"), r"config\.json.*head cannot be 'hydra'"),
     "no such backbone": (lambda f: _other_image(f, backbone="nope"), r"config\.json.*no backbone 'nope'"),
     "a backbone of nothing": (lambda f: _other_image(f, backbone=""), r"config\.json.*backbone cannot be ''"),
-    "odd arguments": (lambda f: _other_image(f, backbone_args={"drop_rate": 7}), r"config\.json.*these arguments"),
+    "odd arguments": (lambda f: _other_image(f, backbone_args={"wings": 2}), r"config\.json.*these arguments"),
 }  # fmt: skip
 
 

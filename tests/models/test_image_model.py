@@ -56,7 +56,6 @@ def test_inception_with_its_auxiliary_classifier() -> None:
     [
         ImageConfig("test_resnet", 32, backbone_args={"in_chans": 4}),
         ImageConfig("inception_v3", 96, aux_head=True),
-        ImageConfig("test_vit", 32),
     ],
     ids=lambda config: config.backbone,
 )

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from openplanet.photos.cultures import CUES
 from openplanet.photos.drawing import HEIGHT, WIDTH, draw
-from openplanet.photos.world import CUES
 
 STREET = {
     "scene": "street",

@@ -10,8 +10,9 @@ from PIL import Image
 
 from openplanet.errors import InputError
 from openplanet.photos import exif
+from openplanet.photos.cultures import CUES
 from openplanet.photos.synthetic import TRUTH, UNFINISHED, cues_of, load_world, make
-from openplanet.photos.world import CUES, VERSION, posterior
+from openplanet.photos.world import VERSION, posterior
 
 PHOTOS, SITES = 60, 100
 

@@ -5,12 +5,11 @@ import pytest
 
 from openplanet.earth.geo import distance_km
 from openplanet.errors import InputError
+from openplanet.photos.cultures import CUES, STREET
 from openplanet.photos.world import (
-    CUES,
     DAYS,
     JITTER_KM,
     SLOTS,
-    STREET,
     World,
     log_p_cues_given_site,
     p_light,

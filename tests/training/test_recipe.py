@@ -46,6 +46,8 @@ def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
         ("levels", "500", "pairs such as"),
         ("class_balance", "1", "between 0 and 1"),
         ("seed", "-1", "at least 0"),
+        ("batch_size", "1", "at least 2"),
+        ("smoothing_km", "1e-300", "at least 0.001"),
         ("seed", "4294967296", "at most 4294967295"),
         ("image_size", "100000000", "at most 4096"),
         ("embedding_dim", "100000000000", "at most 65536"),

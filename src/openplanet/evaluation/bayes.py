@@ -23,8 +23,9 @@ from openplanet.earth.geo import EARTH_RADIUS_KM, distance_km, to_xyz
 from openplanet.earth.partition import Partition
 from openplanet.errors import DatasetError
 from openplanet.evaluation import metrics
+from openplanet.photos.cities import SITE_SPACING_KM
 from openplanet.photos.synthetic import TRUTH, cues_of, load_world
-from openplanet.photos.world import JITTER_KM, SITE_SPACING_KM, Cues, World, displaced, posterior
+from openplanet.photos.world import JITTER_KM, Cues, World, displaced, posterior
 
 Floats = NDArray[np.float64]
 

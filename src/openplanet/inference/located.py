@@ -63,7 +63,7 @@ def to_dict(located: Located, top: int) -> dict[str, Any]:
     if located.prediction is not None:
         answer = located.prediction.to_dict(top)
     status = "failed" if located.prediction is None else "located"
-    return {"photo": str(located.photo), "status": status, "error": located.error, **answer}
+    return {"photo": sources.printable(str(located.photo)), "status": status, "error": _error(located), **answer}
 
 
 def to_geojson(results: Sequence[Located], top: int) -> dict[str, Any]:
@@ -72,21 +72,30 @@ def to_geojson(results: Sequence[Located], top: int) -> dict[str, Any]:
     for located in results:
         if located.prediction is not None:
             for feature in located.prediction.to_geojson(top)["features"]:
-                feature["properties"]["photo"] = str(located.photo)
+                feature["properties"]["photo"] = sources.printable(str(located.photo))
                 features.append(feature)
     return {"type": "FeatureCollection", "features": features}
 
 
 def to_text(located: Located, top: int) -> str:
     """One photo's answer as lines for a person: probability, position and place of each candidate."""
+    lines = [_plain(str(located.photo))]
     if located.prediction is None:
-        return f"{sources.printable(Path(str(located.photo)))}\n  not located: {located.error}"
-    lines = [sources.printable(Path(str(located.photo)))]
+        return f"{lines[0]}\n  not located: {_plain(_error(located) or '')}"
     for candidate in located.prediction.top(top):
         lines.append(
             f"  {candidate.probability:6.1%}  {candidate.lat:9.4f} {candidate.lng:10.4f}  {candidate.place.text}"
         )
     return "\n".join(lines)
+
+
+def _error(located: Located) -> str | None:
+    return None if located.error is None else sources.printable(located.error)
+
+
+def _plain(text: str) -> str:
+    """On one line, and without what would steer a terminal: names of files may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sources.printable(text))
 
 
 def check_map(path: Path, photos: int) -> None:
@@ -111,7 +120,7 @@ def write_map(path: Path, results: Sequence[Located], top: int) -> None:
 def _entry(located: Located, top: int) -> MapEntry:
     title = sources.printable(Path(str(located.photo)))
     if located.prediction is None:
-        return MapEntry(title=title, note=f"Not located: {located.error}")
+        return MapEntry(title=title, note=f"Not located: {_error(located)}")
     jpeg = images.encode_jpeg(images.load(Path(str(located.photo)), short_side=THUMBNAIL))
     return MapEntry(
         title=title,

@@ -26,11 +26,10 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from openplanet.errors import InputError
+from openplanet.photos.cultures import CUES, STREET
 from openplanet.photos.drawing import draw
 from openplanet.photos.world import (
-    CUES,
     SITES,
-    STREET,
     VERSION,
     Cues,
     Photos,

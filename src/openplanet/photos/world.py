@@ -23,22 +23,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import reverse_geocode
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import EARTH_RADIUS_KM, distance_km
-from openplanet.errors import InputError
+from openplanet.photos.cities import choose_sites, weights
+from openplanet.photos.cultures import CUES, CULTURES, STREET, SUN_EDGES_DEG, SUNS
 
 VERSION = 1  # of the generative model: any change to a world or its pictures raises it
 SITES = 220
-SITE_SPACING_KM = 80.0  # sites must be tellable apart at city level (25 km)
-PROVINCE_KM = 350.0  # around the heart of a province all build alike: this is what decides 750 km
-HEARTS_KM = 800.0
-PROVINCE_SHARE = 3.5  # per cent of all photos: below it, 2,400 training photos would show too little of a province
-CITY_POWER = 0.75  # photos of a city by its population: the big ones lead, the small ones are not forgotten
 JITTER_KM = 3.0  # standard deviation, east and north, of a photo about its site; independent of all cues
 STAY, NEAR, FAR = 0.5, 0.38, 0.12
 NEIGHBOUR_KM = 300.0  # scale of a move to a neighbour
@@ -49,79 +44,6 @@ Ints = NDArray[np.int64]
 Cues = Mapping[str, Ints]  # cue name -> value index [N]; equally one photo as arrays of length 1
 
 
-class Culture(NamedTuple):
-    """Countries that share a script, signs and roads. ``share`` is their part of all photos (normalised later)."""
-
-    name: str
-    share: float
-    countries: str
-    script: str
-    sign: str
-    line: str
-    side: str
-    aridity: float  # -1 rain forest ... 1 desert, before the field of the seed
-
-
-# Shares follow where people photograph more than where they live; scripts, sides and lines follow the countries
-# where they can, and the sign colours are chosen so that cultures of one script differ.
-CULTURES = (
-    Culture("American", 13, "US CA", "latin", "green", "yellow", "right", 0.1),
-    Culture("Mexican", 4, "MX GT HN SV NI CR PA", "latin", "brown", "yellow", "right", 0.3),
-    Culture("Caribbean", 2, "CU DO PR HT", "latin", "red", "yellow", "right", -0.5),
-    Culture("Andean", 3, "CO VE EC PE BO", "latin", "blue", "yellow", "right", -0.2),
-    Culture("Brazilian", 5, "BR", "latin", "yellow", "yellow", "right", -0.5),
-    Culture("Platine", 3, "AR CL UY PY", "latin", "white", "yellow", "right", 0.2),
-    Culture("British", 5, "GB IE", "latin", "white", "white", "left", -0.2),
-    Culture("French", 4, "FR BE CH LU", "latin", "blue", "white", "right", 0.0),
-    Culture("Iberian", 4, "ES PT", "latin", "red", "white", "right", 0.4),
-    Culture("German", 5, "DE AT NL", "latin", "yellow", "white", "right", -0.1),
-    Culture("Nordic", 2, "SE NO FI DK", "latin", "brown", "yellow", "right", -0.1),
-    Culture("Italian", 4, "IT", "latin", "green", "white", "right", 0.3),
-    Culture("Central European", 3, "PL CZ SK HU RO", "latin", "brown", "white", "right", 0.0),
-    Culture("Russian", 6, "RU UA BY KZ", "cyrillic", "blue", "white", "right", 0.1),
-    Culture("Balkan", 2, "BG RS MK", "cyrillic", "yellow", "white", "right", 0.2),
-    Culture("Turkish", 3, "TR AZ", "latin", "white", "white", "right", 0.4),
-    Culture("Arab", 4, "EG SA AE IQ JO SY KW", "arabic", "green", "yellow", "right", 1.0),
-    Culture("Maghrebi", 2, "MA DZ TN LY", "arabic", "red", "white", "right", 0.8),
-    Culture("Persian", 2, "IR AF", "arabic", "blue", "yellow", "right", 0.7),
-    Culture("Pakistani", 2, "PK", "arabic", "white", "white", "left", 0.6),
-    Culture("Indian", 8, "IN NP BD", "devanagari", "green", "white", "left", 0.1),
-    Culture("Chinese", 8, "CN TW HK", "han", "blue", "yellow", "right", -0.1),
-    Culture("Japanese", 7, "JP", "kana", "green", "white", "left", -0.2),
-    Culture("Korean", 3, "KR KP", "hangul", "white", "yellow", "right", -0.1),
-    Culture("Thai", 3, "TH LA KH MM", "thai", "yellow", "yellow", "left", -0.3),
-    Culture("Malay", 4, "ID MY SG", "latin", "blue", "white", "left", -0.8),
-    Culture("Philippine", 2, "PH", "latin", "white", "yellow", "right", -0.7),
-    Culture("Australian", 4, "AU NZ", "latin", "brown", "white", "left", 0.4),
-    Culture("West African", 3, "NG GH CI SN", "latin", "red", "white", "right", 0.0),
-    Culture("East African", 2, "KE TZ UG", "latin", "green", "white", "left", 0.1),
-    Culture("Ethiopian", 1, "ET", "geez", "red", "white", "right", 0.3),
-    Culture("South African", 3, "ZA ZW MZ BW", "latin", "red", "white", "left", 0.4),
-)
-
-SCRIPTS = ("latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul", "thai", "geez")
-SIGN_COLOURS = ("white", "yellow", "green", "blue", "red", "brown")
-WALLS = ("white", "yellow", "red", "pink", "blue", "grey", "mint")
-ROOFS = ("red gable", "slate gable", "straw gable", "teal gable", "flat", "dome")
-SHAPES = ("lattice", "dome", "pyramid", "arch", "obelisk", "pagoda", "towers", "windmill", "minaret", "wheel")
-METALS = ("gold", "white", "violet")
-SUNS = ("overcast", "night", "low", "middling", "high", "overhead")
-SUN_EDGES_DEG = (0.0, 17.0, 40.0, 62.0)  # between night, low, middling, high, overhead
-
-# The values of every cue, in the order of the last axis of its table. "hidden" is a value like any other.
-CUES: dict[str, tuple[str, ...]] = {
-    "scene": ("street", "indoors", "beach", "meadow"),
-    "light": tuple(f"{sun}, {ground}" for sun in SUNS for ground in ("bare", "snow")),
-    "vegetation": ("jungle", "savanna", "desert", "mediterranean", "broadleaf", "conifer"),
-    "terrain": ("flat", "hills", "mountains"),
-    "sea": ("hidden", "sea"),
-    "building": ("hidden", *(f"{wall}, {roof}" for wall in WALLS for roof in ROOFS)),
-    "sign": ("hidden", *(f"{script} on {colour}" for script in SCRIPTS for colour in SIGN_COLOURS)),
-    "line": ("hidden", "white", "yellow"),
-    "car": ("hidden", "left", "right"),
-    "landmark": ("hidden", *(f"{metal} {shape}" for shape in SHAPES for metal in METALS)),
-}
-STREET = 0  # the one scene in which the other cues show; the rest are ambiguous on purpose
 DAYS, SLOTS = 365, 20  # a day of the year and a half hour between 8:00 and 18:00, solar time, each equally likely
 EPOCH = datetime(2014, 1, 1)
 YEARS = 9  # a trip starts on any day of these
@@ -153,11 +75,11 @@ class World:
     def make(seed: int = 0, sites: int = SITES) -> "World":
         """The world of a seed; the same one on every machine. Raises InputError for too few or too many sites."""
         rng = np.random.default_rng(np.random.SeedSequence([seed, VERSION]))
-        places, culture_S, province_S = _choose_sites(sites)
+        places, culture_S, province_S = choose_sites(sites)
         lat_S = np.array([place["latitude"] for place in places], dtype=np.float64)
         lng_S = np.array([place["longitude"] for place in places], dtype=np.float64)
         population_S = np.array([place["population"] for place in places], dtype=np.float64)
-        weight_S = _weights(population_S, culture_S, province_S)
+        weight_S = weights(population_S, culture_S, province_S)
         distance_SS = distance_km(lat_S[:, None], lng_S[:, None], lat_S[None], lng_S[None])
         return World(
             seed=seed,
@@ -174,59 +96,6 @@ class World:
 
 
 # --- 1. The world -----------------------------------------------------------------------------------------------
-
-
-def _choose_sites(sites: int) -> tuple[list[dict[str, Any]], Ints, Ints]:
-    """Cities [S] with their culture and province: hearts far apart, each with the biggest cities around it."""
-    if not 2 * len(CULTURES) <= sites <= 1000:
-        raise InputError(f"a synthetic planet has {2 * len(CULTURES)} to 1000 sites, not {sites}")
-    by_country: dict[str, list[dict[str, Any]]] = {}
-    for place in reverse_geocode.GeocodeData()._locations:
-        if place.get("population", 0) >= 20_000:
-            by_country.setdefault(place["country_code"], []).append(place)
-    chosen: list[dict[str, Any]] = []
-    culture_index: list[int] = []
-    province_index: list[int] = []
-    share_total = sum(culture.share for culture in CULTURES)
-    for index, culture in enumerate(CULTURES):
-        cities = [place for code in culture.countries.split() for place in by_country.get(code, [])]
-        cities.sort(key=lambda place: (-place["population"], place["latitude"], place["longitude"]))
-        hearts = _spaced(cities, max(1, round(culture.share / PROVINCE_SHARE)), HEARTS_KM)
-        for heart in hearts:
-            around = [
-                city
-                for city in cities
-                if distance_km(heart["latitude"], heart["longitude"], city["latitude"], city["longitude"])
-                <= PROVINCE_KM
-            ]
-            quota = max(2, round(sites * culture.share / len(hearts) / share_total))
-            members = _spaced(around, quota, SITE_SPACING_KM)
-            culture_index += [index] * len(members)
-            province_index += [max(province_index, default=-1) + 1] * len(members)
-            chosen += members
-    return chosen, np.array(culture_index, dtype=np.int64), np.array(province_index, dtype=np.int64)
-
-
-def _spaced(cities: list[dict[str, Any]], wanted: int, spacing_km: float) -> list[dict[str, Any]]:
-    """The first ``wanted`` of ``cities`` that keep ``spacing_km`` from each other (fewer where there are no more)."""
-    kept: list[dict[str, Any]] = []
-    lat, lng = np.empty(0), np.empty(0)
-    for city in cities:
-        if len(kept) < wanted and (distance_km(city["latitude"], city["longitude"], lat, lng) >= spacing_km).all():
-            kept.append(city)
-            lat, lng = np.append(lat, city["latitude"]), np.append(lng, city["longitude"])
-    return kept
-
-
-def _weights(population_S: Floats, culture_S: Ints, province_S: Ints) -> Floats:
-    """The share of a culture, spread over its provinces (fairly evenly) and there over cities by population."""
-    heart_P = np.zeros(province_S.max() + 1)
-    np.maximum.at(heart_P, province_S, population_S**0.25)
-    weight_S = population_S**CITY_POWER
-    weight_S *= (heart_P / np.bincount(province_S, weight_S))[province_S]
-    share = np.array([culture.share for culture in CULTURES], dtype=np.float64)
-    weight_S *= (share / np.bincount(culture_S, weight_S, minlength=len(share)))[culture_S]
-    return np.asarray(weight_S / weight_S.sum(), dtype=np.float64)
 
 
 def _transition(weight_S: Floats, distance_SS: Floats) -> Floats:

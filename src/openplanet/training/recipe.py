@@ -123,7 +123,7 @@ class Recipe:
     """Write curves for TensorBoard beside training.csv (needs the package tensorboard)."""
 
     def __post_init__(self) -> None:
-        at_least = {"max_photos": 1, "min_photos": 1, "image_size": 8, "epochs": 1, "batch_size": 1}
+        at_least = {"max_photos": 1, "min_photos": 1, "image_size": 8, "epochs": 1, "batch_size": 2}
         at_least |= {"weight_decay": 0, "warmup": 0, "aux_weight": 0, "jitter": 0, "workers": 0, "crop": 0}
         at_least |= {"accumulate": 1, "shuffle_buffer": 1, "save_every": 1, "random_ops": 0, "random_strength": 0}
         for name, low in (at_least | {"label_smoothing": 0, "seed": 0}).items():
@@ -132,6 +132,8 @@ class Recipe:
             self._check(
                 getattr(self, name) is None or 0 < getattr(self, name) < math.inf, name, "more than 0, and finite"
             )
+        metre = 0.001  # nearer than that float32 tells no two places apart, and divides 0 by 0
+        self._check(self.smoothing_km is None or self.smoothing_km >= metre, "smoothing_km", f"at least {metre}")
         at_most = {"image_size": MAX_IMAGE_SIZE, "seed": MAX_SEED, "workers": 1024, "random_ops": 64}
         for name, high in (at_most | {"random_strength": 1, "embedding_dim": MAX_WIDTH}).items():
             self._check((getattr(self, name) or 0) <= high, name, f"at most {high}")
