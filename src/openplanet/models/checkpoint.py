@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, InputError
 from openplanet.models import hub
+from openplanet.models.calibration import Calibration
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
 from openplanet.models.model_card import model_card
@@ -47,6 +48,8 @@ class Checkpoint:
     """openplanet that wrote it."""
     coarser: tuple[Partition, ...] = ()
     """Partitions of the model's coarser levels, coarse to fine; ``partition`` is the finest, which answers are in."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """What the scores are divided by before the softmax; 1 for checkpoints from before it was fitted."""
 
     def save(self, folder: Path) -> None:
         """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
@@ -71,6 +74,7 @@ class Checkpoint:
             },
             "recipe": self.recipe,
             "accuracy": self.accuracy,
+            "calibration": dataclasses.asdict(self.calibration),
             "training": self.training,
             "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, *partitions)},
         }  # fmt: skip
@@ -99,6 +103,7 @@ class Checkpoint:
             image = ImageConfig.from_dict(config["image"])
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
+        calibration = _calibration(config, folder / CONFIG)
         coarser = tuple(Partition.load(folder / name) for name in levels)
         model = ImageModel(image, len(partition), Levels.of(coarser, partition))
         _load_weights(model, folder / WEIGHTS)
@@ -112,6 +117,7 @@ class Checkpoint:
             config["training"],
             config["openplanet_version"],
             coarser,
+            calibration,
         )
 
 
@@ -148,6 +154,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if missing := sorted(needed - config.keys()):
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
     return config
+
+
+def _calibration(config: dict[str, Any], path: Path) -> Calibration:
+    try:
+        found = Calibration(**config.get("calibration", {}))
+        if not 0 < found.temperature < float("inf"):
+            raise ValueError(found.temperature)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: its calibration is unfit ({error}); copy it again") from error
+    return found
 
 
 def _check_file(path: Path, expected: str | None) -> None:

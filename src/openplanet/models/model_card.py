@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from openplanet.models.calibration import Calibration
+
 
 def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
@@ -70,6 +72,9 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "|---|---|",
             f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
             f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+            "",
+            "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
+            f" names): {Calibration(**config.get('calibration', {})).describe()}.",
             "",
             "## Use and limits",
             "",

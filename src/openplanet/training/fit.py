@@ -22,6 +22,7 @@ from openplanet.models.levels import Levels
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
+from openplanet.training.calibrated import calibrate
 from openplanet.training.callbacks import Keeper, ProgressLine, describe
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
@@ -66,7 +67,10 @@ def fit(
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run)
         image, kept = recipe.image_config(), module.evaluated_model.eval()
-        return Checkpoint(kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser))
+        temperature = calibrate(kept, val)
+        return Checkpoint(
+            kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser), calibration=temperature
+        )
 
     last = keeper.rows[-1]
     if ranks.first and last["epoch"] != keeper.best["epoch"]:
@@ -79,6 +83,7 @@ def fit(
         result.save(out)
         shutil.rmtree(keeper.folder)
         say(f"kept epoch {keeper.best['epoch']} of {recipe.epochs}{describe(keeper.best)}: {out}")
+        say(result.calibration.describe())
     ranks.wait()
     return result
 
