@@ -18,6 +18,14 @@ def _start(recipe: dict[str, Any]) -> str:
     return name + (", and left frozen" if recipe.get("frozen") else "")
 
 
+def _coarser(config: dict[str, Any]) -> str:
+    sizes = config.get("coarser") or []
+    listed = ", ".join(map(str, sizes))
+    if config.get("overlaid"):
+        return f", told apart by the overlay of {len(sizes)} partitions of {listed} cells (CPlaNet)."
+    return f", below {len(sizes)} coarser levels of {listed} cells." if sizes else "."
+
+
 def model_card(config: dict[str, Any], parameters: int) -> str:
     """Markdown that says what the model is, what it learned from, how good it is, and what it is not for.
 
@@ -40,12 +48,7 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "",
             f"- {recipe.get('description', '')}",
             f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
-            f"- {config['cells']:,} cells (`partition.parquet`)"
-            + (
-                f", below {len(config['coarser'])} coarser levels of {', '.join(map(str, config['coarser']))} cells."
-                if config.get("coarser")
-                else "."
-            ),
+            f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
             f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
             f"- Written by openplanet {config['openplanet_version']}.",
             "",

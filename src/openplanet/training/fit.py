@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.earth import partition as partitions_module
+from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, Thresholds
 from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
+from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
@@ -97,15 +99,23 @@ def _usable_partitions(
             f"{dataset.path} has no photo with a position in its train split: ingest photos that know where they"
             " were taken, or give --coordinates"
         )
-    if given is None:
+    if given is None and recipe.overlay:
+        turns = random_turns(len(recipe.overlay), recipe.seed)
+        overlaid = build_turned(dataset.coordinates("train"), [Thresholds(*pair) for pair in recipe.overlay], turns)
+        answers = Thresholds(recipe.max_photos, recipe.min_photos)
+        found = [*overlaid, *partitions_module.build_many(dataset.coordinates("train"), [answers])]
+    elif given is None:
         wanted = [Thresholds(*pair) for pair in (*recipe.levels, (recipe.max_photos, recipe.min_photos))]
         found = partitions_module.build_many(dataset.coordinates("train"), wanted, nested=True)
     else:
         found = [given] if isinstance(given, Partition) else list(given)
-    if given is not None and len(found) != 1 + len(recipe.levels):
+    if given is not None and len(found) != 1 + len(recipe.levels or recipe.overlay):
+        what = (
+            f"{len(recipe.overlay)} overlaid partitions" if recipe.overlay else f"{len(recipe.levels)} coarser levels"
+        )
         raise TrainingError(
-            f"Recipe {recipe.name} has {len(recipe.levels)} coarser levels and {len(found)} partition(s) were given:"
-            " give one for each level and the finest, or none, and they are built"
+            f"Recipe {recipe.name} has {what} and {len(found)} partition(s) were given:"
+            " give one for each of those and the finest, or none, and they are built"
         )
     if min(len(partition) for partition in found) < 2:
         raise TrainingError(
@@ -117,7 +127,8 @@ def _usable_partitions(
 
 def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
-    model = ImageModel(recipe.image_config(), len(finest), Levels.of(coarser, finest))
+    kind = Overlaid if recipe.overlay else Levels
+    model = ImageModel(recipe.image_config(), len(finest), kind.of(coarser, finest))
     if load and recipe.weights is not None:
         file = weights_path(recipe)
         model.load_hub_backbone() if file is None else model.load_backbone(file)
