@@ -90,6 +90,15 @@ def fit(
     return result
 
 
+def prepare(
+    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Path | None = None
+) -> tuple[ImageModel, list[Partition], Photos, Photos]:
+    """What a run begins with: the model, the partitions (finest first), photos to train on and to validate with."""
+    *coarser, finest = _usable_partitions(dataset, recipe, partition)
+    model = _model(recipe, coarser, finest, load=True)
+    return model, [finest, *coarser], *_photos(dataset, recipe, finest, model, cache)
+
+
 def _usable_partitions(
     dataset: Dataset, recipe: Recipe, given: Partition | Sequence[Partition] | None
 ) -> list[Partition]:
