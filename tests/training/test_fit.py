@@ -18,6 +18,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
 from openplanet.photos.shards import Dataset
+from openplanet.storage import read_json, write_json
 from openplanet.training import data
 from openplanet.training.fit import fit
 from openplanet.training.module import TrainingModule
@@ -122,6 +123,12 @@ def test_a_finished_checkpoint_is_not_overwritten(dataset: Dataset, tiny_recipe:
     assert again.accuracy == first.accuracy
     with pytest.raises(RecipeError, match="seed"):
         fit(dataset, dataclasses.replace(recipe, seed=5), tmp_path / "out", resume=True)
+    config = read_json(tmp_path / "out" / "config.json")
+    config["recipe"].pop("overlay")  # as an openplanet wrote it that knew of none
+    write_json(tmp_path / "out" / "config.json", config)
+    assert fit(dataset, recipe, tmp_path / "out", resume=True).accuracy == first.accuracy
+    with pytest.raises(RecipeError, match="another overlay"):
+        fit(dataset, dataclasses.replace(recipe, overlay=((15, 3), (15, 3))), tmp_path / "out", resume=True)
 
 
 def test_without_validation_photos_the_last_epoch_is_kept(
@@ -189,4 +196,23 @@ def test_levels_embeddings_weights_and_patience_in_one_run(
     log_probs = Checkpoint.load(tmp_path / "out").model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     assert float(log_probs.detach().exp().sum()) == pytest.approx(1.0, abs=1e-4)
     with pytest.raises(TrainingError, match="2 coarser levels and 1 partition"):
+        fit(dataset, recipe, tmp_path / "other", result.partition)
+
+
+def test_overlaid_partitions_learn_and_answer_over_the_finest(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(
+        tiny_recipe, max_photos=5, min_photos=2, overlay=((15, 3), (15, 3)), class_balance=0.9, smoothing_km=300.0,
+        epochs=12, learning_rate=0.01,
+    )  # fmt: skip
+    result = fit(dataset, recipe, tmp_path / "out")
+    assert len(result.coarser) == 2 and result.coarser[0].turn != result.coarser[1].turn
+    assert len(result.partition) > 4 and result.accuracy["within_25_km"] >= 0.75  # four places, four colours
+    loaded = Checkpoint.load(tmp_path / "out")
+    with torch.inference_mode():
+        log_probs = loaded.model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert log_probs.shape == (1, len(result.partition))
+    assert float(log_probs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(TrainingError, match="2 overlaid partitions and 1 partition"):
         fit(dataset, recipe, tmp_path / "other", result.partition)

@@ -14,14 +14,17 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.earth import partition as partitions_module
+from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, Thresholds
 from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
+from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
+from openplanet.training.calibrated import calibrate
 from openplanet.training.callbacks import Keeper, ProgressLine, describe
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
@@ -67,7 +70,10 @@ def fit(
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run)
         image, kept = recipe.image_config(), module.evaluated_model.eval()
-        return Checkpoint(kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser))
+        temperature = calibrate(kept, val)
+        return Checkpoint(
+            kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser), calibration=temperature
+        )
 
     last = keeper.rows[-1]
     if ranks.first and last["epoch"] != keeper.best["epoch"]:
@@ -80,8 +86,18 @@ def fit(
         result.save(out)
         shutil.rmtree(keeper.folder)
         say(f"kept epoch {keeper.best['epoch']} of {recipe.epochs}{describe(keeper.best)}: {out}")
+        say(result.calibration.describe())
     ranks.wait()
     return result
+
+
+def prepare(
+    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Path | None = None
+) -> tuple[ImageModel, list[Partition], Photos, Photos]:
+    """What a run begins with: the model, the partitions (finest first), photos to train on and to validate with."""
+    *coarser, finest = _usable_partitions(dataset, recipe, partition)
+    model = _model(recipe, coarser, finest, load=True)
+    return model, [finest, *coarser], *_photos(dataset, recipe, finest, model, cache)
 
 
 def _usable_partitions(
@@ -89,15 +105,23 @@ def _usable_partitions(
 ) -> list[Partition]:
     """The partitions given, or those of the recipe built from the train split; coarse to fine."""
     dataset.check_train()
-    if given is None:
+    if given is None and recipe.overlay:
+        turns = random_turns(len(recipe.overlay), recipe.seed)
+        overlaid = build_turned(dataset.coordinates("train"), [Thresholds(*pair) for pair in recipe.overlay], turns)
+        answers = Thresholds(recipe.max_photos, recipe.min_photos)
+        found = [*overlaid, *partitions_module.build_many(dataset.coordinates("train"), [answers])]
+    elif given is None:
         wanted = [Thresholds(*pair) for pair in (*recipe.levels, (recipe.max_photos, recipe.min_photos))]
         found = partitions_module.build_many(dataset.coordinates("train"), wanted, nested=True)
     else:
         found = [given] if isinstance(given, Partition) else list(given)
-    if given is not None and len(found) != 1 + len(recipe.levels):
+    if given is not None and len(found) != 1 + len(recipe.levels or recipe.overlay):
+        what = (
+            f"{len(recipe.overlay)} overlaid partitions" if recipe.overlay else f"{len(recipe.levels)} coarser levels"
+        )
         raise TrainingError(
-            f"Recipe {recipe.name} has {len(recipe.levels)} coarser levels and {len(found)} partition(s) were given:"
-            " give one for each level and the finest, or none, and they are built"
+            f"Recipe {recipe.name} has {what} and {len(found)} partition(s) were given:"
+            " give one for each of those and the finest, or none, and they are built"
         )
     if min(len(partition) for partition in found) < 2:
         raise TrainingError(
@@ -109,7 +133,8 @@ def _usable_partitions(
 
 def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
-    model = ImageModel(recipe.image_config(), len(finest), Levels.of(coarser, finest))
+    kind = Overlaid if recipe.overlay else Levels
+    model = ImageModel(recipe.image_config(), len(finest), kind.of(coarser, finest))
     model.check_input()
     if load and recipe.weights is not None:
         file = weights_path(recipe)
