@@ -1,21 +1,35 @@
-"""Seconds and memory for scoring distributions over many cells in a stream, and for the intervals.
+"""What it costs to score many distributions over many cells in a stream, and to measure and draw again.
 
 python benchmarks/evaluation.py --photos 1000000 --cells 26263     (one thread; figures go to docs/results.md)
-Distributions are made up in batches; making them is not counted.
+
+Distributions are made up in batches; making them is not counted. ``--asked`` photos also go through all of what
+``evaluate`` does with a locator's answers, but the network and the best points for each distance.
 """
 
 import argparse
 import resource
 import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openplanet.earth import partition
-from openplanet.evaluation.bootstrap import Groups, mean_intervals, median_interval
+from openplanet.evaluation import breakdown, locating, metrics
+from openplanet.evaluation.bootstrap import Groups
 from openplanet.evaluation.cell_scores import CellScorer
 from openplanet.evaluation.distribution import distribution_of
+from openplanet.evaluation.photoset import PhotoSet
+from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.scoring import Measure
+from openplanet.inference.prediction import Prediction
+from openplanet.inference.predictor import Located
+
+Floats = NDArray[np.float64]
 
 BATCH = 64
+SHIFTS = 997  # the made-up distributions are windows of one table, so that batches differ
 
 
 def cells_of(wanted: int, rng: np.random.Generator) -> partition.Partition:
@@ -24,49 +38,112 @@ def cells_of(wanted: int, rng: np.random.Generator) -> partition.Partition:
     which = rng.choice(3000, wanted * 20, p=np.arange(3000, 0, -1) / np.arange(3001).sum())
     xyz = middle[which] + rng.normal(0, 0.02, (len(which), 3))
     lat = np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])))
-    return partition.build([(lat, np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])))], max_photos=32, min_photos=1)
+    lng = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0]))
+    return partition.build([(lat, lng)], max_photos=32, min_photos=1)
 
 
-def memory_gb() -> float:
-    """The most that the process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def held_mb() -> float:
+    """What the process holds now (Linux)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def peak_mb() -> float:
+    """The most that it has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class MadeUp:
+    """Distributions over the cells of photos whose true cell is drawn by chance; a locator that never looks."""
+
+    def __init__(self, cells: partition.Partition, rng: np.random.Generator) -> None:
+        self.partition, self.coarser, self._rng = cells, (), rng
+        self._drawn = rng.normal(0, 3, (BATCH + SHIFTS, len(cells))).astype(np.float32)
+
+    def batch(self, start: int, true_B: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Log-probabilities [B, C], the true cell likelier than most."""
+        first = start % SHIFTS
+        scores = self._drawn[first : first + len(true_B)].copy()
+        scores[np.arange(len(true_B)), true_B] += 8
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return scores
+
+    def locate_many(self, photos: Iterable[bytes]) -> Iterator[Located]:
+        """An answer for each photo, whatever it shows."""
+        for number, photo in enumerate(photos):
+            true = self._rng.integers(len(self.partition), size=1)
+            yield Located(photo, Prediction(self.partition, self.batch(number, true)[0]), None)
+
+    def locate(self, photo: bytes) -> Prediction:
+        """The answer for one."""
+        return Prediction(self.partition, self.batch(0, np.zeros(1, np.int64))[0])
+
+
+def timed(what: str, work: Callable[[], object]) -> object:
+    """Do the work; print its seconds and how much more the process holds at most."""
+    before, wall, cpu = peak_mb(), time.perf_counter(), time.process_time()
+    found = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{what}: {wall:.1f} s ({cpu:.1f} s of CPU), peak +{peak_mb() - before:.0f} MB", flush=True)
+    return found
+
+
+def stream(cells: partition.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
+    """Score ``photos`` distributions, saying every tenth how much is held."""
+    scorer = CellScorer(cells)
+    begun, wall, cpu = held_mb(), 0.0, 0.0
+    for start in range(0, photos, BATCH):
+        true_B = rng.integers(len(cells), size=min(BATCH, photos - start))
+        scores = made.batch(start, true_B)
+        clocks = time.perf_counter(), time.process_time()
+        scorer.add(scores, cells.centroid_lat[true_B], cells.centroid_lng[true_B])
+        wall, cpu = wall + time.perf_counter() - clocks[0], cpu + time.process_time() - clocks[1]
+        done = start + len(true_B)
+        if done * 10 // photos != start * 10 // photos:
+            grown = held_mb() - begun
+            print(f"  {done:,}: {1e3 * wall / done:.2f} ms each ({1e3 * cpu / done:.2f} of CPU), +{grown:.0f} MB")
+    print(f"{photos:,} distributions over {len(cells):,} cells: {wall:.0f} s ({cpu:.0f} s of CPU)", flush=True)
+    timed("their summary", lambda: distribution_of(scorer.finish()))
+
+
+def measures(cells: partition.Partition, photos: int, rng: np.random.Generator) -> None:
+    """The table's row of so many guesses, with intervals, and its breakdowns."""
+    ids = tuple(map(str, range(photos)))
+    true_N, guess_N5 = rng.integers(len(cells), size=photos), rng.integers(len(cells), size=(photos, 5))
+    truth = Truth(ids, ids, cells.centroid_lat[true_N], cells.centroid_lng[true_N])
+    groups = Groups(rng.integers(photos // 10, size=photos), photos // 10, "albums")
+    guesses = cells.centroid_lat[guess_N5], cells.centroid_lng[guess_N5]
+    measure = Measure(truth, metrics.DISTANCES_KM, groups)
+    timed(
+        f"row of {photos:,} photos, 1,000 replicates of {groups.count:,} albums", lambda: measure.row("", "", guesses)
+    )
+    km_N = metrics.distances(*guesses, truth.lat, truth.lng)[:, 0]
+    right_N = km_N < 100
+    divided = timed("divided by continent, country, town, cell", lambda: breakdown.divide(cells, truth.lat, truth.lng))
+    timed("measured by part", lambda: breakdown.break_down(divided, km_N, right_N, metrics.DISTANCES_KM))  # type: ignore[arg-type]
+
+
+def asked(cells: partition.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
+    """All that is done with a locator's answers (making them is in the time)."""
+    ids = tuple(map(str, range(photos)))
+    true_N = rng.integers(len(cells), size=photos)
+    truth = Truth(ids, ids, cells.centroid_lat[true_N], cells.centroid_lng[true_N])
+    photoset = PhotoSet("made up", truth, lambda: iter([b""] * photos))
+    timed(f"a locator asked of {photos:,} photos", lambda: locating.ask(made, photoset, ()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=1_000_000)
     parser.add_argument("--cells", type=int, default=26_263)
+    parser.add_argument("--asked", type=int, default=10_000)
     args = parser.parse_args()
     rng = np.random.default_rng(0)
-    cells = cells_of(int(args.cells * 0.646), rng)  # the rule makes more than are asked for
-    scorer = CellScorer(cells)
-    drawn = rng.normal(0, 3, (BATCH + 997, len(cells))).astype(np.float32)
-    before = memory_gb()
-    spent = 0.0
-    for start in range(0, args.photos, BATCH):
-        count = min(BATCH, args.photos - start)
-        true = rng.integers(len(cells), size=count)
-        scores = drawn[start % 997 : start % 997 + count].copy()
-        scores[np.arange(count), true] += 8
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        lat, lng = cells.centroid_lat[true], cells.centroid_lng[true]
-        begun = time.perf_counter()
-        scorer.add(scores, lat, lng)
-        spent += time.perf_counter() - begun
-    begun = time.perf_counter()
-    found = scorer.finish()
-    distribution_of(found)
-    summed = time.perf_counter() - begun
-    each = spent / args.photos * 1e3
-    print(f"{args.photos:,} distributions over {len(cells):,} cells: {spent:.0f} s, {each:.2f} ms each")
-    print(f"summary {summed:.1f} s; memory {memory_gb():.2f} GB, of which {memory_gb() - before:.2f} GB while scoring")
-    groups = Groups(rng.integers(args.photos // 10, size=args.photos), args.photos // 10, "albums")
-    begun = time.perf_counter()
-    mean_intervals(rng.random((args.photos, 7)), groups)
-    print(f"1,000 bootstrap replicates of 7 measures, {groups.count:,} albums: {time.perf_counter() - begun:.1f} s")
-    begun = time.perf_counter()
-    median_interval(rng.random(args.photos), groups)
-    print(f"the same of the median: {time.perf_counter() - begun:.1f} s")
+    cells = cells_of(int(args.cells * 0.64), rng)  # the rule makes more than are asked for
+    made = MadeUp(cells, rng)
+    stream(cells, made, args.photos, rng)
+    asked(cells, made, args.asked, rng)
+    measures(cells, args.photos, rng)
 
 
 if __name__ == "__main__":

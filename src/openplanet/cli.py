@@ -334,7 +334,8 @@ def evaluate(
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
-    data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=checkpoint is not None)
+    looked_at = strict or checkpoint is not None
+    data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
     predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
@@ -350,23 +351,32 @@ def evaluate(
 @click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
+@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
 def compare(
-    contestants: tuple[str, ...], photos: str, train: Path | None, distances: str, json_file: Path | None
+    contestants: tuple[str, ...],
+    photos: str,
+    train: Path | None,
+    strict: bool,
+    distances: str,
+    json_file: Path | None,
 ) -> None:
     """Put locators side by side on the test photos, with intervals, and say which differences are real.
 
-    A CONTESTANT is a checkpoint folder, a CSV or JSON of predictions, or a baseline: random, nearest, density.
+    A CONTESTANT is a checkpoint folder, a CSV or JSON of predictions, or a baseline: random, prior, nearest, density,
+    embedding (prior and embedding: with the cells and the embedding of the first checkpoint).
     """
     extra = _distances(distances)
     from openplanet.evaluation.compare import compare as run
+    from openplanet.evaluation.contestants import need_pictures
     from openplanet.evaluation.testsets.opening import open_set
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
     fitted = train or (Path(photos) if _is_dataset(photos) else None)
-    result = run(contestants, open_set(photos), None if fitted is None else Dataset.open(fitted), extra)
+    photoset = open_set(photos, pictures_needed=strict or need_pictures(contestants))
+    result = run(contestants, photoset, None if fitted is None else Dataset.open(fitted), extra, strict)
     click.echo(result.to_text())
     if json_file is not None:
         write_json(json_file, result.to_dict())

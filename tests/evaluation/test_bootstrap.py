@@ -98,6 +98,25 @@ def test_exchange_is_by_album() -> None:
     groups = Groups(np.repeat(np.arange(9), 100), 9, "albums")
     (found,) = bootstrap.compare(["x"], a, np.zeros((900, 1)), groups, replicates=4000)
     assert found.p == pytest.approx(2 / 512, rel=0.5)
+    (exact,) = bootstrap.compare(["x"], a, np.zeros((900, 1)), groups, exchanges=512)
+    assert exact.p == 2 / 512 == bootstrap.smallest_p(groups, 512)
+
+
+def test_drawn_exchanges_agree_with_all_of_them() -> None:
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(0.5, 1, (2, 12, 3))
+    b -= 0.5
+    exact = bootstrap.compare("xyz", a, b, alone(12), exchanges=4096)
+    drawn = bootstrap.compare("xyz", a, b, alone(12), exchanges=4095)
+    for one, other in zip(exact, drawn, strict=True):
+        assert one.p == pytest.approx(other.p, abs=0.03) and one.p * 4096 == int(one.p * 4096)
+
+
+def test_many_clear_differences_stay_clear_when_corrected() -> None:
+    a = np.ones((100, 7))
+    count = bootstrap.exchanges_for(70)
+    p = [each.p for each in bootstrap.compare("abcdefg", a, 0 * a, alone(100), exchanges=count)] * 10
+    assert max(bootstrap.holm(p)) < 0.05
 
 
 def test_holm_is_the_published_rule() -> None:

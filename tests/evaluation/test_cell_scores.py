@@ -141,3 +141,35 @@ def test_batches_do_not_matter(cells: partitions.Partition, asked: tuple, scores
 
 def test_nothing_added_is_no_photos(cells: partitions.Partition) -> None:
     assert len(CellScorer(cells).finish()) == 0
+
+
+def test_a_models_own_levels_are_scored(cells: partitions.Partition) -> None:
+    rng = np.random.default_rng(3)
+    lat, lng = from_xyz(np.repeat(rng.normal(size=(30, 3)), 60, axis=0) + rng.normal(0, 0.05, (1800, 3)))
+    wanted = [partitions.Thresholds(400, 5), partitions.Thresholds(120, 5), partitions.Thresholds(40, 20)]
+    coarse, middle, fine = partitions.build_many([(lat, lng)], wanted, nested=True)
+    log_probs = rng.normal(0, 2, (100, len(fine)))
+    log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
+    where = rng.permutation(1800)[:100]
+    scorer = CellScorer(fine, (coarse, middle))
+    scorer.add(log_probs.astype(np.float32), lat[where], lng[where])
+    got = scorer.finish()
+    assert [got.levels[0], got.levels[-1]] == ["cell", COUNTRY]
+    assert list(got.groups[:-1]) == sorted(got.groups[:-1], reverse=True)
+    lost = 0
+    for own in (coarse, middle):
+        row = got.levels.index(f"level of {len(own)} cells")
+        held = own.assign(fine.lat, fine.lng)
+        for n in range(100):
+            true = own.assign(lat[where[n]], lng[where[n]])[0]
+            share: dict = {}
+            for c in range(len(fine)):
+                share[held[c]] = share.get(held[c], 0.0) + math.exp(log_probs[n, c])
+            p = share.get(true, 0.0)
+            lost += true >= 0 and fine.assign(lat[where[n]], lng[where[n]])[0] < 0
+            assert got.known_LN[row, n] == (true in share)
+            assert math.exp(got.log_prob_LN[row, n]) == pytest.approx(p, abs=1e-5)
+            expected = sum((v - (name == true)) ** 2 for name, v in share.items()) + (true not in share)
+            assert got.brier_LN[row, n] == pytest.approx(expected, abs=1e-4)
+            assert got.right_LN[row, n] == (max(share, key=share.get) == true)
+    assert lost > 0  # some photos are in no finest cell, and yet in one of a coarser level

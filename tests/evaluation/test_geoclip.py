@@ -100,3 +100,24 @@ def test_absent_package_says_what_to_install(predictor, tmp_path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "geoclip", None)
     with pytest.raises(InputError, match=r"openplanet\[geoclip\]"):
         open_locator(f"geoclip:{tmp_path / 'cells.parquet'}")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package's own imports
+def test_the_real_package_with_random_clip_weights(dataset, predictor) -> None:
+    """CLIP of the published shapes (428 million random weights, no hub), the package's own encoder of places."""
+    package = pytest.importorskip("geoclip", reason="geoclip is not installed: pip install 'openplanet[geoclip]'")
+    torch.manual_seed(0)
+    model = package.GeoCLIP(clip_pretrained=False).eval()
+    model.gps_gallery = model.gps_gallery[::400].clone()  # all 100,000 places take minutes
+    calls = []
+    model.location_encoder.register_forward_hook(lambda *_: calls.append(1))
+    locator = GeoClip(model, predictor.partition)
+    encoded = len(calls)
+    (answer, nothing) = locator.locate_many([photo(90), b"no photo"])
+    assert encoded == 1 and len(calls) == 1 and nothing.prediction is None
+    with torch.inference_mode():
+        pixels = model.image_encoder.preprocess_image(Image.open(io.BytesIO(photo(90))))
+        p_G = model(pixels, model.gps_gallery).softmax(dim=-1)[0].double().numpy()
+    cell_G = geoclip._cells(predictor.partition, model.gps_gallery.double().numpy())
+    expected = np.bincount(cell_G, weights=p_G, minlength=len(predictor.partition))
+    np.testing.assert_allclose(answer.prediction.probabilities, expected, atol=1e-4)

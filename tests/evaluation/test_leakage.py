@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,3 +108,29 @@ def test_files_of_a_test_set_are_known_by_what_is_in_them(make) -> None:
 def test_unknown_owners_share_nothing(make) -> None:
     dataset = make(r0={"owner_id": None}, r7={"owner_id": None})
     assert found(dataset)["owners"].photos == 0
+
+
+def test_strict_refuses_where_nobody_can_say(make) -> None:
+    dataset = make()
+    assert leakage.blind_spots(dataset, True, True, None) == ()
+    for blind, words in (
+        (leakage.blind_spots(None, True, True, None), "no training dataset"),
+        (leakage.blind_spots(dataset, False, True, None), "train split"),
+        (leakage.blind_spots(dataset, True, False, None), "pictures were not compared"),
+        (leakage.blind_spots(dataset, True, True, object()), "what the model was trained on is not known"),
+    ):
+        with pytest.raises(InputError, match=words):
+            leakage.refuse((), blind)
+
+
+def test_a_checkpoint_trained_on_another_dataset_is_told(make) -> None:
+    dataset = make()
+    dataset.manifest["fingerprint"] = "aa" * 32
+
+    def trained_on(fingerprint: str) -> SimpleNamespace:
+        training = {"dataset": "other.ds", "manifest": {"fingerprint": fingerprint}}
+        return SimpleNamespace(checkpoint=SimpleNamespace(training=training))
+
+    assert leakage.blind_spots(dataset, True, True, trained_on("aa" * 32)) == ()
+    (told,) = leakage.blind_spots(dataset, True, True, trained_on("bb" * 32))
+    assert "other.ds" in told and "bbbbbbbb" in told and "aaaaaaaa" in told

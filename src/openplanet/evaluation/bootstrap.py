@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 REPLICATES = 1000
 LEVEL = 0.95
+EXCHANGES_PER_TEST = 200  # 1,000 in all would leave no p of 70 below 5 % once corrected
+SIGNS_AT_A_TIME = 1 << 20
 FEW_GROUPS = 20  # with fewer, intervals come out too narrow
 MOST_OF_ALL = 0.5  # an owner of more photos than this share says nothing about others: albums are drawn then
 
@@ -107,24 +109,46 @@ def compare(
     groups: Groups,
     replicates: int = REPLICATES,
     seed: int = 0,
+    exchanges: int = REPLICATES,
 ) -> list[Difference]:
     """Paired differences of the means of M measures, with interval and p by exchanging labels of groups.
 
-    p is two-sided and never 0: at least 1 / (replicates + 1).
+    p is two-sided and never 0. Where there are no more than ``exchanges`` ways to exchange, all are tried; else so
+    many are drawn, and p is at least 1 / (exchanges + 1).
     """
     low_M, high_M = mean_intervals(a_NM - b_NM, groups, replicates, seed)
     sums_GM, _ = _sums(a_NM - b_NM, groups)
-    seen_M = np.abs(sums_GM.sum(axis=0))
-    rng = np.random.default_rng(seed + 1)
-    as_large_M = np.zeros(len(seen_M))
-    for _ in range(replicates):
-        sign_G = rng.integers(2, size=groups.count) * 2 - 1
-        as_large_M += np.abs(sign_G @ sums_GM) >= seen_M * (1 - 1e-12)
-    p_M = (as_large_M + 1) / (replicates + 1)
+    p_M = _exchange(sums_GM[(sums_GM != 0).any(axis=1)], exchanges, seed + 1)
     return [
         Difference(name, float(a), float(b), float(low), float(high), float(p))
         for name, a, b, low, high, p in zip(names, a_NM.mean(0), b_NM.mean(0), low_M, high_M, p_M, strict=True)
     ]
+
+
+def exchanges_for(tests: int) -> int:
+    """How many exchanges to draw, so that a clear difference stays clear when corrected for ``tests`` of them."""
+    return max(REPLICATES, EXCHANGES_PER_TEST * tests)
+
+
+def smallest_p(groups: Groups, exchanges: int) -> float:
+    """The least p that so many groups and exchanges can give."""
+    return max(2.0 ** (1 - groups.count), 1 / (exchanges + 1))
+
+
+def _exchange(sums_GM: Floats, exchanges: int, seed: int) -> Floats:
+    """How often exchanging A and B on whole groups gives sums as large: [M]."""
+    count, measures = sums_GM.shape
+    least_M = np.abs(sums_GM.sum(axis=0)) * (1 - 1e-9)  # sums in another order differ in the last digits
+    if count < 60 and 2**count <= exchanges:
+        sign_RG = (np.arange(2**count)[:, None] >> np.arange(count) & 1) * 2.0 - 1
+        return np.asarray((np.abs(sign_RG @ sums_GM) >= least_M).mean(axis=0))
+    rng = np.random.default_rng(seed)
+    as_large_M = np.zeros(measures)
+    step = max(1, SIGNS_AT_A_TIME // count)
+    for start in range(0, exchanges, step):
+        sign_RG = rng.integers(2, size=(min(step, exchanges - start), count), dtype=np.int8) * 2.0 - 1
+        as_large_M += (np.abs(sign_RG @ sums_GM) >= least_M).sum(axis=0)
+    return np.asarray((as_large_M + 1) / (exchanges + 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ Shapes: B photos in a batch, N photos in all, C cells, L levels of coarseness, G
 A photo without an answer is a row of minus infinity: the empty distribution, which is wrong everywhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,20 +51,30 @@ class CellScores:
 class CellScorer:
     """Scores distributions over the cells of one partition as they come; order of photos is kept.
 
-    Levels: the cells themselves, their S2 parents (a cell coarser than the level stands for itself) and the
-    countries of the cells. A photo in no cell is in no parent either; its country is known.
+    Levels: the cells themselves, those of ``coarser`` (partitions that the cells are nested in: a model's own
+    levels), their S2 parents (a cell coarser than the level stands for itself) and the countries of the cells.
+    A photo in no cell is in no S2 parent either; its country is known, and its cell of a coarser level may be.
     """
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, coarser: Sequence[Partition] = ()) -> None:
         self.partition = partition
         self._log_area_C = np.log(partition.area_km2).astype(np.float32)
         self._area_C = partition.area_km2.astype(np.float32)
-        self._levels = {CELL: _Groups(np.arange(len(partition)))}
+        finest = _Groups(np.arange(len(partition)))
+        found: dict[str, _Groups] = {}
+        for own in coarser:
+            of_C = own.assign_leaves(s2.range_min(partition.cell_id))
+            found[f"level of {len(own):,} cells"] = _Groups(
+                np.unique(of_C, return_inverse=True)[1], own, np.unique(of_C)
+            )
+        parents_before = len(partition)
         for level in S2_LEVELS:
             parents = s2.parent(partition.cell_id, np.minimum(level, partition.level))
             groups = _Groups(np.unique(parents, return_inverse=True)[1])
-            if 1 < len(groups) < min(len(each) for each in self._levels.values()):
-                self._levels[f"S2 level {level}"] = groups
+            if 1 < len(groups) < parents_before:
+                found[f"S2 level {level}"] = groups
+                parents_before = len(groups)
+        self._levels = {CELL: finest, **dict(sorted(found.items(), key=lambda each: -len(each[1])))}
         self._countries, country_C = np.unique(np.array(partition.country), return_inverse=True)
         self._levels[COUNTRY] = _Groups(country_C)
         self._done: list[dict[str, NDArray[np.generic]]] = []
@@ -83,7 +94,7 @@ class CellScorer:
         }
         columns |= self._regions(p_BC)
         for name, groups in self._levels.items():
-            true_B = self._country(lat_B, lng_B) if name == COUNTRY else np.where(inside_B, groups.of_C[cell_B], -1)
+            true_B = self._country(lat_B, lng_B) if name == COUNTRY else groups.true(cell_B, lat_B, lng_B)
             for key, column in _level_scores(groups.sums(p_BC), true_B, true_log_B).items():
                 columns[f"{name} {key}"] = column
         self._done.append(columns)
@@ -149,16 +160,26 @@ class CellScorer:
 
 
 class _Groups:
-    """Cells put together: ``of_C`` is the group of each cell, 0 to G-1."""
+    """Cells put together: ``of_C`` is the group of each cell, 0 to G-1; where the groups are cells of a coarser
+    partition, ``own`` is that and ``own_G`` their indices in it."""
 
-    def __init__(self, of_C: Ints) -> None:
+    def __init__(self, of_C: Ints, own: Partition | None = None, own_G: Ints | None = None) -> None:
         self.of_C = of_C.astype(np.int64)
+        self._own, self._own_G = own, own_G
         self._order = np.argsort(self.of_C, kind="stable")
         self._sorted = bool((np.diff(self.of_C) >= 0).all())
         self._starts = np.unique(self.of_C[self._order], return_index=True)[1]
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def true(self, cell_B: Ints, lat_B: Floats, lng_B: Floats) -> Ints:
+        """The group of each true position; -1 where it is in none."""
+        if self._own is None or self._own_G is None:
+            return np.where(cell_B >= 0, self.of_C[cell_B], -1)
+        own_B = self._own.assign(lat_B, lng_B)
+        index_B = np.minimum(np.searchsorted(self._own_G, own_B), len(self._own_G) - 1)
+        return np.where(self._own_G[index_B] == own_B, index_B, -1)
 
     def sums(self, p_BC: Float32s) -> Float32s:
         """Probability of each group [B, G]."""

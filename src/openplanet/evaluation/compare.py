@@ -3,31 +3,23 @@
 Shapes: N photos, K guesses, M measures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from openplanet.errors import InputError
-from openplanet.evaluation import baselines, bootstrap, locating, metrics, retrieval, tables
-from openplanet.evaluation.bootstrap import Difference
-from openplanet.evaluation.geoclip import PREFIX, open_locator
-from openplanet.evaluation.metrics import TOP_K
+from openplanet.evaluation import bootstrap, leakage, metrics, tables
+from openplanet.evaluation.bootstrap import Difference, Groups
+from openplanet.evaluation.contestants import Contestants, need_pictures
+from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet
-from openplanet.evaluation.predictions import read_predictions
-from openplanet.evaluation.rows import DENSITY, NEAREST, RANDOM
 from openplanet.evaluation.scoring import measure_names, per_photo
 from openplanet.evaluation.tables import Block, Line
 from openplanet.photos.shards import Dataset
 
-Floats = NDArray[np.float64]
-Guessed = tuple[Floats, Floats]
-
-BASELINES = {"random": RANDOM, "nearest": NEAREST, "density": DENSITY}
+Pair = tuple[str, str, tuple[Difference, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +30,10 @@ class Comparison:
     measures: tuple[str, ...]
     means: tuple[tuple[float, ...], ...]
     intervals: tuple[tuple[tuple[float, float], ...], ...]
-    differences: tuple[tuple[str, str, tuple[Difference, ...]], ...]
+    unanswered: tuple[int, ...]  # photos without a guess: wrong in every measure
+    differences: tuple[Pair, ...]
     photos: int
-    drawn: str
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-safe."""
@@ -52,37 +45,49 @@ class Comparison:
         return found
 
     def to_text(self) -> str:
-        """The table with intervals, then what is real and what is not, in sentences."""
-        lines = []
-        for name, means, intervals in zip(self.names, self.means, self.intervals, strict=True):
-            pairs = zip(self.measures, means, intervals, strict=True)
-            lines.append(Line(name, tuple(_cell(measure, mean, *interval) for measure, mean, interval in pairs)))
-        parts = [tables.text(Block("first guess (95 % interval)", self.measures, tuple(lines)))]
-        parts += [_verdict(a, b, differences) for a, b, differences in self.differences]
-        parts.append(
-            f"{self.photos:,} photos, {self.drawn}. Real: p below 5 % for all differences of this table together "
-            "(Holm), by exchanging the two on whole groups of photos. Not real: these photos cannot tell them apart."
+        """Two tables, of the contestants and of their differences; then what is real, in sentences."""
+        short = tuple(measure.removeprefix("within ") for measure in self.measures)
+        rows = zip(self.names, self.means, self.intervals, self.unanswered, strict=True)
+        lines = tuple(
+            Line(
+                name,
+                (*(_cell(*each) for each in zip(self.measures, means, intervals, strict=True)), f"{unanswered:,}"),
+            )
+            for name, means, intervals, unanswered in rows
         )
+        apart = tuple(Line(f"{a} less {b}", tuple(map(_difference, each))) for a, b, each in self.differences)
+        parts = [
+            tables.text(Block("first guess, % within (95 % interval)", (*short, "no guess"), lines)),
+            tables.text(Block("difference in points (95 % interval), * real", short, apart)),
+            "\n".join(_verdicts(self.differences)),
+            "\n".join(self.notes),
+        ]
         return "\n\n".join(parts)
 
 
 def compare(
-    contestants: Sequence[str], photoset: PhotoSet, train: Dataset | None, extra_distances: Sequence[float] = ()
+    contestants: Sequence[str],
+    photoset: PhotoSet,
+    train: Dataset | None,
+    extra_distances: Sequence[float] = (),
+    strict: bool = False,
 ) -> Comparison:
-    """Compare checkpoint folders, files of predictions and baselines (``random``, ``nearest``, ``density``).
+    """Compare checkpoint folders, files of predictions and baselines (``contestants.BASELINES``).
 
-    Baselines are fitted on the train split of ``train``. Raises InputError for fewer than two contestants, for one
-    that is none of these, and for a player of a game, who saw only some of the photos.
+    Baselines are fitted on the train split of ``train``, with which the set must share nothing: what it shares is
+    told, and with ``strict`` refused. Raises InputError for fewer than two contestants, for one that is none, for two
+    of one name, and for a player of a game, who saw only some of the photos.
     """
-    if len(contestants) < 2:
-        raise InputError("a comparison needs two: checkpoints, files of predictions, or random, nearest, density")
+    asked = Contestants(contestants, photoset, train)
+    looked_at = strict or not photoset.of_files or need_pictures(contestants)
+    models: list[Locator | None] = [*asked.locators()] or [None]
+    blind = [each for model in models for each in leakage.blind_spots(train, True, looked_at, model)]
+    blind = list(dict.fromkeys(blind))
+    leaks = () if train is None else leakage.check(photoset, train, looked_at)
+    if strict:
+        leakage.refuse(leaks, blind)
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
-    guessed: dict[str, Guessed] = {}
-    for text in contestants:
-        for name, guesses in _guesses(text, photoset, train).items():
-            if name in guessed:
-                raise InputError(f"two contestants are called {name}: rename a folder or file")
-            guessed[name] = guesses
+    guessed = asked.guesses()
     groups = photoset.truth.groups()
     values = {name: per_photo(guesses, photoset.truth, distances_km) for name, guesses in guessed.items()}
     measures = measure_names(distances_km)
@@ -90,70 +95,77 @@ def compare(
     for values_NM in values.values():
         low, high = bootstrap.mean_intervals(values_NM, groups)
         intervals.append(tuple((float(a), float(b)) for a, b in zip(low, high, strict=True)))
-    pairs = [(a, b, bootstrap.compare(measures, values[a], values[b], groups)) for a, b in combinations(values, 2)]
+    two = list(combinations(values, 2))
+    exchanges = bootstrap.exchanges_for(len(two) * len(measures))
+    pairs = [
+        (a, b, tuple(bootstrap.compare(measures, values[a], values[b], groups, exchanges=exchanges))) for a, b in two
+    ]
     return Comparison(
         tuple(values),
         tuple(measures),
         tuple(tuple(float(mean) for mean in values_NM.mean(axis=0)) for values_NM in values.values()),
         tuple(intervals),
-        _corrected(pairs),
+        tuple(int(np.isnan(lat_NK).all(axis=1).sum()) for lat_NK, _ in guessed.values()),
+        corrected(pairs),
         len(photoset),
-        f"{groups.count:,} {groups.what} drawn together",
+        (
+            f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo "
+            "without a guess counts as wrong.",
+            *_meaning(groups, pairs, exchanges),
+            *photoset.notes,
+            *(f"{name}: {what}." for name, what in asked.told.items()),
+            *(f"Leakage guard: {leak.text}." for leak in leaks),
+            *(f"Leakage guard: not sure: {reason}" for reason in blind),
+        ),
     )
 
 
-def _corrected(
-    pairs: list[tuple[str, str, list[Difference]]],
-) -> tuple[tuple[str, str, tuple[Difference, ...]], ...]:
-    corrected = iter(bootstrap.holm([each.p for _, _, differences in pairs for each in differences]))
+def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs with p corrected for all their differences together (Holm). Where no group differs at all there is
+    nothing to test, and nothing to correct for."""
+    tested = iter(bootstrap.holm([each.p for _, _, differences in pairs for each in differences if each.p < 1]))
     return tuple(
-        (a, b, tuple(replace(each, p_corrected=next(corrected)) for each in differences)) for a, b, differences in pairs
+        (a, b, tuple(replace(each, p_corrected=next(tested) if each.p < 1 else 1.0) for each in differences))
+        for a, b, differences in pairs
     )
 
 
-def _guesses(text: str, photoset: PhotoSet, train: Dataset | None) -> dict[str, Guessed]:
-    if text in BASELINES:
-        return {text: _baseline(text, photoset, train)}
-    path = Path(text)
-    if path.is_dir() or text.startswith(PREFIX):
-        answers = locating.ask(open_locator(text), photoset, ())
-        return {path.name: (answers.lat, answers.lng)}
-    if path.suffix.lower() in (".csv", ".json"):
-        found = read_predictions(path, photoset.truth)
-        if any(each.human for each in found):
-            raise InputError(f"{path} holds rounds of a game: measure it with openplanet evaluate --predictions {path}")
-        return {each.name: (each.lat, each.lng) for each in found}
-    raise InputError(
-        f"{text} is no contestant: give a checkpoint folder, a CSV or JSON of predictions, or {', '.join(BASELINES)}"
+def _meaning(groups: Groups, pairs: Sequence[Pair], exchanges: int) -> Iterator[str]:
+    tests = sum(each.p < 1 for _, _, differences in pairs for each in differences)
+    yield (
+        f"Real (*): p below 5 % after the correction for {tests} differences that this table tests together (Holm); p "
+        "is how often exchanging the two on whole groups of photos gives as large a difference. A difference that is "
+        "not marked may be there all the same: these photos cannot show it."
     )
+    least = bootstrap.smallest_p(groups, exchanges)
+    if tests and least * tests >= 1 - bootstrap.LEVEL:
+        yield (
+            f"Nothing in this table could be shown to be real: {groups.count} {groups.what} give a p of {least:.2g} at "
+            f"best, {min(1.0, least * tests):.2g} after the correction. Take photos of more {groups.what}, or compare "
+            "fewer."
+        )
 
 
-def _baseline(name: str, photoset: PhotoSet, train: Dataset | None) -> Guessed:
-    if train is None:
-        raise InputError(f"{name} is fitted on training photos: give the dataset with --train")
-    gallery = retrieval.Gallery(train)
-    if len(gallery) == 0:
-        raise InputError(f"{train.path} has no training photo with a position: {name} cannot be fitted on it")
-    if name == "random":
-        return baselines.random_guesses(gallery.lat, gallery.lng, len(photoset), TOP_K)
-    return retrieval.by_features(gallery, photoset)[BASELINES[name]][0]
-
-
-def _cell(measure: str, mean: float, low: float, high: float) -> str:
+def _cell(measure: str, mean: float, interval: tuple[float, float]) -> str:
+    low, high = interval
     if measure == "GeoScore":
         return f"{mean:,.0f} ({low:,.0f}–{high:,.0f})"
     return f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _verdict(a: str, b: str, differences: Sequence[Difference]) -> str:
-    lines = [f"{a} against {b}:"]
-    for each in differences:
-        scale = 1.0 if each.measure == "GeoScore" else 100.0
-        unit = "" if each.measure == "GeoScore" else " points"
-        better = a if each.difference > 0 else b
-        verdict = f"real: {better} is better" if each.real else "not real"
-        lines.append(
-            f"  {each.measure:>15}: {scale * each.difference:+.1f}{unit} "
-            f"({scale * each.low:+.1f} to {scale * each.high:+.1f}), p {each.p_corrected:.3f}: {verdict}"
-        )
-    return "\n".join(lines)
+def _difference(each: Difference) -> str:
+    scale, digits = (1.0, 0) if each.measure == "GeoScore" else (100.0, 1)
+    middle, low, high = (f"{scale * value:+,.{digits}f}" for value in (each.difference, each.low, each.high))
+    return f"{middle} ({low} to {high}){'*' if each.real else ' '}"
+
+
+def _verdicts(pairs: Sequence[Pair]) -> Iterator[str]:
+    """What is real between every two, in sentences."""
+    for a, b, differences in pairs:
+        real = [each for each in differences if each.real]
+        for better, worse, sign in ((a, b, 1), (b, a, -1)):
+            where = [each.measure for each in real if sign * each.difference > 0]
+            if where:
+                yield f"{better} is really better than {worse}: {', '.join(where)}."
+        if not real:
+            yield f"{a} and {b}: no difference is shown."

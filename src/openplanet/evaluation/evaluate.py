@@ -47,7 +47,7 @@ def evaluate(
     are fitted, and with which the set must share nothing (default: ``asked``, where it is a dataset). ``world`` (the
     folder of the synthetic planet) adds the Bayes limit; ``extra_distances`` in km join the standard ones.
     Raises DatasetError where the split has no photo with a position, InputError where there is nothing to measure,
-    and with ``strict`` where training photos are in the set.
+    and with ``strict`` where training photos are in the set, or nobody can say whether they are.
     """
     if predictor is None and not predictions:
         raise InputError("there is nothing to measure: give a checkpoint, or a file of predictions")
@@ -65,9 +65,11 @@ def evaluate(
         read_predictions(path, truth)
     measure = Measure(truth, distances_km, groups, photoset.labels)
     gallery = retrieval.Gallery(train) if train is not None else None
-    leaks = _leaks(photoset, train, gallery, pictures=predictor is not None) if held_out else ()
+    looked_at = predictor is not None or strict or isinstance(asked, Dataset)
+    leaks = _leaks(photoset, train, gallery, looked_at) if held_out else ()
+    blind = leakage.blind_spots(train, held_out, looked_at, predictor)
     if strict:
-        leakage.refuse(leaks)
+        leakage.refuse(leaks, blind)
 
     rows: list[Row] = []
     if predictor is not None:
@@ -77,6 +79,7 @@ def evaluate(
         rows += prediction_rows(measure, path, next((row for row in rows if row.name == MODEL), None))
     rows += limit
 
+    published = published_on(photoset.key)
     subject = MODEL if predictor is not None else rows[0].name
     outside = cells = 0
     breakdowns: tuple[Breakdown, ...] = ()
@@ -95,22 +98,22 @@ def evaluate(
         outside=outside,
         cells=cells,
         rows=tuple(rows),
-        notes=notes(photoset, rows, first, gallery, outside, cells, groups, leaks),
+        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published),
         where=photoset.name,
         subject=subject,
         groups=groups,
         breakdowns=breakdowns,
-        published=published_on(photoset.key),
+        published=published,
         leaks=leaks,
     )
 
 
 def _leaks(
-    photoset: PhotoSet, train: Dataset | None, gallery: retrieval.Gallery | None, pictures: bool
+    photoset: PhotoSet, train: Dataset | None, gallery: retrieval.Gallery | None, looked_at: bool
 ) -> tuple[Leak, ...]:
     if train is None or gallery is None:
         return ()
-    found = leakage.check(photoset, train, looked_at=pictures)
+    found = leakage.check(photoset, train, looked_at)
     return (*found, leakage.check_gallery(photoset, gallery.lat, gallery.lng))
 
 
@@ -137,7 +140,7 @@ def baseline_rows(
 
 
 def _constant_scores(predictor: Locator, log_prob_C: NDArray[np.float32], truth: Truth) -> CellScores:
-    scorer = CellScorer(predictor.partition)
+    scorer = CellScorer(predictor.partition, predictor.coarser)
     for start in range(0, len(truth.lat), SCORED_AT_A_TIME):
         rows = slice(start, start + SCORED_AT_A_TIME)
         lat_B = truth.lat[rows]

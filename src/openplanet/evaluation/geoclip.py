@@ -45,6 +45,7 @@ class GeoClip:
 
     def __init__(self, model: Any, partition: Partition) -> None:
         self.partition = partition
+        self.coarser: tuple[Partition, ...] = ()
         self._model = model.eval()
         gallery_G2 = model.gps_gallery
         with torch.inference_mode():

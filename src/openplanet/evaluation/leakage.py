@@ -80,13 +80,41 @@ def check_gallery(photoset: PhotoSet, lat_M: Floats, lng_M: Floats) -> Leak:
     return _leak("gallery", "stand in the gallery with their exact position", hit, truth.photo_id)
 
 
-def refuse(leaks: Iterable[Leak]) -> None:
-    """Raise InputError where any guard found something (``--strict``)."""
+def blind_spots(train: Dataset | None, held_out: bool, looked_at: bool, locator: object | None) -> tuple[str, ...]:
+    """Why the guards cannot vouch for a set, each reason in a sentence; none where they could look everywhere."""
+    if not held_out:
+        return ("the train split is what was trained on.",)
+    if train is None:
+        return ("no training dataset is named, so nothing was looked for.",)
+    found = []
+    if not looked_at:
+        found.append("pictures were not compared: only positions of the set were read.")
+    checkpoint = getattr(locator, "checkpoint", None)
+    if locator is not None and checkpoint is None:
+        found.append("what the model was trained on is not known; it was looked for in the named dataset alone.")
+    if checkpoint is not None:
+        theirs = checkpoint.training.get("manifest", {}).get("fingerprint")
+        if theirs is not None and theirs != train.manifest.get("fingerprint", theirs):
+            name = checkpoint.training.get("dataset", "another dataset")
+            found.append(
+                f"the checkpoint was trained on {name} (fingerprint {theirs[:8]}), not on what {train.path.name} holds "
+                f"now (fingerprint {train.manifest['fingerprint'][:8]}), where it was looked for."
+            )
+    return tuple(found)
+
+
+def refuse(leaks: Iterable[Leak], blind: Sequence[str] = ()) -> None:
+    """Raise InputError where any guard found something, or could not look (``--strict``)."""
     found = [leak for leak in leaks if leak.photos]
     if found:
         raise InputError(
             f"the test leaks into training: {'; '.join(leak.text for leak in found)}. "
             "Ingest again with --split-by owner, take those photos out, or measure without --strict"
+        )
+    if blind:
+        raise InputError(
+            f"the test may leak into training: {' '.join(blind)} Name the dataset that the model was trained on "
+            "(evaluate SET TRAIN_DATASET), or measure without --strict"
         )
 
 

@@ -34,6 +34,10 @@ class Locator(Protocol):
     def partition(self) -> Partition:
         """The cells that its predictions are over."""
 
+    @property
+    def coarser(self) -> Sequence[Partition]:
+        """The partitions of its coarser levels, coarse to fine; none for a locator of one level."""
+
     def locate_many(self, photos: Iterable[bytes]) -> Iterator[Located]:
         """An answer for each photo, in order; one that cannot be read has none."""
 
@@ -55,7 +59,7 @@ def ask(locator: Locator, photoset: PhotoSet, distances_km: Sequence[float]) -> 
     """Locate all photos. A guess is the mean position of a cell's training photos; NaN for an unreadable photo."""
     partition, count = locator.partition, len(photoset)
     wanted = count * len(partition) <= MOST_POINTS
-    finder, scorer = PointFinder(partition), CellScorer(partition)
+    finder, scorer = PointFinder(partition), CellScorer(partition, locator.coarser)
     cells_NK2 = np.full((count, TOP_K, 2), np.nan)
     points_DNK2 = np.full((len(distances_km), count, TOP_K, 2), np.nan) if wanted else None
     batch: list[Prediction | None] = []

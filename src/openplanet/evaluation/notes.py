@@ -6,7 +6,7 @@ from openplanet.evaluation import metrics
 from openplanet.evaluation.bootstrap import FEW_GROUPS, Groups
 from openplanet.evaluation.leakage import Leak
 from openplanet.evaluation.photoset import PhotoSet
-from openplanet.evaluation.retrieval import Gallery
+from openplanet.evaluation.published import Published
 from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row
 
 WHAT = {
@@ -22,6 +22,7 @@ WHAT = {
     "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
+VAL = "the val split"
 CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
 PROBABILITIES = (
     "Probabilities: NLL is the mean of -ln p of the true cell, over photos in a cell; Brier 0 to 2; ECE in 15 bins of "
@@ -34,13 +35,14 @@ def notes(
     photoset: PhotoSet,
     rows: Sequence[Row],
     first: Row,
-    gallery: Gallery | None,
     outside: int,
     cells: int,
     groups: Groups,
     leaks: Sequence[Leak],
+    blind: Sequence[str],
+    published: Sequence[Published],
 ) -> tuple[str, ...]:
-    """What a reader must know: of the set, the counting, the measures, each row, and leaks."""
+    """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
     summary = first.summary
     found = [
         f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as wrong.",
@@ -63,14 +65,19 @@ def notes(
         if row.labels:
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
             found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
-    if gallery is not None and len(gallery) < gallery.trained:
-        found.append(f"Neighbours were sought among {len(gallery):,} of the {gallery.trained:,} training photos.")
     if NEAREST not in [row.name for row in rows]:
         found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
     found += [f"Leakage guard: {leak.text}." for leak in leaks]
-    if not leaks:
-        found.append("Leakage was not looked for: it needs the training dataset, and a set held out from it.")
+    found += [f"Leakage guard: not sure: {reason}" for reason in blind]
+    if any(row.name == DENSITY for row in rows) and photoset.name == VAL:
+        found.append("The kernels of the densities were chosen on photos that are measured here.")
+    found += [_source(each) for each in published]
     return tuple(found)
+
+
+def _source(each: Published) -> str:
+    memory = "" if each.confirmed else " † Written down from memory: no stored text confirms these figures."
+    return f"Published, not run: {each.system} ({each.year}): {each.source}.{memory}"
 
 
 def _drawn(groups: Groups) -> str:

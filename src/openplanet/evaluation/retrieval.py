@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.evaluation import baselines, neighbours
+from openplanet.evaluation import baselines, gallery_cache, neighbours
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet, read_images, read_truth
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
+from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 from openplanet.progress import track
 
@@ -49,6 +50,13 @@ class Gallery:
         """The validation photos by which the kernel is chosen."""
         return chosen(read_images(self.train, "val"), self._val_kept)
 
+    def searched(self, index_MF: Float32s) -> str:
+        """How many photos are searched, in words, and what their features take in memory."""
+        photos = f"{len(index_MF):,} training photos"
+        if len(self.kept) < self.trained:
+            photos = f"{len(index_MF):,} of {self.trained:,} training photos, evenly spread"
+        return f"{photos}, {max(1, round(index_MF.nbytes / 1e6)):,} MB"
+
     @property
     def val_truth(self) -> Truth:
         """Where those were taken."""
@@ -64,7 +72,8 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
     asked = baselines.features(track(photoset.images(), "comparing", total=len(photoset)))
     train_MF, asked_NF = baselines.standardised(train, asked)
     index_NS, far_NS = neighbours.nearest(train_MF, asked_NF)
-    found: Found = {NEAREST: (baselines.different_places(index_NS, lat_M, lng_M, TOP_K), "")}
+    places = baselines.different_places(index_NS, lat_M, lng_M, TOP_K)
+    found: Found = {NEAREST: (places, gallery.searched(train_MF))}
     val = baselines.features(gallery.val_images())
     val_VF = baselines.standardised(train, val)[1] if val else np.zeros((0, train_MF.shape[1]), np.float32)
     found[DENSITY] = _density(gallery, train_MF, lat_M, lng_M, val_VF, index_NS, far_NS)
@@ -72,8 +81,17 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
 
 
 def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Any) -> Found:
-    """The densest place among the nearest in the network's embedding (of length 1, so that angles count)."""
-    train_MD = embedded(predictor, gallery.images())
+    """The densest place among the nearest in the network's embedding (of length 1, so that angles count).
+
+    The embeddings of training photos are kept beside the dataset (``gallery_cache``).
+    """
+    if isinstance(predictor, Predictor):
+        folder = gallery_cache.folder_of(gallery.train, predictor, gallery.kept)
+        train_MD = gallery_cache.remembered(
+            folder, len(gallery), gallery.images, lambda photos: embedded(predictor, photos)
+        )
+    else:
+        train_MD = embedded(predictor, gallery.images())
     kept = np.flatnonzero(~np.isnan(train_MD).any(axis=1))
     train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
     asked_ND = embedded(predictor, track(photoset.images(), "comparing embeddings", total=len(photoset)))
@@ -117,5 +135,5 @@ def _density(
         how = f"chosen on {len(val_VF):,} validation photos"
     else:
         kernel, how = neighbours.Kernel(), "not chosen by data: there is no val split"
-    what = f"{kernel.neighbours} neighbours, kernel of {kernel.sigma_km:g} km, {how}"
+    what = f"{gallery.searched(train_MF)}; {kernel.neighbours} neighbours, kernel of {kernel.sigma_km:g} km, {how}"
     return neighbours.densest(index_NS, far_NS, lat_M, lng_M, kernel, TOP_K), what

@@ -39,7 +39,7 @@ def blocks(evaluation: "Evaluation") -> list[Block]:
         Block("best of five, % within", names, tuple(_five(evaluation.rows))),
     ]
     if evaluation.published:
-        found.append(Block("published, not run, % within", names, tuple(_published(evaluation))))
+        found.append(Block("published, not run, % within", (*names, "mean", "GeoScore"), tuple(_published(evaluation))))
     drawn = [row for row in evaluation.rows if row.intervals is not None]
     if drawn:
         title = "first guess, 95 % interval"
@@ -118,7 +118,9 @@ def _five(rows: Sequence[Row]) -> Iterator[Line]:
 def _published(evaluation: "Evaluation") -> Iterator[Line]:
     for each in evaluation.published:
         mark = "" if each.confirmed else " †"
-        yield Line(f"{each.system} ({each.year}){mark}", percents(each.at(evaluation.distances_km)))
+        mean = "–" if each.mean_km is None else whole_km(each.mean_km)
+        score = "–" if each.geoscore is None else f"{each.geoscore:,.0f}"
+        yield Line(f"{each.system} ({each.year}){mark}", (*percents(each.at(evaluation.distances_km)), mean, score))
 
 
 def _interval(row: Row) -> Line:

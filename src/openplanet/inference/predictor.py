@@ -58,6 +58,11 @@ class Predictor:
         """The cells that predictions are over."""
         return self.checkpoint.partition
 
+    @property
+    def coarser(self) -> tuple[Partition, ...]:
+        """The partitions of the model's coarser levels, coarse to fine; none where it has one level."""
+        return self.checkpoint.coarser
+
     def log_probs(self, pixels_B3HW: Tensor) -> Tensor:
         """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``.
 
