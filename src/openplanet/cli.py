@@ -15,6 +15,7 @@ from openplanet import __version__
 from openplanet.errors import InputError, OpenPlaNetError
 
 PATH = click.Path(path_type=Path)
+CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CONTACT"
 
 
 class Command(click.Command):
@@ -101,34 +102,43 @@ def collect() -> None:
 @click.option("--per-host", default=2, show_default=True, type=click.IntRange(1, 64), help="Connections to one host.")
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Connections in all.")
 @click.option("--max-mb", default=64, show_default=True, type=click.IntRange(1, 1024), help="Larger ones are left.")
-def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: int) -> None:
+@click.option("--contact", help=f"{CONTACT_HELP} [default: none is told].")
+def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: int, contact: str | None) -> None:
     """Fetch the photos of a table with a column url [lat, lng, album, owner, licence, ...].
 
     Stopped, it goes on when the same command is given again; what failed is in failed.csv and is tried again.
     """
     from openplanet.photos.collect import urls
-    from openplanet.photos.fetch import Manners
+    from openplanet.photos.fetch import Manners, contact_of
 
-    _say_collected(urls(table, out, Manners(workers=workers, per_host=per_host, max_bytes=max_mb << 20)), out)
+    manners = Manners(workers, per_host, max_bytes=max_mb << 20, contact=contact_of(contact))
+    _say_collected(urls(table, out, manners), out)
 
 
-@collect.command("commons", cls=Command, example="openplanet collect commons --bbox 2.2,48.8,2.4,48.9 --out paris")
+@collect.command(
+    "commons",
+    cls=Command,
+    example="openplanet collect commons --bbox 2.2,48.8,2.4,48.9 --out paris --contact you@example.org",
+)
 @click.option("--bbox", required=True, metavar="WEST,SOUTH,EAST,NORTH", help="Degrees; west > east: over 180.")
 @click.option("--out", required=True, type=PATH, help="Folder to write.")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Photos at most.")
 @click.option("--width", default=1024, show_default=True, type=click.IntRange(64, 8192), help="Pixels, of the copies.")
 @click.option("--api", help="Another MediaWiki's api.php [default: Wikimedia Commons].")
-def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None) -> None:
+@click.option("--contact", help=f"{CONTACT_HELP}; Wikimedia asks for it.")
+def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None, contact: str | None) -> None:
     """Fetch geotagged photos of Wikimedia Commons, with author, licence and attribution."""
     from openplanet.photos import commons
     from openplanet.photos.collect import from_commons
+    from openplanet.photos.fetch import Manners, contact_of
 
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
     except ValueError as error:
         raise click.UsageError(f"--bbox takes WEST,SOUTH,EAST,NORTH such as 2.2,48.8,2.4,48.9, not {bbox!r}") from error
     box = (west, south, east, north)
-    _say_collected(from_commons(box, out, limit=limit, width=width, api=api or commons.API), out)
+    manners = Manners(contact=contact_of(contact))
+    _say_collected(from_commons(box, out, limit=limit, width=width, api=api or commons.API, manners=manners), out)
 
 
 def _say_collected(counts: dict[str, int], out: Path) -> None:
