@@ -49,14 +49,19 @@ def camera_photo(seed: int, size: tuple[int, int], quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def best_of(repeats: int, work: Callable[[], object]) -> float:
-    """The least seconds that ``work`` took."""
+def best_of(repeats: int, work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """The least seconds that ``work`` took, of this process (other work on the machine does not count)."""
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return min(seconds)
+
+
+def wall(work: Callable[[], object]) -> float:
+    """Seconds by the clock on the wall, worker processes and all."""
+    return best_of(1, work, time.perf_counter)
 
 
 def decoders() -> dict[str, Callable[[bytes], object]]:
@@ -69,17 +74,17 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
         image.draft("RGB", (round(image.width * factor * gap), round(image.height * factor * gap)))
         return image.resize((round(SIDE * image.width / image.height), SIDE), Image.Resampling.LANCZOS)
 
-    goal["Pillow, draft at twice the size"] = lambda data: pillow(data, 2)
-    goal["Pillow, draft at the size"] = lambda data: pillow(data, 1)
+    goal["Pillow, at least the size"] = lambda data: pillow(data, 1)
+    goal["Pillow, at least twice the size"] = lambda data: pillow(data, 2)
     try:
         simplejpeg = importlib.import_module("simplejpeg")
 
         def simple(data: bytes) -> object:
-            array = simplejpeg.decode_jpeg(data, "RGB", fastdct=True, min_height=2 * SIDE, min_width=2 * SIDE)
+            array = simplejpeg.decode_jpeg(data, "RGB", True, True, min_height=SIDE, min_width=SIDE)
             image = Image.fromarray(array)
             return image.resize((round(SIDE * image.width / image.height), SIDE), Image.Resampling.LANCZOS)
 
-        goal["simplejpeg"] = simple
+        goal["simplejpeg, at least the size"] = simple
     except ImportError:
         pass
     try:
@@ -118,8 +123,8 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
     rejected = best_of(5, lambda: [reading.read_photo(no_gps, SIDE) for _ in range(20)]) / 20 * 1e3
     print(f"  {'ingest, all of it':34} {ours:7.1f} ms  = {1000 / ours:.0f} photos/s a core")
     print(f"  {'a rejected photo (no position)':34} {rejected:7.2f} ms  = {rejected / ours:.3f} of one that is kept")
-    fastest, same = min(alone, key=alone.__getitem__), alone["Pillow, draft at twice the size"]
-    print(f"  ratio to '{fastest}': {ours / alone[fastest]:.2f}; to Pillow's, at twice the size: {ours / same:.2f}")
+    fastest = min(alone, key=alone.__getitem__)
+    print(f"  ratio to the fastest ('{fastest}'): {ours / alone[fastest]:.2f}")
     image = images.load(data[0], SIDE)
     steps = {
         "load": lambda: images.load(data[0], SIDE),
@@ -143,15 +148,15 @@ def incremental(photos: int) -> None:
             file = root / f"album{seed % 50}" / f"{seed}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data[seed % 40] + f"{seed}".encode())  # what follows the end of a JPEG is no part of it
-        first = best_of(1, lambda: ingest([root], out))
-        nothing = best_of(1, lambda: ingest([root], out))
+        first = wall(lambda: ingest([root], out))
+        nothing = wall(lambda: ingest([root], out))
         for seed in range(photos, photos + photos // 100):
             (root / "new" / f"{seed}.jpg").parent.mkdir(exist_ok=True)
             (root / "new" / f"{seed}.jpg").write_bytes(data[seed % 40] + f"{seed}".encode())
-        added = best_of(1, lambda: ingest([root], out))
+        added = wall(lambda: ingest([root], out))
         for seed in range(photos // 100):
             (root / f"album{seed % 50}" / f"{seed}.jpg").rename(root / "new" / f"moved {seed}.jpg")
-        moved = best_of(1, lambda: ingest([root], out))
+        moved = wall(lambda: ingest([root], out))
         shutil.rmtree(root)
     print(f"{photos} photos of 3 megapixels: first run {first:.1f} s;")
     print(f"  nothing new {nothing:.2f} s = {nothing / first:.2%};")

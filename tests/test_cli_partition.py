@@ -55,7 +55,31 @@ def test_csv(tmp_path: Path) -> None:
         [],
         ["--max-photos", 5, "--min-photos", 1, "--target-cells", 9],
         ["--target-cells", 0],
+        ["--target-cells", "9,many"],
+        ["--target-cells", "90,9"],
     ],
 )
 def test_thresholds_or_a_target(coordinates: Path, tmp_path: Path, arguments: list[object]) -> None:
     assert run(coordinates, *arguments, "--out", tmp_path / "x.parquet").exit_code == 2
+
+
+def test_several_numbers_of_cells_are_nested_and_read_once(coordinates: Path, tmp_path: Path) -> None:
+    done = run(coordinates, "--target-cells", "12,60,240", "--min-photos", 2, "--out", tmp_path / "cells.parquet",
+               "--report", tmp_path / "cells.html")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    coarse, middle, fine = (Partition.load(tmp_path / f"cells-{number}.parquet") for number in (1, 2, 3))
+    assert [abs(len(cells) - wanted) <= 3 for cells, wanted in ((coarse, 12), (middle, 60), (fine, 240))] == [True] * 3
+    for upper, lower in ((coarse, middle), (middle, fine)):
+        assert (upper.assign_leaves(lower.cell_id) >= 0).all() and lower.level.min() >= upper.level.min()
+    assert f"<h1>{len(middle)} cells" in (tmp_path / "cells-2.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "cells.parquet").exists()
+
+
+def test_turned_partitions_lie_askew(coordinates: Path, tmp_path: Path) -> None:
+    thresholds = ("--max-photos", 200, "--min-photos", 2)
+    done = run(coordinates, *thresholds, "--turned", 2, "--out", tmp_path / "cells.parquet")
+    assert done.exit_code == 0, done.output
+    plain, askew = (Partition.load(tmp_path / f"cells-{number}.parquet") for number in (1, 2))
+    assert run(coordinates, *thresholds, "--out", tmp_path / "one.parquet").exit_code == 0
+    assert plain.cell_id.tolist() == Partition.load(tmp_path / "one.parquet").cell_id.tolist()
+    assert askew.turn != plain.turn and askew.total_photos == plain.total_photos == 5000

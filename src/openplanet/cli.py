@@ -15,6 +15,7 @@ from openplanet import __version__
 from openplanet.errors import InputError, OpenPlaNetError
 
 PATH = click.Path(path_type=Path)
+CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CONTACT"
 
 
 class OutputFile(click.ParamType):
@@ -106,34 +107,43 @@ def collect() -> None:
 @click.option("--per-host", default=2, show_default=True, type=click.IntRange(1, 64), help="Connections to one host.")
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Connections in all.")
 @click.option("--max-mb", default=64, show_default=True, type=click.IntRange(1, 1024), help="Larger ones are left.")
-def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: int) -> None:
+@click.option("--contact", help=f"{CONTACT_HELP} [default: none is told].")
+def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: int, contact: str | None) -> None:
     """Fetch the photos of a table with a column url [lat, lng, album, owner, licence, ...].
 
     Stopped, it goes on when the same command is given again; what failed is in failed.csv and is tried again.
     """
     from openplanet.photos.collect import urls
-    from openplanet.photos.fetch import Manners
+    from openplanet.photos.fetch import Manners, contact_of
 
-    _say_collected(urls(table, out, Manners(workers=workers, per_host=per_host, max_bytes=max_mb << 20)), out)
+    manners = Manners(workers, per_host, max_bytes=max_mb << 20, contact=contact_of(contact))
+    _say_collected(urls(table, out, manners), out)
 
 
-@collect.command("commons", cls=Command, example="openplanet collect commons --bbox 2.2,48.8,2.4,48.9 --out paris")
+@collect.command(
+    "commons",
+    cls=Command,
+    example="openplanet collect commons --bbox 2.2,48.8,2.4,48.9 --out paris --contact you@example.org",
+)
 @click.option("--bbox", required=True, metavar="WEST,SOUTH,EAST,NORTH", help="Degrees; west > east: over 180.")
 @click.option("--out", required=True, type=PATH, help="Folder to write.")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Photos at most.")
 @click.option("--width", default=1024, show_default=True, type=click.IntRange(64, 8192), help="Pixels, of the copies.")
 @click.option("--api", help="Another MediaWiki's api.php [default: Wikimedia Commons].")
-def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None) -> None:
+@click.option("--contact", help=f"{CONTACT_HELP}; Wikimedia asks for it.")
+def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None, contact: str | None) -> None:
     """Fetch geotagged photos of Wikimedia Commons, with author, licence and attribution."""
     from openplanet.photos import commons
     from openplanet.photos.collect import from_commons
+    from openplanet.photos.fetch import Manners, contact_of
 
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
     except ValueError as error:
         raise click.UsageError(f"--bbox takes WEST,SOUTH,EAST,NORTH such as 2.2,48.8,2.4,48.9, not {bbox!r}") from error
     box = (west, south, east, north)
-    _say_collected(from_commons(box, out, limit=limit, width=width, api=api or commons.API), out)
+    manners = Manners(contact=contact_of(contact))
+    _say_collected(from_commons(box, out, limit=limit, width=width, api=api or commons.API, manners=manners), out)
 
 
 def _say_collected(counts: dict[str, int], out: Path) -> None:
@@ -141,11 +151,16 @@ def _say_collected(counts: dict[str, int], out: Path) -> None:
     click.echo(f"{out}: {counts['fetched']:,} photos" + (f"; failed: {failed}" if failed else ""))
 
 
-@cli.command(cls=Command, example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet")
+@cli.command(
+    cls=Command,
+    example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet\n"
+    "openplanet partition photos.ds --target-cells 354,3000,26000 --out cells.parquet",
+)
 @click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
 @click.option("--max-photos", type=click.IntRange(1), help="Split a cell that holds more.")
 @click.option("--min-photos", type=click.IntRange(1), help="Then drop a cell that holds fewer.")
-@click.option("--target-cells", type=click.IntRange(1), help="Find the --max-photos that gives so many cells.")
+@click.option("--target-cells", metavar="N[,N...]", help="Find the --max-photos that gives so many cells.")
+@click.option("--turned", default=1, type=click.IntRange(1, 16), help="So many partitions that lie askew (CPlaNet).")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
 @click.option("--out", required=True, type=OUTPUT, help="Partition file to write (Parquet).")
 @click.option("--geojson", type=OUTPUT, help="Also write the cells as GeoJSON.")
@@ -154,7 +169,8 @@ def partition(
     source: Path,
     max_photos: int | None,
     min_photos: int | None,
-    target_cells: int | None,
+    target_cells: str | None,
+    turned: int,
     max_level: int,
     out: Path,
     geojson: Path | None,
@@ -166,22 +182,20 @@ def partition(
     memory that does not grow with their number (8 bytes a photo of temporary files go to TMPDIR).
 
     Give --max-photos and --min-photos, or --target-cells, with or without --min-photos [default then: a 200th of
-    the --max-photos that is found, as the paper's 50 of 10,000].
+    the --max-photos that is found, as the paper's 50 of 10,000]. Several numbers of cells, from coarse to fine, or
+    --turned, give several partitions in one pass, nested or askew, in the files cells-1.parquet, cells-2.parquet ...
     """
     from openplanet.earth.geojson import cells_feature_collection
-    from openplanet.earth.partition import TargetCells, Thresholds, build_many
     from openplanet.earth.partitionreport import write_report
+    from openplanet.earth.partitionset import build_set, numbered, rules_of
     from openplanet.earth.positions import from_file
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
 
-    rule: TargetCells | Thresholds
-    if target_cells is not None and max_photos is None:
-        rule = TargetCells(target_cells, min_photos, max_level)
-    elif target_cells is None and max_photos is not None and min_photos is not None:
-        rule = Thresholds(max_photos, min_photos, max_level)
-    else:
-        raise click.UsageError("give --max-photos and --min-photos, or --target-cells")
+    try:
+        rules = rules_of(max_photos, min_photos, target_cells, max_level)
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
     if not source.exists():
         raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
     for written in (out, geojson, report):
@@ -193,20 +207,22 @@ def partition(
         batches = data.coordinates("train")
     else:
         batches = from_file(source)
-    [cells] = build_many(batches, [rule])
-    cells.save(out)
-    if geojson is not None:
-        write_json(geojson, cells_feature_collection(cells))
-    if report is not None:
-        write_report(report, cells, source.name)
-    levels = cells.level
-    if target_cells is not None:
-        click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
-    click.echo(
-        f"{out}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
-        f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos were "
-        f"dropped with their {cells.dropped_photos:,} photos"
-    )
+    built = build_set(batches, rules, turned)
+    for number, cells in enumerate(built, 1):
+        file = numbered(out, number, len(built))
+        cells.save(file)
+        if geojson is not None:
+            write_json(numbered(geojson, number, len(built)), cells_feature_collection(cells))
+        if report is not None:
+            write_report(numbered(report, number, len(built)), cells, source.name)
+        levels = cells.level
+        if target_cells is not None:
+            click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
+        click.echo(
+            f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
+            f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos "
+            f"were dropped with their {cells.dropped_photos:,} photos"
+        )
 
 
 @cli.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")

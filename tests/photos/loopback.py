@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from openplanet.photos.fetch import Manners
 
-HASTY = Manners(workers=4, attempts=3, max_bytes=100_000, connect=2, read=0.3, deadline=1.0, backoff=0.01)
+ADDRESS = "ada@example.org"
+HASTY = Manners(4, attempts=3, max_bytes=100_000, connect=2, read=0.3, deadline=1.0, backoff=0.01, contact=ADDRESS)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 

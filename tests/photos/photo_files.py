@@ -24,10 +24,11 @@ def save(
     time: str | None = None,
     serial: str | None = None,
     size: tuple[int, int] = (64, 48),
+    model: str = "Canon EOS 40D",
 ) -> Path:
     """Write a JPEG; with ``lat`` (>= 0, degrees) it has Exif GPS."""
     exif = Image.Exif()
-    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 40D"
+    exif[0x010F], exif[0x0110] = "Canon", model
     if time is not None:
         exif.get_ifd(0x8769)[0x9003] = time
     if serial is not None:

@@ -47,16 +47,25 @@ def test_any_names_can_be_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "make", "model", "serial", "owner"),
+    ("table", "make", "model", "serial", "owner", "by_folder"),
     [
-        ("Ada", "Canon", "Canon EOS 40D", "123", "Ada"),
-        (None, "Canon", "Canon EOS 40D", "123", "Canon EOS 40D 123"),
-        (None, "NIKON CORPORATION", "NIKON D750", " 77 ", "NIKON D750 77"),
-        (None, "Panasonic", "DMC-GX8", "9", "Panasonic DMC-GX8 9"),
-        (None, None, None, "9", "9"),
-        (None, "Apple", "iPhone 12", None, None),
-        (None, "Apple", "iPhone 12", "0000000", None),
+        ("Ada", "Canon", "Canon EOS 40D", "123", "Ada", "Ada"),
+        (None, "Canon", "Canon EOS 40D", "123", "Canon EOS 40D 123", "Canon EOS 40D 123"),
+        (None, "NIKON CORPORATION", "NIKON D750", " 77 ", "NIKON D750 77", "NIKON D750 77"),
+        (None, "Panasonic", "DMC-GX8", "9", "Panasonic DMC-GX8 9", "Panasonic DMC-GX8 9"),
+        (None, None, None, "9", "9", "9"),
+        (None, "Apple", "iPhone 12", None, None, "Apple iPhone 12, Pictures/rome"),
+        (None, "Apple", "iPhone 12", "0000000", None, "Apple iPhone 12, Pictures/rome"),
+        (None, " ", None, "", None, None),
     ],
 )
-def test_owner(table: str | None, make: str | None, model: str | None, serial: str | None, owner: str | None) -> None:
+def test_owner(
+    table: str | None,
+    make: str | None,
+    model: str | None,
+    serial: str | None,
+    owner: str | None,
+    by_folder: str | None,
+) -> None:
     assert owner_of(table, make, model, serial) == owner
+    assert owner_of(table, make, model, serial, "Pictures/rome") == by_folder

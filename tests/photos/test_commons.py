@@ -129,6 +129,14 @@ def test_boxes() -> None:
             list(commons._start_boxes(bad))
 
 
+def test_without_a_contact_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENPLANET_CONTACT", raising=False)
+    with serve(lambda handler, seen: None) as (base, seen):
+        with pytest.raises(InputError, match="--contact"):
+            collect.from_commons((2, 48, 3, 49), tmp_path / "got", api=base + "/w/api.php")
+        assert not seen.paths and not (tmp_path / "got").exists()
+
+
 def test_collected_photos_are_a_folder_with_a_table(tmp_path: Path) -> None:
     wiki = Wiki([(48.1, 2.1), (1, 1), (1, 1), (48.4, 2.4)], save(tmp_path / "a.jpg", 1).read_bytes())
     with serve(wiki) as (base, _):

@@ -3,9 +3,10 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from loopback import HASTY, Seen, send, serve
+from loopback import ADDRESS, HASTY, Seen, send, serve
 
-from openplanet.photos.fetch import Fetcher, FetchError, fetch_all
+from openplanet.errors import InputError
+from openplanet.photos.fetch import Fetcher, FetchError, contact_of, fetch_all, user_agent
 
 
 def misbehave(handler: BaseHTTPRequestHandler, seen: Seen) -> None:
@@ -55,7 +56,17 @@ def test_patience_brings_the_photo(tmp_path: Path, path: str, requests: int) -> 
         Fetcher(HASTY).download(base + path, tmp_path / "a.jpg")
         assert (tmp_path / "a.jpg").read_bytes() == b"photo"
         assert seen.paths[path] == requests
-        assert all("openplanet/" in agent and "+https://" in agent for agent in seen.agents)
+        assert all(agent.startswith("openplanet/") and f" ({ADDRESS}) urllib3/" in agent for agent in seen.agents)
+
+
+def test_the_contact_is_given_or_of_the_environment_and_never_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENPLANET_CONTACT", raising=False)
+    assert contact_of(None) is None and "(" not in user_agent(None)
+    monkeypatch.setenv("OPENPLANET_CONTACT", "https://example.org/me")
+    assert contact_of(None) == "https://example.org/me" and contact_of(" ada@example.org ") == ADDRESS
+    for bad in ("nobody", "a@b.c\r\nX: y", "ada @example.org"):
+        with pytest.raises(InputError, match="neither an e-mail address nor a page"):
+            contact_of(bad)
 
 
 @pytest.mark.parametrize(

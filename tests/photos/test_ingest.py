@@ -171,6 +171,35 @@ def test_splits_stay_when_photos_are_added(tmp_path: Path) -> None:
     assert len({row["split"] for row in after.values()}) > 1
 
 
+def test_a_camera_without_a_serial_is_an_owner_within_its_folder(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    for seed in range(20):
+        save(root / f"album{seed % 10}" / f"{seed}.jpg", seed, lat=1 + seed, model="Canon M5")
+    ingest([root], tmp_path / "before", workers=1)
+    # Cameras that come before it in the alphabet: were they keys of their folder, it would change its split.
+    for seed in range(20, 30):
+        save(root / f"album{seed % 10}" / f"{seed}.jpg", seed, lat=1 + seed, model="Canon A1")
+    ingest([root], tmp_path / "after", workers=1)
+    before, after = rows_of(tmp_path / "before"), rows_of(tmp_path / "after")
+    assert before["p/album3/13.jpg"]["owner_id"] == "Canon M5, p/album3"
+    assert after["p/album3/23.jpg"]["owner_id"] == "Canon A1, p/album3"
+    assert {name: after[name]["split"] for name in before} == {name: row["split"] for name, row in before.items()}
+    assert len({row["split"] for row in after.values()}) > 1
+
+
+def test_sessions_of_one_camera_in_one_folder_are_not_cut_apart(tmp_path: Path) -> None:
+    for seed in range(40):
+        folder, time = tmp_path / "p" / f"{seed % 8}", f"2020:05:{1 + seed // 8:02d} 10:00:00"
+        save(folder / f"{seed}.jpg", seed, lat=1 + seed % 8, time=time, model=f"Canon M{seed % 8}")
+    ingest([tmp_path / "p"], tmp_path / "out", albums="sessions", workers=1)
+    splits: dict[str, set[str]] = {}
+    rows = rows_of(tmp_path / "out").values()
+    for row in rows:
+        splits.setdefault(row["owner_id"], set()).add(row["split"])
+    assert len(splits) == 8 and len({row["album_id"] for row in rows}) == 40
+    assert all(len(found) == 1 for found in splits.values()) and len(set.union(*splits.values())) > 1
+
+
 def test_near_duplicates_of_test_photos_leave_train(tmp_path: Path) -> None:
     save(tmp_path / "p" / "album14" / "a.jpg", 1, lat=1.0, size=(640, 480))
     save(tmp_path / "p" / "album0" / "b.jpg", 1, lat=1.0, size=(320, 240))

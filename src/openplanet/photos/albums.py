@@ -47,17 +47,20 @@ def album_orders(
     return order_N
 
 
-def owner_of(table_owner: str | None, make: str | None, model: str | None, serial: str | None) -> str | None:
-    """Who took it: the table's word, else the camera body ('Canon EOS 40D 12345'), else None.
+def owner_of(
+    table_owner: str | None, make: str | None, model: str | None, serial: str | None, folder: str | None = None
+) -> str | None:
+    """Who took it: the table's word, else the camera body ('Canon EOS 40D 12345'), else camera and ``folder``.
 
-    Make and model alone name thousands of people's phones, so without a serial number nobody is known.
+    Make and model alone name thousands of people's phones, but those in one folder are nearly always one
+    person's ('Apple iPhone 12, Pictures/rome'). Without ``folder``, or a camera's name, nobody is known.
     """
     if table_owner:
         return table_owner
     serial = (serial or "").strip()
-    if not serial or not serial.strip("0 "):  # some makers write 0000000000
-        return None
     make, model = (make or "").strip(), (model or "").strip()
     if make and not model.lower().startswith(make.lower().split()[0]):
         model = f"{make} {model}".strip()
-    return f"{model} {serial}".strip()
+    if serial.strip("0 "):  # some makers write 0000000000
+        return f"{model} {serial}".strip()
+    return f"{model}, {folder}" if model and folder else None

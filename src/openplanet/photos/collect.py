@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from openplanet.errors import InputError
 from openplanet.photos import commons
 from openplanet.photos.coordinates import OPTIONAL
-from openplanet.photos.fetch import Fetcher, Manners, fetch_all
+from openplanet.photos.fetch import CONTACT, Fetcher, Manners, contact_of, fetch_all
 from openplanet.photos.images import SUFFIXES
 from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path
@@ -48,7 +48,14 @@ def from_commons(
 
     ``bbox``: west, south, east, north in degrees; west > east crosses the antimeridian. ``width``: pixels of
     the scaled copies that are fetched. Author, licence and attribution are columns of ``photos.csv``.
+    Raises InputError without ``manners.contact``: Wikimedia turns away clients that do not say whose they are.
     """
+    manners = manners or Manners(contact=contact_of(None))
+    if manners.contact is None:
+        raise InputError(
+            "Wikimedia Commons asks whoever fetches for an e-mail address or a page in the user agent: give "
+            f"--contact you@example.org, or set {CONTACT}"
+        )
     fetcher = Fetcher(manners)
     rows = itertools.islice(commons.photos(fetcher, bbox, width=width, api=api), limit)
     return _collect(rows, out, fetcher, limit)

@@ -3,6 +3,8 @@
 Whatever a server does (fails, stalls, lies about lengths, sends without end) costs one photo and a reason.
 """
 
+import os
+import re
 import threading
 import time
 from collections import defaultdict
@@ -19,14 +21,18 @@ import urllib3
 from openplanet.errors import InputError
 from openplanet.storage import atomic_path
 
-HOME = "https://github.com/openplanet/openplanet"
+CONTACT = "OPENPLANET_CONTACT"  # environment variable: whom a host can write to
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 1 << 16
+_CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+", re.ASCII)  # no spaces: it goes into a header
 
 
 @dataclass(frozen=True)
 class Manners:
-    """Limits of fetching. Times in seconds; ``deadline``: for one photo with all that it sends."""
+    """Limits of fetching. Times in seconds; ``deadline``: for one photo with all that it sends.
+
+    ``contact``: an e-mail address or a page of whoever fetches, told to every host; None tells none.
+    """
 
     workers: int = 16
     per_host: int = 2
@@ -37,6 +43,7 @@ class Manners:
     deadline: float = 120.0
     backoff: float = 1.0
     longest_wait: float = 120.0
+    contact: str | None = None
 
 
 class FetchError(InputError):
@@ -53,12 +60,31 @@ class _Again(Exception):  # noqa: N818 (no error: a request to try once more)
         self.error, self.seconds = error, seconds
 
 
+def contact_of(given: str | None) -> str | None:
+    """The contact that is ``given``, else that of the environment; None where there is neither.
+
+    Raises InputError where it is neither an e-mail address nor a page.
+    """
+    text = (given or os.environ.get(CONTACT) or "").strip()
+    if text and not _CONTACT.fullmatch(text):
+        raise InputError(
+            f"contact {text!r} is neither an e-mail address nor a page: give you@example.org or https://..."
+        )
+    return text or None
+
+
+def user_agent(contact: str | None) -> str:
+    """What is said of us to every host, in the form that Wikimedia's policy asks for: client, contact, library."""
+    told = f" ({contact})" if contact else ""
+    return f"openplanet/{metadata.version('openplanet')}{told} urllib3/{metadata.version('urllib3')}"
+
+
 class Fetcher:
     """Fetches URLs; safe to use from several threads."""
 
     def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or Manners()
-        agent = f"openplanet/{metadata.version('openplanet')} (+{HOME}) urllib3/{metadata.version('urllib3')}"
+        agent = user_agent(self.manners.contact)
         self._pool = urllib3.PoolManager(
             num_pools=64,
             maxsize=self.manners.per_host,

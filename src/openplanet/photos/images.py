@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, ImageFile, JpegImagePlugin
 
 from openplanet.errors import PhotoError
 from openplanet.photos.containers import Header, read_header
@@ -24,7 +24,11 @@ _HEIF = (".heic", ".heif", ".hif", ".avif")
 SUFFIXES = frozenset((*_JPEG, *_HEIF, ".png", ".webp", ".tif", ".tiff"))
 """Lower-case suffixes of files that are looked at in a folder; what a file is, its content says."""
 
-REDUCING_GAP = 2.0  # a JPEG is decoded at no less than this times the wanted size before the final filter
+# A JPEG is decoded at no less than the wanted size, then resized: libjpeg's scaling keeps the low frequencies of each
+# block. Against decoding all of it (Lanczos both), real photos that are sharp to the pixel and cameras' soft ones: PSNR
+# 33 dB just above half of a scale, 37 to 49 dB below, which is what a box filter costs (33 to 38 dB) and no more than
+# our own JPEG does (33 to 35 dB); dhash at most 2 bits, thumbnails correlated over 0.995. It halves the time.
+REDUCING_GAP = 1.0
 MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
 MAX_SCANNED = 20 * MAX_PIXELS  # pixels times scans of a progressive JPEG; cameras write about ten scans
 
@@ -175,7 +179,9 @@ def _rgb(image: Image.Image, profile: object) -> Image.Image:
         image = _to_srgb(image, profile)
     if image.mode == "LAB":
         image = _transform(image, ImageCms.createProfile("LAB"))
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+    if image.mode == "RGB" and not isinstance(image, ImageFile.ImageFile):
+        return image
+    return image.convert("RGB")  # of an open file a copy, which no longer holds the file
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -199,8 +205,10 @@ def _transform(image: Image.Image, profile: object) -> Image.Image:
 
 def encode_jpeg(image: Image.Image, quality: int = 88) -> bytes:
     """An image as JPEG bytes: pixels alone, no Exif, position, comment or profile. ``quality`` 1..95."""
-    clean = image.convert("RGB") if image.mode != "RGB" else image.copy()
-    clean.info = {}
+    clean = image
+    if image.mode != "RGB" or image.info:
+        clean = image.convert("RGB")
+        clean.info = {}
     out = io.BytesIO()
     clean.save(out, "JPEG", quality=quality)
     return out.getvalue()
@@ -213,8 +221,9 @@ def dhash(image: Image.Image) -> int:
     again at quality 60 to 90, at most 4 bits turned; no two different photos were within 6. Pictures
     without structure (fog, a blank wall) hash alike: a small distance is a suspicion, not a proof.
     """
-    # Floating point and a wide filter: on real photos half as many bits turn as with a box filter.
-    grey = image.convert("L").convert("F").resize((9, 8), Image.Resampling.LANCZOS)
+    # Floating point and a wide filter: on real photos half as many bits turn as with a box filter. Averaging boxes
+    # of a ninth first turns 0.04 bits more in the mean, and takes a third of the time.
+    grey = image.convert("L").convert("F").resize((9, 8), Image.Resampling.LANCZOS, reducing_gap=9.0)
     grey_89 = np.asarray(grey)
     bits = (grey_89[:, :-1] > grey_89[:, 1:]).reshape(-1)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -109,7 +109,7 @@ def _read(
         if taken := int(to_read.sum()) - len(todo):
             say(f"Taking over {taken} photos that an earlier run has read")
         if len(todo):
-            tasks = plan.tasks(todo, read.known_sizes())
+            tasks = plan.tasks(todo, read.known_sizes(plan.table["size"].take(todo)))
             parts.process(tasks, len(todo), work / "parts", side, workers)
             read = readings.gather(work, finished)
             at_K = read.find(plan.table["key"], plan.needs_gps_K)

@@ -142,9 +142,10 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     image = images.load(data, short_side=side)
     from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
     flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
+    grey = image.convert("L")  # once for both
     seen: dict[str, Any] = {
-        "dhash": images.dhash(image),
-        "thumbnail": likeness.thumbnail(image),
+        "dhash": images.dhash(grey),
+        "thumbnail": likeness.thumbnail(grey),
         "flag": flag,
         "flag_reason": reason,
     }

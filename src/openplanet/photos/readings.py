@@ -52,9 +52,10 @@ class Readings:
             at_K[(at_K >= 0) & unlocated_N[at_K] & ~needs_gps_K] = -1
         return np.asarray(at_K, np.int64)
 
-    def known_sizes(self) -> dict[int, frozenset[str]]:
-        """photo_ids of the photos whose picture is at hand, by the size of their file in bytes."""
-        light = self.table.select(["size", "photo_id"]).filter(pa.array(self.file_N >= 0))
+    def known_sizes(self, wanted: pa.ChunkedArray) -> dict[int, frozenset[str]]:
+        """photo_ids of the photos whose picture is at hand, by size of file; only of sizes ``wanted``."""
+        at_hand = pc.and_(pa.array(self.file_N >= 0), pc.is_in(self.table["size"], wanted.combine_chunks()))
+        light = self.table.select(["size", "photo_id"]).filter(at_hand)
         light = light.group_by("size").aggregate([("photo_id", "distinct")])
         lists = light["photo_id_distinct"].to_pylist() if light.num_rows else []
         return dict(zip(light["size"].to_pylist(), map(frozenset, lists), strict=True))

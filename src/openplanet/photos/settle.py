@@ -122,12 +122,14 @@ def _reject_repeats(
 
 def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
     """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates."""
-    owner = _owners(rows)
-    album = rows["album_id"]
+    owner = _owners(rows, by_folder=True)
+    album, grouped = rows["album_id"], _owners(rows, by_folder=False)
     if options.albums == "sessions":
-        album = sessions.album_ids(rows)
+        album, grouped = sessions.album_ids(rows), owner
+    # Owners by folder are within its album: they tie nothing together, and as keys they would move a folder to
+    # another split when a photo of another camera comes into it. A session can span folders: there they tie.
     rows = rows.set_column(rows.schema.get_field_index("album_id"), "album_id", album)
-    split_N = _splits(owner, album, options.split_by)
+    split_N = _splits(grouped, album, options.split_by)
     reading_N = rows["reading"].to_numpy()
     split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
     order = albums.album_orders(album, rows["source"], rows["taken_at"], rows["table_order"])
@@ -154,9 +156,9 @@ def _named_flags(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     }
 
 
-def _owners(rows: pa.Table) -> pa.ChunkedArray:
-    """``albums.owner_of``, once for each combination that occurs."""
-    names = ["owner_told", "make", "model", "serial"]
+def _owners(rows: pa.Table, by_folder: bool) -> pa.ChunkedArray:
+    """``albums.owner_of``, once for each combination that occurs; by_folder: also by camera and folder."""
+    names = ["owner_told", "make", "model", "serial", *["album_id"] * by_folder]
     code, firsts = combinations([rows[name] for name in names])
     distinct = rows.select(names).take(firsts).to_pylist()
     owners = pa.array([albums.owner_of(*(row[name] for name in names)) for row in distinct], pa.string())

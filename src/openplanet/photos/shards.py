@@ -47,7 +47,7 @@ def _schema() -> pa.Schema:
         pa.field("taken_at_is_utc", pa.bool_()),  # else the camera's local time
         pa.field("album_id", pa.string()),
         pa.field("album_order", pa.int32()),  # 0, 1, 2 ... within the album
-        pa.field("owner_id", pa.string()),  # who took it, or which camera; null where not known
+        pa.field("owner_id", pa.string()),  # who took it, which camera body, or camera and folder; null: not known
         pa.field("width", pa.int32()),  # of the original, upright
         pa.field("height", pa.int32()),
         pa.field("dhash", pa.uint64()),

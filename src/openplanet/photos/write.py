@@ -67,14 +67,17 @@ class _Pictures:
             mine = file_N == file
             group_N[mine] = np.searchsorted(self._bounds(int(file)), row_N[mine], "right") - 1
         chunks, places, base = [], np.empty(len(file_N), np.int64), 0
+        # Pictures are the bulk: what lies there in the order asked for is not copied.
         for file, group in sorted(set(zip(file_N.tolist(), group_N.tolist(), strict=True))):
             mine = (file_N == file) & (group_N == group)
-            # only the rows asked for are copied: a whole row group for one picture would be a waste
-            column = self._group(file, group).take(row_N[mine] - self._bounds(file)[group])
-            chunks.append(column)
-            places[mine] = base + np.arange(len(column))
-            base += len(column)
-        return pa.concat_arrays(chunks).take(places)
+            rows = row_N[mine] - self._bounds(file)[group]
+            whole = (np.diff(rows) == 1).all()
+            column = self._group(file, group)
+            chunks.append(column.slice(rows[0], len(rows)) if whole else column.take(rows))
+            places[mine] = base + np.arange(len(rows))
+            base += len(rows)
+        taken = pa.concat_arrays(chunks)
+        return taken if (np.diff(places) == 1).all() else taken.take(places)
 
     def _read_bounds(self, file: int) -> Any:
         metadata = pq.read_metadata(self._readings.files[file])
@@ -84,5 +87,6 @@ class _Pictures:
     def _read_group(self, file: int, group: int) -> pa.Array:
         path = self._readings.files[file]
         with pq.ParquetFile(path) as opened:
-            column = opened.read_row_group(group, columns=["image"])["image"].combine_chunks()
+            column = opened.read_row_group(group, columns=["image"])["image"]
+        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return column if pa.types.is_binary(column.type) else column.field("bytes")
