@@ -1,0 +1,195 @@
+"""``travel``: a hidden Markov model over cells, whose transitions are how far people get in how long.
+
+The state of a photo is its cell. What the image model says of the photo, divided by the prior of the cells, takes the
+place of the emission (the hybrid of Bourlard and Morgan 1994, "Connectionist Speech Recognition": posterior / prior
+is the likelihood up to a factor). Photos taken one after the other look alike, so that their evidence is not
+independent: what the others say of a photo is raised to ``exponent`` below 1, its own to ``own``. Transitions: see
+``Transitions``. Forward-backward (Rabiner 1989), in logarithms, over the ``top`` cells of the album: exact where the
+partition has no more.
+
+Not in the paper. Needs no training; ``Movement`` is counted on training albums.
+
+Shapes: B albums, T photos, C cells, K cells of one album (ascending), R rings of distance, S buckets of time.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openplanet.earth import geo
+from openplanet.earth.partition import Partition
+from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
+from openplanet.models.album.movement import KM_EDGES, RING_KM, RINGS, Movement, buckets
+
+TOP = 512  # cells of an album: 9 matrices of 2 MB
+ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
+
+
+class Chain(NamedTuple):
+    """What forward-backward found of one album. ``cells_K``: the states; the rest natural logarithms."""
+
+    cells_K: Tensor
+    before_TK: Tensor
+    """From all photos before each."""
+    after_TK: Tensor
+    """From all photos after each."""
+    likelihood: float
+    """Of the whole album, up to a factor that does not depend on times."""
+
+
+class Transitions:
+    """P(cell of the next photo | cell of this one, time between) for one partition.
+
+    A ring of distance from ``movement`` keeps the photo in its cell as often as a step of that length from a random
+    point of a disc of the cell's area ends in the disc; what leaves is shared among the cells whose centroids lie in
+    the ring (or the next ring that has some), in proportion to their photos. A share ``jump`` goes anywhere, by the
+    prior: no path is impossible. Over all C cells each row sums to 1.
+    """
+
+    def __init__(self, partition: Partition, movement: Movement, jump: float) -> None:
+        self.jump = jump
+        self.prior_C = prior_of(partition)
+        self._xyz_C3 = torch.from_numpy(geo.to_xyz(partition.centroid_lat, partition.centroid_lng))
+        self._share_SR = torch.from_numpy(movement.share_BR)
+        self._radius_C = torch.from_numpy(np.sqrt(partition.area_km2 / math.pi))
+        self._minus_cosines = -torch.cos(torch.tensor(KM_EDGES, dtype=torch.float64) / geo.EARTH_RADIUS_KM)
+
+    def among(self, cells_K: Tensor) -> Tensor:
+        """[S, K, K], float64: from each to each of the cells, one matrix for each bucket of time."""
+        rings, kept, mass = zip(*(self._from(part, cells_K) for part in torch.split(cells_K, ROWS)), strict=True)
+        ring_KK, kept_KR, weight_KR = torch.cat(rings), torch.cat(kept), torch.cat(mass)
+        leaving_SKR = self._share_SR[:, None, :] * (1.0 - kept_KR)
+        empty_KR = weight_KR <= 0
+        for ring in range(RINGS - 1):
+            moved_SK = leaving_SKR[:, :, ring] * empty_KR[:, ring]
+            leaving_SKR[:, :, ring + 1] += moved_SK
+            leaving_SKR[:, :, ring] -= moved_SK
+        lost_SK = leaving_SKR[:, :, -1] * empty_KR[:, -1]  # no cell so far away: anywhere
+        leaving_SKR[:, :, -1] -= lost_SK
+        rate_SKR = leaving_SKR / weight_KR.clamp_min(torch.finfo(torch.float64).tiny)
+        matrix_SKK = rate_SKR.gather(2, ring_KK.expand(len(rate_SKR), -1, -1)) * self.prior_C[cells_K]
+        diagonal = torch.arange(len(cells_K))
+        matrix_SKK[:, diagonal, diagonal] = (self._share_SR[:, None, :] * kept_KR).sum(dim=2)
+        anywhere_SK = self.jump + (1.0 - self.jump) * lost_SK
+        return (1.0 - self.jump) * matrix_SKK + anywhere_SK[:, :, None] * self.prior_C[cells_K]
+
+    def _from(self, part_K: Tensor, cells_K: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of some cells: rings to the cells of the album, share of each ring that stays, prior in each ring."""
+        ring_KC = torch.bucketize(-(self._xyz_C3[part_K] @ self._xyz_C3.T), self._minus_cosines, right=True)
+        weight_KC = self.prior_C.expand(len(part_K), -1).clone()
+        weight_KC[torch.arange(len(part_K)), part_K] = 0.0
+        weight_KR = torch.zeros(len(part_K), RINGS, dtype=torch.float64).scatter_add_(1, ring_KC, weight_KC)
+        kept_KR = stay(torch.from_numpy(RING_KM) / self._radius_C[part_K, None])
+        return ring_KC[:, cells_K], kept_KR, weight_KR
+
+
+def prior_of(partition: Partition) -> Tensor:
+    """[C], float64: share of the training photos in each cell."""
+    count_C = torch.from_numpy(np.maximum(partition.count, 1).astype(np.float64))
+    return count_C / count_C.sum()
+
+
+def stay(steps: Tensor) -> Tensor:
+    """How often a step of so many radii, from a random point of a disc in a random direction, ends in the disc.
+
+    The disc's covariogram over its area: the overlap of two discs so far apart.
+    """
+    half = (steps / 2).clamp(max=1.0)
+    return 2 / math.pi * (torch.arccos(half) - half * torch.sqrt(1 - half * half))
+
+
+class Travel(AlbumModel):
+    """See the module. ``exponent``, ``own`` > 0, ``jump`` in 0..1 (over 0), ``top``: cells of an album."""
+
+    needs_training = False
+
+    def __init__(
+        self,
+        partition: Partition,
+        movement: Movement,
+        exponent: float = 1.0,
+        own: float = 1.0,
+        jump: float = 0.01,
+        top: int = TOP,
+    ) -> None:
+        super().__init__()
+        self.movement, self.exponent, self.own, self.top = movement, exponent, own, top
+        self.transitions = Transitions(partition, movement, jump)
+        self._all_SKK: Tensor | None = None  # the matrices of the whole partition, where it is small
+
+    def forward(self, albums: Albums) -> Tensor:
+        """See ``AlbumModel``. Each album by itself; memory grows with T x C and K x K."""
+        answers_BTC = albums.log_probs_BTC.clone()
+        for index, present_T in enumerate(albums.present_BT):
+            length = int(present_T.sum())
+            if length:
+                one = (albums.log_probs_BTC, albums.seconds_BT, albums.anchor_BT)
+                answers_BTC[index, :length] = self.album(*(values[index, :length].cpu() for values in one))
+        return answers_BTC
+
+    def album(self, log_probs_TC: Tensor, seconds_T: Tensor, anchor_T: Tensor) -> Tensor:
+        """Of one album: log-probabilities [T, C], float32."""
+        chain = self.chain(log_probs_TC, seconds_T, anchor_T)
+        own_TK = self._evidence(log_probs_TC, anchor_T, chain.cells_K, self.own)
+        inside_TK = torch.log_softmax(chain.before_TK + own_TK + chain.after_TK, dim=1)
+        if len(chain.cells_K) == log_probs_TC.shape[1]:
+            return inside_TK.float()
+        answer_TC = log_probs_TC.clone().float()
+        for rows in torch.split(torch.arange(len(answer_TC)), ROWS):
+            self._fill(answer_TC, rows, inside_TK[rows], chain.cells_K)
+        return answer_TC
+
+    def _fill(self, answer_TC: Tensor, rows: Tensor, inside_NK: Tensor, cells_K: Tensor) -> None:
+        """Elsewhere than in the album's cells: by a jump there, then as the photo alone says."""
+        rest_NC = answer_TC[rows].double().index_fill(1, cells_K, -math.inf)
+        outside_N1 = (rest_NC.logsumexp(dim=1, keepdim=True) + math.log(self.transitions.jump)).clamp(max=-1e-3)
+        filled_NC = torch.log_softmax(rest_NC, dim=1) + outside_N1
+        filled_NC[:, cells_K] = inside_NK + torch.log1p(-torch.exp(outside_N1))
+        answer_TC[rows] = filled_NC.float()
+
+    def chain(self, log_probs_TC: Tensor, seconds_T: Tensor, anchor_T: Tensor) -> Chain:
+        """Forward and backward through one album; photos with an anchor are there for certain."""
+        cells_K = self._cells(log_probs_TC, anchor_T)
+        matrix_SKK = self._matrices(cells_K)
+        step_T = buckets(seconds_T.double().cpu().numpy())
+        evidence_TK = self._evidence(log_probs_TC, anchor_T, cells_K, self.exponent)
+        before_TK, after_TK = torch.empty_like(evidence_TK), torch.zeros_like(evidence_TK)
+        before_TK[0] = self.transitions.prior_C[cells_K].log()
+        for t, step in enumerate(step_T.tolist()):
+            before_TK[t + 1] = _through(before_TK[t] + evidence_TK[t], matrix_SKK[step].T)
+        for t in range(len(step_T) - 1, -1, -1):
+            after_TK[t] = _through(after_TK[t + 1] + evidence_TK[t + 1], matrix_SKK[step_T[t]])
+        return Chain(cells_K, before_TK, after_TK, float((before_TK[-1] + evidence_TK[-1]).logsumexp(dim=0)))
+
+    def _cells(self, log_probs_TC: Tensor, anchor_T: Tensor) -> Tensor:
+        """The cells that the album's photos hold likeliest, together, and its anchors; ascending."""
+        count = log_probs_TC.shape[1]
+        if count <= self.top:
+            return torch.arange(count)
+        score_C = log_probs_TC.logsumexp(dim=0)
+        score_C[anchor_T[anchor_T != UNKNOWN]] = math.inf
+        return score_C.topk(self.top).indices.sort().values
+
+    def _matrices(self, cells_K: Tensor) -> Tensor:
+        if len(cells_K) < len(self.transitions.prior_C):
+            return self.transitions.among(cells_K)
+        if self._all_SKK is None:
+            self._all_SKK = self.transitions.among(cells_K)
+        return self._all_SKK
+
+    def _evidence(self, log_probs_TC: Tensor, anchor_T: Tensor, cells_K: Tensor, exponent: float) -> Tensor:
+        """[T, K]: exponent x log(posterior / prior); at an anchor 0 for its cell and minus infinity elsewhere."""
+        found_TK = exponent * (log_probs_TC[:, cells_K].double() - self.transitions.prior_C[cells_K].log())
+        known_T = anchor_T != UNKNOWN
+        clamped_TK = torch.where(cells_K == anchor_T[:, None], 0.0, -math.inf).double()
+        return torch.where(known_T[:, None], clamped_TK, found_TK)
+
+
+def _through(log_K: Tensor, matrix_KK: Tensor) -> Tensor:
+    """log(matrix @ exp(log_K)), however small: no entry of the matrix is 0, so that no sum is."""
+    highest = log_K.max()
+    summed: Tensor = (matrix_KK @ (log_K - highest).exp()).log() + highest
+    return summed
