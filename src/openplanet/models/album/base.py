@@ -7,9 +7,16 @@ Shapes: B albums in a batch, T photos of the longest (shorter ones are padded at
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+
+from openplanet.earth.partition import Partition
+
+if TYPE_CHECKING:  # embedded.py makes batches of what stands here
+    from openplanet.models.album.embedded import EmbeddedAlbum
 
 UNKNOWN = -1
 """In place of a cell index: this photo's position is not given, or lies in no cell."""
@@ -31,13 +38,43 @@ class Albums:
     """int64: the cell of a photo whose position is given to the model; UNKNOWN for all others."""
 
 
-class AlbumModel(nn.Module):
-    """One way to place the photos of an album by each other. Padding never changes an answer.
+@dataclass(frozen=True)
+class AlbumConfig:
+    """All that is needed to build an album model again, apart from partition, embedding and weights."""
 
+    variant: str
+    """Its name in ``registry.ALBUM_MODELS``."""
+    width: int = 256
+    """Hidden units, of each direction where there are two."""
+    layers: int = 1
+    """Layers, one above the other."""
+    dropout: float = 0.0
+    """Share of inputs and hidden units that are set to zero while training."""
+    residual: bool = False
+    """Add to the image model's log-probabilities of each photo, and see them, instead of starting from nothing."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What this variant alone knows: keyword arguments of its class."""
+
+
+class AlbumModel(nn.Module):
+    """One way to place the photos of an album by each other. Padding never changes an answer, nor do the albums that
+    stand beside it in the batch.
+
+    Made with (partition, width of the embedding, AlbumConfig, **AlbumConfig.options), on the CPU.
     ``needs_training``: False where the answer follows from the image model (and statistics of training albums).
+    ``reads_log_probs``: False where ``Albums.log_probs_BTC`` may be without cells.
     """
 
     needs_training = True
+    reads_log_probs = True
+
+    def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig) -> None:
+        super().__init__()
+        self.num_cells, self.embedding_dim, self.config = len(partition), embedding_dim, config
+
+    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", partition: Partition) -> None:
+        """Take what the model wants to know of the training albums before anything is trained: into buffers or
+        parameters, which the checkpoint keeps. Nothing by default."""
 
     @abstractmethod
     def forward(self, albums: Albums) -> Tensor:

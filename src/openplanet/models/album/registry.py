@@ -1,0 +1,29 @@
+"""Every album model by name: a new variant is its own file, its test, and a line here."""
+
+import difflib
+from collections.abc import Callable
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import RecipeError
+from openplanet.models.album.average import Average, GeometricMean
+from openplanet.models.album.base import AlbumConfig, AlbumModel
+
+ALBUM_MODELS: dict[str, Callable[..., AlbumModel]] = {
+    "average": Average,
+    "geometric_mean": GeometricMean,
+}
+
+
+def build(config: AlbumConfig, partition: Partition, embedding_dim: int) -> AlbumModel:
+    """The model that ``config`` describes, with random weights, on the CPU.
+
+    Raises RecipeError, with a suggestion, for a variant that there is not, or options that it does not take.
+    """
+    if config.variant not in ALBUM_MODELS:
+        near = difflib.get_close_matches(config.variant, ALBUM_MODELS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(ALBUM_MODELS)}"
+        raise RecipeError(f"There is no album model {config.variant!r}; {hint}")
+    try:
+        return ALBUM_MODELS[config.variant](partition, embedding_dim, config, **config.options)
+    except TypeError as error:
+        raise RecipeError(f"Album model {config.variant} does not take these options: {error}") from error
