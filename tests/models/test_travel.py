@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from openplanet.earth.partition import build
-from openplanet.models.album.base import UNKNOWN, Albums
+from openplanet.errors import RecipeError
+from openplanet.models.album.base import UNKNOWN, AlbumConfig, Albums
+from openplanet.models.album.embedded import EmbeddedAlbum
 from openplanet.models.album.movement import UNTIMED, Movement, buckets
+from openplanet.models.album.registry import build as build_model
 from openplanet.models.album.travel import Transitions, Travel, prior_of, stay
+
+USUAL_SR = torch.from_numpy(Movement.usual().share_BR)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def batch(albums, embedding=3):
 
 def test_rows_over_all_cells_are_probabilities_and_near_cells_are_likelier(partition):
     jump = 0.02
-    matrix_SKK = Transitions(partition, Movement.usual(), jump).among(torch.arange(len(partition)))
+    matrix_SKK = Transitions(partition, jump).among(torch.arange(len(partition)), USUAL_SR)
     np.testing.assert_allclose(matrix_SKK.sum(dim=2), 1.0, atol=1e-12)
     prior_C = prior_of(partition)
     assert (matrix_SKK >= jump * prior_C * (1 - 1e-12)).all()
@@ -62,10 +67,10 @@ def test_rows_over_all_cells_are_probabilities_and_near_cells_are_likelier(parti
 
 
 def test_part_of_the_cells_has_the_same_transitions_as_all(partition):
-    transitions = Transitions(partition, Movement.usual(), 0.02)
+    transitions = Transitions(partition, 0.02)
     some_K = torch.tensor([1, 4, 5, 11])
-    whole = transitions.among(torch.arange(len(partition)))
-    torch.testing.assert_close(transitions.among(some_K), whole[:, some_K][:, :, some_K])
+    whole = transitions.among(torch.arange(len(partition)), USUAL_SR)
+    torch.testing.assert_close(transitions.among(some_K, USUAL_SR), whole[:, some_K][:, :, some_K])
 
 
 def test_stay_is_the_share_of_steps_that_end_in_the_disc():
@@ -86,8 +91,8 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
     log_probs_TC, anchor_T = said(small, photos), unknown(photos)
     if anchor is not None:
         anchor_T[2] = anchor
-    model = Travel(small, Movement.usual(), exponent, own=exponent, jump=0.05)
-    matrix_SKK = model.transitions.among(torch.arange(cells)).numpy()
+    model = Travel.over(small, exponent=exponent, own=exponent, jump=0.05)
+    matrix_SKK = model.transitions.among(torch.arange(cells), USUAL_SR).numpy()
     prior_C = prior_of(small).numpy()
     emission_TC = (log_probs_TC.double().exp().numpy() / prior_C) ** exponent
     if anchor is not None:
@@ -107,7 +112,7 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
 
 def test_one_photo_alone_is_what_the_image_model_says(partition):
     log_probs_TC = said(partition, 1)
-    answer_TC = Travel(partition, Movement.usual(), exponent=0.3).album(
+    answer_TC = Travel.over(partition, exponent=0.3).album(
         log_probs_TC, torch.tensor([np.nan], dtype=torch.float64), unknown(1)
     )
     torch.testing.assert_close(answer_TC, log_probs_TC, atol=1e-5, rtol=0)
@@ -115,7 +120,7 @@ def test_one_photo_alone_is_what_the_image_model_says(partition):
 
 def test_padding_and_neighbours_in_the_batch_change_nothing(partition):
     albums = [(said(partition, n, seed=n), torch.arange(n).double() * 600, unknown(n)) for n in (5, 1, 3)]
-    model = Travel(partition, Movement.usual(), exponent=0.5)
+    model = Travel.over(partition, exponent=0.5)
     together = model(batch(albums))
     for row, album in enumerate(albums):
         torch.testing.assert_close(together[row, : len(album[0])], model.album(*album))
@@ -128,7 +133,7 @@ def test_an_anchor_draws_its_neighbours_in_time(partition):
     log_probs_TC = torch.full((photos, len(partition)), -float(np.log(len(partition))))
     anchor_T = unknown(photos)
     anchor_T[4] = 3
-    answer_TC = Travel(partition, Movement.usual()).album(log_probs_TC, torch.arange(photos).double() * 20, anchor_T)
+    answer_TC = Travel.over(partition).album(log_probs_TC, torch.arange(photos).double() * 20, anchor_T)
     at_anchor_T = answer_TC[:, 3].exp()
     assert at_anchor_T[4] == 1.0
     assert (at_anchor_T[3:6] > 0.5).all()
@@ -141,8 +146,8 @@ def test_few_cells_come_near_to_all_and_stay_normalised(partition):
     log_probs_TC = torch.log_softmax(log_probs_TC, dim=1)
     album = (log_probs_TC, torch.arange(6).double() * 600, unknown(6))
     album[2][5] = int(log_probs_TC.logsumexp(dim=0).argmin())  # an anchor where no photo looks
-    exact = Travel(partition, Movement.usual()).album(*album)
-    few = Travel(partition, Movement.usual(), top=len(partition) // 2).album(*album)
+    exact = Travel.over(partition).album(*album)
+    few = Travel.over(partition, top=len(partition) // 2).album(*album)
     torch.testing.assert_close(few.exp().sum(dim=1), torch.ones(6))
     assert (few[:5].argmax(dim=1) == exact[:5].argmax(dim=1)).all()
     assert float((few.exp() - exact.exp()).abs().sum(dim=1).max()) < 0.2
@@ -154,7 +159,7 @@ def test_certain_photos_and_empty_probabilities_stay_numbers(partition):
     log_probs_TC[torch.arange(4), torch.tensor([0, 20, 0, 20])] = 0.0
     anchor_T = unknown(4)
     anchor_T[1] = 7  # against all that the photo shows
-    answer_TC = Travel(partition, Movement.usual()).album(log_probs_TC, torch.arange(4).double(), anchor_T)
+    answer_TC = Travel.over(partition).album(log_probs_TC, torch.arange(4).double(), anchor_T)
     assert not answer_TC.isnan().any()
     assert answer_TC[[0, 2, 3]].isfinite().all()
     assert answer_TC.argmax(dim=1).tolist() == [0, 7, 0, 20]
@@ -174,7 +179,7 @@ def test_long_albums_of_many_cells_stay_small():
             return cells
 
     scores_TC = torch.from_numpy(rng.normal(0, 3, (500, cells)).astype(np.float32))
-    model = Travel(Many(), Movement.usual(), exponent=0.5, top=512)  # type: ignore[arg-type]
+    model = Travel.over(Many(), exponent=0.5, top=512)  # type: ignore[arg-type]
     log_probs_TC = torch.log_softmax(scores_TC, dim=1)
     del scores_TC
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
@@ -188,3 +193,25 @@ def resident(name):
     """Bytes of this process's memory, now (VmRSS) or at most (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+def test_statistics_are_counted_kept_with_the_weights_and_used_at_once(partition):
+    """A model that was asked before must not go on with what it held before."""
+    album = (said(partition, 3), torch.tensor([0.0, 20.0, 40.0], dtype=torch.float64), unknown(3))
+    model, other = Travel.over(partition), Travel.over(partition)
+    before = model.album(*album)
+    lat_T = np.arange(60) * 20.0 % 70  # albums of someone who is elsewhere every twenty seconds
+    restless = EmbeddedAlbum("a", [""] * 60, torch.zeros(60, 1), lat_T, np.zeros(60), np.arange(60) * 20.0)
+    model.fit_statistics([restless], partition)
+    after = model.album(*album)
+    assert model.movement.steps_B[0] == 59
+    assert float((after.exp() - before.exp()).abs().max()) > 0.05
+    other.album(*album)
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other.album(*album), after)
+
+
+def test_options_out_of_range_are_refused(partition):
+    for options in ({"exponent": 0.0}, {"jump": 1.0}, {"own": -1.0}, {"top": 0}):
+        with pytest.raises(RecipeError, match="travel takes"):
+            build_model(AlbumConfig("travel", options=options), partition, 3)

@@ -1,7 +1,7 @@
 """The album Bayes limit: how well anyone could locate a photo of the synthetic planet given its whole album.
 
-What an album shares (``photos.world.sample_albums``): sites follow ``transition_SS`` from one photo to the next, days go
-on by one, two or three, and the light of a picture follows from latitude and day. So the state of the exact chain is
+What an album shares (``photos.world.sample_albums``): sites follow ``transition_SS`` from one photo to the next, days
+go on by one, two or three, and the light of a picture follows from latitude and day. So the state of the exact chain is
 (site, day of the year); hours are drawn anew for every photo and are averaged over. Given the pictures and their order,
 nothing else is known to anyone: this bounds what is read from pictures. Capture times would tell the season beside it,
 and in UTC even something of the longitude; models that take absolute times are not bound by it.
@@ -77,7 +77,7 @@ def light_by_day(world: World) -> Floats:
 def _emission(seen_S: Floats, light: int, light_KSD: Floats) -> Floats:
     """[S, D] or, where the picture shows no light, [S, 1]: likelihood of the picture, up to a factor."""
     likelihood_S1 = np.exp(seen_S - seen_S.max())[:, None]
-    return likelihood_S1 * light_KSD[light] if light >= 0 else likelihood_S1
+    return np.asarray(likelihood_S1 * light_KSD[light]) if light >= 0 else likelihood_S1
 
 
 def _forward_backward(world: World, emissions: list[Floats], steps: Ints) -> Floats:

@@ -7,10 +7,12 @@ from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.average import Average, GeometricMean
 from openplanet.models.album.base import AlbumConfig, AlbumModel
+from openplanet.models.album.travel import Travel
 
 ALBUM_MODELS: dict[str, Callable[..., AlbumModel]] = {
     "average": Average,
     "geometric_mean": GeometricMean,
+    "travel": Travel,
 }
 
 

@@ -13,7 +13,8 @@ Shapes: B albums, T photos, C cells, K cells of one album (ascending), R rings o
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +22,15 @@ from torch import Tensor
 
 from openplanet.earth import geo
 from openplanet.earth.partition import Partition
-from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
+from openplanet.errors import RecipeError
+from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
 from openplanet.models.album.movement import KM_EDGES, RING_KM, RINGS, Movement, buckets
 
+if TYPE_CHECKING:  # as base.py
+    from openplanet.models.album.embedded import EmbeddedAlbum
+
 TOP = 512  # cells of an album: 9 matrices of 2 MB
+EXPONENT, OWN, JUMP = 0.5, 1.0, 0.01
 ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
 
 
@@ -43,25 +49,27 @@ class Chain(NamedTuple):
 class Transitions:
     """P(cell of the next photo | cell of this one, time between) for one partition.
 
-    A ring of distance from ``movement`` keeps the photo in its cell as often as a step of that length from a random
+    A ring of distance of ``Movement`` keeps the photo in its cell as often as a step of that length from a random
     point of a disc of the cell's area ends in the disc; what leaves is shared among the cells whose centroids lie in
     the ring (or the next ring that has some), in proportion to their photos. A share ``jump`` goes anywhere, by the
     prior: no path is impossible. Over all C cells each row sums to 1.
     """
 
-    def __init__(self, partition: Partition, movement: Movement, jump: float) -> None:
+    def __init__(self, partition: Partition, jump: float) -> None:
         self.jump = jump
         self.prior_C = prior_of(partition)
         self._xyz_C3 = torch.from_numpy(geo.to_xyz(partition.centroid_lat, partition.centroid_lng))
-        self._share_SR = torch.from_numpy(movement.share_BR)
         self._radius_C = torch.from_numpy(np.sqrt(partition.area_km2 / math.pi))
         self._minus_cosines = -torch.cos(torch.tensor(KM_EDGES, dtype=torch.float64) / geo.EARTH_RADIUS_KM)
 
-    def among(self, cells_K: Tensor) -> Tensor:
-        """[S, K, K], float64: from each to each of the cells, one matrix for each bucket of time."""
+    def among(self, cells_K: Tensor, share_SR: Tensor) -> Tensor:
+        """[S, K, K], float64: from each to each of the cells, one matrix for each bucket of time.
+
+        ``share_SR``: ``Movement.share_BR``.
+        """
         rings, kept, mass = zip(*(self._from(part, cells_K) for part in torch.split(cells_K, ROWS)), strict=True)
         ring_KK, kept_KR, weight_KR = torch.cat(rings), torch.cat(kept), torch.cat(mass)
-        leaving_SKR = self._share_SR[:, None, :] * (1.0 - kept_KR)
+        leaving_SKR = share_SR[:, None, :] * (1.0 - kept_KR)
         empty_KR = weight_KR <= 0
         for ring in range(RINGS - 1):
             moved_SK = leaving_SKR[:, :, ring] * empty_KR[:, ring]
@@ -72,7 +80,7 @@ class Transitions:
         rate_SKR = leaving_SKR / weight_KR.clamp_min(torch.finfo(torch.float64).tiny)
         matrix_SKK = rate_SKR.gather(2, ring_KK.expand(len(rate_SKR), -1, -1)) * self.prior_C[cells_K]
         diagonal = torch.arange(len(cells_K))
-        matrix_SKK[:, diagonal, diagonal] = (self._share_SR[:, None, :] * kept_KR).sum(dim=2)
+        matrix_SKK[:, diagonal, diagonal] = (share_SR[:, None, :] * kept_KR).sum(dim=2)
         anywhere_SK = self.jump + (1.0 - self.jump) * lost_SK
         return (1.0 - self.jump) * matrix_SKK + anywhere_SK[:, :, None] * self.prior_C[cells_K]
 
@@ -102,23 +110,56 @@ def stay(steps: Tensor) -> Tensor:
 
 
 class Travel(AlbumModel):
-    """See the module. ``exponent``, ``own`` > 0, ``jump`` in 0..1 (over 0), ``top``: cells of an album."""
+    """See the module. ``exponent``, ``own``: over 0; ``jump``: over 0, below 1; ``top``: cells of an album.
+
+    Raises RecipeError for others. Without ``fit_statistics`` people move as in ``Movement.usual``.
+    """
 
     needs_training = False
+    share_SR: Tensor
+    steps_S: Tensor
 
     def __init__(
         self,
         partition: Partition,
-        movement: Movement,
-        exponent: float = 1.0,
-        own: float = 1.0,
-        jump: float = 0.01,
+        embedding_dim: int,
+        config: AlbumConfig,
+        exponent: float = EXPONENT,
+        own: float = OWN,
+        jump: float = JUMP,
         top: int = TOP,
     ) -> None:
-        super().__init__()
-        self.movement, self.exponent, self.own, self.top = movement, exponent, own, top
-        self.transitions = Transitions(partition, movement, jump)
-        self._all_SKK: Tensor | None = None  # the matrices of the whole partition, where it is small
+        super().__init__(partition, embedding_dim, config)
+        if not (exponent > 0 and own > 0 and 0 < jump < 1 and top > 0):
+            raise RecipeError(f"travel takes exponent, own and top above 0, jump between 0 and 1, not {config.options}")
+        self.exponent, self.own, self.top = exponent, own, top
+        self.transitions = Transitions(partition, jump)
+        usual = Movement.usual()
+        self.register_buffer("share_SR", torch.from_numpy(usual.share_BR))
+        self.register_buffer("steps_S", torch.tensor(usual.steps_B))
+        self._all: tuple[int, Tensor] | None = None  # the matrices of a small partition, made once
+
+    @classmethod
+    def over(cls, partition: Partition, movement: Movement | None = None, **options: float) -> "Travel":
+        """A model from Python: for ``partition``, with ``movement`` where albums have been counted."""
+        model = cls(partition, 0, AlbumConfig("travel", options=dict(options)), **options)  # type: ignore[arg-type]
+        if movement is not None:
+            model.movement = movement
+        return model
+
+    @property
+    def movement(self) -> Movement:
+        """How far people get, as the model has it."""
+        return Movement(self.share_SR.cpu().numpy().copy(), tuple(self.steps_S.tolist()))
+
+    @movement.setter
+    def movement(self, movement: Movement) -> None:
+        self.share_SR.copy_(torch.from_numpy(movement.share_BR))
+        self.steps_S.copy_(torch.tensor(movement.steps_B))
+
+    def fit_statistics(self, albums: Sequence["EmbeddedAlbum"], partition: Partition) -> None:
+        """Count how far the photographers of these albums got in how long."""
+        self.movement = Movement.fit((album.lat_T, album.lng_T, album.seconds_T) for album in albums)
 
     def forward(self, albums: Albums) -> Tensor:
         """See ``AlbumModel``. Each album by itself; memory grows with T x C and K x K."""
@@ -174,11 +215,11 @@ class Travel(AlbumModel):
         return score_C.topk(self.top).indices.sort().values
 
     def _matrices(self, cells_K: Tensor) -> Tensor:
-        if len(cells_K) < len(self.transitions.prior_C):
-            return self.transitions.among(cells_K)
-        if self._all_SKK is None:
-            self._all_SKK = self.transitions.among(cells_K)
-        return self._all_SKK
+        if len(cells_K) < self.num_cells:
+            return self.transitions.among(cells_K, self.share_SR.cpu())
+        if self._all is None or self._all[0] != self.share_SR._version:
+            self._all = (self.share_SR._version, self.transitions.among(cells_K, self.share_SR.cpu()))
+        return self._all[1]
 
     def _evidence(self, log_probs_TC: Tensor, anchor_T: Tensor, cells_K: Tensor, exponent: float) -> Tensor:
         """[T, K]: exponent x log(posterior / prior); at an anchor 0 for its cell and minus infinity elsewhere."""
