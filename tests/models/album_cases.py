@@ -1,5 +1,7 @@
 """Albums made of numbers, and a small image model, for the tests of album models."""
 
+import functools
+
 import numpy as np
 import torch
 
@@ -12,12 +14,14 @@ PLACES = ((48.8, 2.3), (-33.9, 151.2), (35.7, 139.7), (0.1, 37.0), (40.7, -74.0)
 IMAGE = ImageConfig("test_resnet", 32)
 
 
+@functools.cache
 def cells() -> Partition:
     """A cell for each of PLACES."""
     lat_N, lng_N = (np.repeat([place[axis] for place in PLACES], 3) for axis in (0, 1))
     return partitions.build([(lat_N, lng_N)], max_photos=3, min_photos=1)
 
 
+@functools.cache
 def image_model() -> ImageModel:
     """With random weights; its heads are sure enough to matter."""
     torch.manual_seed(0)

@@ -1,5 +1,6 @@
 """Albums: all photos of a split in their order, embedded once, padded without a trace."""
 
+import copy
 import io
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_embeddings_are_the_models_and_asked_for_once(tmp_path: Path, monkeypatc
     from_bytes, failed = embed_album(Predictor(checkpoint), [b"no photo", _picture(5)], seconds_T=np.array([1.0, 2.0]))
     torch.testing.assert_close(from_bytes.embedding_TD, album.embedding_TD)
     assert failed == [0] and from_bytes.photo_ids == ["1"] and from_bytes.seconds_T.tolist() == [2.0]
-    other = cases.image_model()
+    other = copy.deepcopy(cases.image_model())
     torch.nn.init.zeros_(other.head.weight)  # type: ignore[union-attr, arg-type]
     embedded_albums(dataset, "train", _checkpoint(other), tmp_path / "kept")
     assert len(list((tmp_path / "kept").iterdir())) == 2

@@ -13,9 +13,9 @@ from openplanet.models.album.base import UNKNOWN, AlbumConfig, Albums
 from openplanet.models.album.embedded import EmbeddedAlbum
 from openplanet.models.album.movement import UNTIMED, Movement, buckets
 from openplanet.models.album.registry import build as build_model
-from openplanet.models.album.travel import Transitions, Travel, prior_of, stay
+from openplanet.models.album.travel import Transitions, Travel, prior_of
 
-USUAL_SR = torch.from_numpy(Movement.usual().share_BR)
+USUAL_SZR = torch.from_numpy(Movement.usual().share_SZR)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def batch(albums, embedding=3):
 
 def test_rows_over_all_cells_are_probabilities_and_near_cells_are_likelier(partition):
     jump = 0.02
-    matrix_SKK = Transitions(partition, jump).among(torch.arange(len(partition)), USUAL_SR)
+    matrix_SKK = Transitions(partition, jump).among(torch.arange(len(partition)), USUAL_SZR)
     np.testing.assert_allclose(matrix_SKK.sum(dim=2), 1.0, atol=1e-12)
     prior_C = prior_of(partition)
     assert (matrix_SKK >= jump * prior_C * (1 - 1e-12)).all()
@@ -69,16 +69,8 @@ def test_rows_over_all_cells_are_probabilities_and_near_cells_are_likelier(parti
 def test_part_of_the_cells_has_the_same_transitions_as_all(partition):
     transitions = Transitions(partition, 0.02)
     some_K = torch.tensor([1, 4, 5, 11])
-    whole = transitions.among(torch.arange(len(partition)), USUAL_SR)
-    torch.testing.assert_close(transitions.among(some_K, USUAL_SR), whole[:, some_K][:, :, some_K])
-
-
-def test_stay_is_the_share_of_steps_that_end_in_the_disc():
-    rng = np.random.default_rng(0)
-    radius, angle = np.sqrt(rng.random(200_000)), rng.random(200_000) * 2 * np.pi
-    for steps in (0.0, 0.3, 1.0, 1.9, 2.0, 5.0):
-        inside = np.hypot(radius + steps * np.cos(angle), steps * np.sin(angle)) <= 1
-        assert float(stay(torch.tensor(steps))) == pytest.approx(inside.mean(), abs=0.005)
+    whole = transitions.among(torch.arange(len(partition)), USUAL_SZR)
+    torch.testing.assert_close(transitions.among(some_K, USUAL_SZR), whole[:, some_K][:, :, some_K])
 
 
 @pytest.mark.parametrize("anchor", [None, 2])
@@ -92,7 +84,7 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
     if anchor is not None:
         anchor_T[2] = anchor
     model = Travel.over(small, exponent=exponent, own=exponent, jump=0.05)
-    matrix_SKK = model.transitions.among(torch.arange(cells), USUAL_SR).numpy()
+    matrix_SKK = model.transitions.among(torch.arange(cells), USUAL_SZR).numpy()
     prior_C = prior_of(small).numpy()
     emission_TC = (log_probs_TC.double().exp().numpy() / prior_C) ** exponent
     if anchor is not None:
@@ -200,11 +192,12 @@ def test_statistics_are_counted_kept_with_the_weights_and_used_at_once(partition
     album = (said(partition, 3), torch.tensor([0.0, 20.0, 40.0], dtype=torch.float64), unknown(3))
     model, other = Travel.over(partition), Travel.over(partition)
     before = model.album(*album)
-    lat_T = np.arange(60) * 20.0 % 70  # albums of someone who is elsewhere every twenty seconds
-    restless = EmbeddedAlbum("a", [""] * 60, torch.zeros(60, 1), lat_T, np.zeros(60), np.arange(60) * 20.0)
+    at_T = np.arange(60) * 7 % len(partition)  # someone who is elsewhere every twenty seconds
+    where = partition.centroid_lat[at_T], partition.centroid_lng[at_T]
+    restless = EmbeddedAlbum("a", [""] * 60, torch.zeros(60, 1), *where, np.arange(60) * 20.0)
     model.fit_statistics([restless], partition)
     after = model.album(*album)
-    assert model.movement.steps_B[0] == 59
+    assert model.movement.steps_S[0] == 59
     assert float((after.exp() - before.exp()).abs().max()) > 0.05
     other.album(*album)
     other.load_state_dict(model.state_dict())

@@ -7,11 +7,21 @@ from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.average import Average, GeometricMean
 from openplanet.models.album.base import AlbumConfig, AlbumModel
+from openplanet.models.album.bidirectional import BidirectionalLSTM
+from openplanet.models.album.lstm import LSTM, lstm_offset
+from openplanet.models.album.repeated import RepeatedLSTM
+from openplanet.models.album.transformer import Transformer
 from openplanet.models.album.travel import Travel
 
 ALBUM_MODELS: dict[str, Callable[..., AlbumModel]] = {
     "average": Average,
     "geometric_mean": GeometricMean,
+    "lstm": LSTM,
+    "lstm_offset1": lstm_offset(1),
+    "lstm_offset2": lstm_offset(2),
+    "lstm_repeated": RepeatedLSTM,
+    "blstm": BidirectionalLSTM,
+    "transformer": Transformer,
     "travel": Travel,
 }
 

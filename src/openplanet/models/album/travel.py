@@ -3,13 +3,15 @@
 The state of a photo is its cell. What the image model says of the photo, divided by the prior of the cells, takes the
 place of the emission (the hybrid of Bourlard and Morgan 1994, "Connectionist Speech Recognition": posterior / prior
 is the likelihood up to a factor). Photos taken one after the other look alike, so that their evidence is not
-independent: what the others say of a photo is raised to ``exponent`` below 1, its own to ``own``. Transitions: see
+independent, and classifiers are surer than they should be: evidence is raised to ``exponent`` below 1 (a photo's own to
+``own``, where that is given). The photo of an album of one is left as the image model has it. Transitions: see
 ``Transitions``. Forward-backward (Rabiner 1989), in logarithms, over the ``top`` cells of the album: exact where the
 partition has no more.
 
 Not in the paper. Needs no training; ``Movement`` is counted on training albums.
 
-Shapes: B albums, T photos, C cells, K cells of one album (ascending), R rings of distance, S buckets of time.
+Shapes: B albums, T photos, C cells, K cells of one album (ascending), R rings about a cell, S buckets of time,
+Z sizes of cells.
 """
 
 import math
@@ -24,13 +26,13 @@ from openplanet.earth import geo
 from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
-from openplanet.models.album.movement import KM_EDGES, RING_KM, RINGS, Movement, buckets
+from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Movement, buckets, sizes
 
 if TYPE_CHECKING:  # as base.py
     from openplanet.models.album.embedded import EmbeddedAlbum
 
 TOP = 512  # cells of an album: 9 matrices of 2 MB
-EXPONENT, OWN, JUMP = 0.5, 1.0, 0.01
+EXPONENT, JUMP = 0.5, 0.05  # between what the val splits of the synthetic planet and of real photos like best
 ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
 
 
@@ -49,49 +51,39 @@ class Chain(NamedTuple):
 class Transitions:
     """P(cell of the next photo | cell of this one, time between) for one partition.
 
-    A ring of distance of ``Movement`` keeps the photo in its cell as often as a step of that length from a random
-    point of a disc of the cell's area ends in the disc; what leaves is shared among the cells whose centroids lie in
-    the ring (or the next ring that has some), in proportion to their photos. A share ``jump`` goes anywhere, by the
-    prior: no path is impossible. Over all C cells each row sums to 1.
+    ``Movement`` gives the probability to stay in a cell of this size, and that of each ring about it; a ring's is
+    shared among the cells whose centroids lie in it, in proportion to their photos. Rings without a cell are struck out and
+    the rest scaled up: the next photo lies in some cell. A share ``jump`` goes anywhere, by the prior: no path is
+    impossible. Over all C cells each row sums to 1.
     """
 
     def __init__(self, partition: Partition, jump: float) -> None:
         self.jump = jump
         self.prior_C = prior_of(partition)
+        self._size_C = torch.from_numpy(sizes(partition))
         self._xyz_C3 = torch.from_numpy(geo.to_xyz(partition.centroid_lat, partition.centroid_lng))
-        self._radius_C = torch.from_numpy(np.sqrt(partition.area_km2 / math.pi))
         self._minus_cosines = -torch.cos(torch.tensor(KM_EDGES, dtype=torch.float64) / geo.EARTH_RADIUS_KM)
 
-    def among(self, cells_K: Tensor, share_SR: Tensor) -> Tensor:
+    def among(self, cells_K: Tensor, share_SZR: Tensor) -> Tensor:
         """[S, K, K], float64: from each to each of the cells, one matrix for each bucket of time.
 
-        ``share_SR``: ``Movement.share_BR``.
+        ``share_SZR``: ``Movement.share_SZR``.
         """
-        rings, kept, mass = zip(*(self._from(part, cells_K) for part in torch.split(cells_K, ROWS)), strict=True)
-        ring_KK, kept_KR, weight_KR = torch.cat(rings), torch.cat(kept), torch.cat(mass)
-        leaving_SKR = share_SR[:, None, :] * (1.0 - kept_KR)
-        empty_KR = weight_KR <= 0
-        for ring in range(RINGS - 1):
-            moved_SK = leaving_SKR[:, :, ring] * empty_KR[:, ring]
-            leaving_SKR[:, :, ring + 1] += moved_SK
-            leaving_SKR[:, :, ring] -= moved_SK
-        lost_SK = leaving_SKR[:, :, -1] * empty_KR[:, -1]  # no cell so far away: anywhere
-        leaving_SKR[:, :, -1] -= lost_SK
-        rate_SKR = leaving_SKR / weight_KR.clamp_min(torch.finfo(torch.float64).tiny)
-        matrix_SKK = rate_SKR.gather(2, ring_KK.expand(len(rate_SKR), -1, -1)) * self.prior_C[cells_K]
-        diagonal = torch.arange(len(cells_K))
-        matrix_SKK[:, diagonal, diagonal] = (share_SR[:, None, :] * kept_KR).sum(dim=2)
-        anywhere_SK = self.jump + (1.0 - self.jump) * lost_SK
-        return (1.0 - self.jump) * matrix_SKK + anywhere_SK[:, :, None] * self.prior_C[cells_K]
+        found = zip(*(self._from(part, cells_K) for part in torch.split(cells_K, ROWS)), strict=True)
+        ring_KK, weight_KR = (torch.cat(parts) for parts in found)
+        share_SKR = share_SZR[:, self._size_C[cells_K]] * (weight_KR > 0)
+        share_SKR /= share_SKR.sum(dim=2, keepdim=True)
+        rate_SKR = share_SKR / weight_KR.clamp_min(torch.finfo(torch.float64).tiny)
+        matrix_SKK = rate_SKR.gather(2, ring_KK.expand(len(rate_SKR), -1, -1))
+        return ((1.0 - self.jump) * matrix_SKK + self.jump) * self.prior_C[cells_K]
 
-    def _from(self, part_K: Tensor, cells_K: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of some cells: rings to the cells of the album, share of each ring that stays, prior in each ring."""
-        ring_KC = torch.bucketize(-(self._xyz_C3[part_K] @ self._xyz_C3.T), self._minus_cosines, right=True)
-        weight_KC = self.prior_C.expand(len(part_K), -1).clone()
-        weight_KC[torch.arange(len(part_K)), part_K] = 0.0
+    def _from(self, part_K: Tensor, cells_K: Tensor) -> tuple[Tensor, Tensor]:
+        """Of some cells: rings to the cells of the album, and the prior that each ring holds in all."""
+        ring_KC = torch.bucketize(-(self._xyz_C3[part_K] @ self._xyz_C3.T), self._minus_cosines, right=True) + 1
+        ring_KC[torch.arange(len(part_K)), part_K] = SAME
+        weight_KC = self.prior_C.expand(len(part_K), -1)
         weight_KR = torch.zeros(len(part_K), RINGS, dtype=torch.float64).scatter_add_(1, ring_KC, weight_KC)
-        kept_KR = stay(torch.from_numpy(RING_KM) / self._radius_C[part_K, None])
-        return ring_KC[:, cells_K], kept_KR, weight_KR
+        return ring_KC[:, cells_K], weight_KR
 
 
 def prior_of(partition: Partition) -> Tensor:
@@ -100,23 +92,14 @@ def prior_of(partition: Partition) -> Tensor:
     return count_C / count_C.sum()
 
 
-def stay(steps: Tensor) -> Tensor:
-    """How often a step of so many radii, from a random point of a disc in a random direction, ends in the disc.
-
-    The disc's covariogram over its area: the overlap of two discs so far apart.
-    """
-    half = (steps / 2).clamp(max=1.0)
-    return 2 / math.pi * (torch.arccos(half) - half * torch.sqrt(1 - half * half))
-
-
 class Travel(AlbumModel):
-    """See the module. ``exponent``, ``own``: over 0; ``jump``: over 0, below 1; ``top``: cells of an album.
+    """See the module. ``exponent``, ``own`` (None: as exponent): over 0; ``jump``: in 0..1; ``top``: cells of an album.
 
     Raises RecipeError for others. Without ``fit_statistics`` people move as in ``Movement.usual``.
     """
 
     needs_training = False
-    share_SR: Tensor
+    share_SZR: Tensor
     steps_S: Tensor
 
     def __init__(
@@ -125,18 +108,18 @@ class Travel(AlbumModel):
         embedding_dim: int,
         config: AlbumConfig,
         exponent: float = EXPONENT,
-        own: float = OWN,
+        own: float | None = None,
         jump: float = JUMP,
         top: int = TOP,
     ) -> None:
         super().__init__(partition, embedding_dim, config)
-        if not (exponent > 0 and own > 0 and 0 < jump < 1 and top > 0):
+        if not (exponent > 0 and (own is None or own > 0) and 0 < jump < 1 and top > 0):
             raise RecipeError(f"travel takes exponent, own and top above 0, jump between 0 and 1, not {config.options}")
         self.exponent, self.own, self.top = exponent, own, top
         self.transitions = Transitions(partition, jump)
         usual = Movement.usual()
-        self.register_buffer("share_SR", torch.from_numpy(usual.share_BR))
-        self.register_buffer("steps_S", torch.tensor(usual.steps_B))
+        self.register_buffer("share_SZR", torch.from_numpy(usual.share_SZR))
+        self.register_buffer("steps_S", torch.tensor(usual.steps_S))
         self._all: tuple[int, Tensor] | None = None  # the matrices of a small partition, made once
 
     @classmethod
@@ -150,16 +133,16 @@ class Travel(AlbumModel):
     @property
     def movement(self) -> Movement:
         """How far people get, as the model has it."""
-        return Movement(self.share_SR.cpu().numpy().copy(), tuple(self.steps_S.tolist()))
+        return Movement(self.share_SZR.cpu().numpy().copy(), tuple(self.steps_S.tolist()))
 
     @movement.setter
     def movement(self, movement: Movement) -> None:
-        self.share_SR.copy_(torch.from_numpy(movement.share_BR))
-        self.steps_S.copy_(torch.tensor(movement.steps_B))
+        self.share_SZR.copy_(torch.from_numpy(movement.share_SZR))
+        self.steps_S.copy_(torch.tensor(movement.steps_S))
 
     def fit_statistics(self, albums: Sequence["EmbeddedAlbum"], partition: Partition) -> None:
         """Count how far the photographers of these albums got in how long."""
-        self.movement = Movement.fit((album.lat_T, album.lng_T, album.seconds_T) for album in albums)
+        self.movement = Movement.fit(((album.cells(partition), album.seconds_T) for album in albums), partition)
 
     def forward(self, albums: Albums) -> Tensor:
         """See ``AlbumModel``. Each album by itself; memory grows with T x C and K x K."""
@@ -174,7 +157,8 @@ class Travel(AlbumModel):
     def album(self, log_probs_TC: Tensor, seconds_T: Tensor, anchor_T: Tensor) -> Tensor:
         """Of one album: log-probabilities [T, C], float32."""
         chain = self.chain(log_probs_TC, seconds_T, anchor_T)
-        own_TK = self._evidence(log_probs_TC, anchor_T, chain.cells_K, self.own)
+        own = 1.0 if len(log_probs_TC) == 1 else self.own or self.exponent
+        own_TK = self._evidence(log_probs_TC, anchor_T, chain.cells_K, own)
         inside_TK = torch.log_softmax(chain.before_TK + own_TK + chain.after_TK, dim=1)
         if len(chain.cells_K) == log_probs_TC.shape[1]:
             return inside_TK.float()
@@ -216,9 +200,9 @@ class Travel(AlbumModel):
 
     def _matrices(self, cells_K: Tensor) -> Tensor:
         if len(cells_K) < self.num_cells:
-            return self.transitions.among(cells_K, self.share_SR.cpu())
-        if self._all is None or self._all[0] != self.share_SR._version:
-            self._all = (self.share_SR._version, self.transitions.among(cells_K, self.share_SR.cpu()))
+            return self.transitions.among(cells_K, self.share_SZR.cpu())
+        if self._all is None or self._all[0] != self.share_SZR._version:
+            self._all = (self.share_SZR._version, self.transitions.among(cells_K, self.share_SZR.cpu()))
         return self._all[1]
 
     def _evidence(self, log_probs_TC: Tensor, anchor_T: Tensor, cells_K: Tensor, exponent: float) -> Tensor:
