@@ -255,6 +255,7 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 @cli.command(
     cls=Command,
     example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html\n"
+    "openplanet evaluate photos.ds --checkpoint model --albums --album-checkpoint lstm --anchors 0,10,50\n"
     "openplanet evaluate im2gps3k:~/im2gps3k photos.ds --checkpoint model --predictions theirs.csv --strict",
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
@@ -276,6 +277,9 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 @click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
+@click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
+@click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
+@click.option("--anchors", default="", metavar="%,%,...", help="Share of each album's positions that are given: 0,10,50.")
 @click.option("--json", "json_file", type=PATH, help="Write all figures as JSON.")
 @click.option("--report", type=PATH, help="Write a self-contained HTML report (and .csv, .md, .tex).")
 def evaluate(
@@ -287,6 +291,9 @@ def evaluate(
     strict: bool,
     distances: str,
     world: Path | None,
+    albums: bool,
+    album_checkpoints: tuple[Path, ...],
+    anchors: str,
     json_file: Path | None,
     report: Path | None,
 ) -> None:
@@ -300,7 +307,10 @@ def evaluate(
         raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
     if report is not None and checkpoint is None:
         raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
-    extra = _distances(distances)
+    if (album_checkpoints or anchors) and not albums:
+        raise click.UsageError("--album-checkpoint and --anchors go with --albums")
+    extra, shares = _distances(distances), _percentages(anchors)
+    from openplanet.evaluation.album_section import place_albums, section
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.geoclip import open_locator
     from openplanet.evaluation.report import write_report, write_tables
@@ -313,10 +323,13 @@ def evaluate(
     predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
+    placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares) if albums else None
+    if placed is not None:
+        click.echo(f"\n{placed.to_text()}")
     if json_file is not None:
-        write_json(json_file, result.to_dict())
+        write_json(json_file, result.to_dict() | ({} if placed is None else {"albums": placed.to_dict()}))
     if report is not None and predictor is not None:
-        write_report(report, result, predictor, data)
+        write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
         write_tables(report, result)
 
 
@@ -348,6 +361,16 @@ def compare(
 
 def _is_dataset(text: str) -> bool:
     return ":" not in text or Path(text).exists()
+
+
+def _percentages(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) / 100 for part in text.split(",") if part.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 <= value < 1 for value in values):
+        raise click.UsageError(f"--anchors takes percentages below 100 such as 0,10,50, not {text!r}")
+    return values
 
 
 def _distances(text: str) -> tuple[float, ...]:

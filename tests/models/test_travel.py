@@ -99,7 +99,7 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
     total = marginal_TC[0].sum()
     answer_TC = model.album(log_probs_TC, seconds_T, anchor_T)
     np.testing.assert_allclose(answer_TC.exp(), marginal_TC / total, atol=1e-6)
-    assert model.chain(log_probs_TC, seconds_T, anchor_T).likelihood == pytest.approx(np.log(total))
+    assert model.likelihood(log_probs_TC, seconds_T, anchor_T) == pytest.approx(np.log(total))
 
 
 def test_one_photo_alone_is_what_the_image_model_says(partition):

@@ -1,11 +1,11 @@
 """How far people get in how long: the statistics behind the transitions of ``travel``.
 
-A histogram of where the next photo of an album lies: in the same cell, or in a cell whose centroid is so far away. There
-is one for each length of time between the photos (and one for steps of unknown length), and for each size of the cell
-that is left: from a street one is gone in minutes, from a desert in a day.
+A histogram of where the next photo of an album lies: in the same cell, or in a cell whose centroid is so far away.
+There is one for each length of time between the photos (and one for steps of unknown length), and for each size of the
+cell that is left: from a street one is gone in minutes, from a desert in a day.
 
-Shapes: T photos of an album, C cells, S buckets of time (the last: not known), Z sizes of cells, R rings (the first: the
-same cell).
+Shapes: T photos of an album, C cells, S buckets of time (the last: not known), Z sizes of cells, R rings (the first:
+the same cell).
 """
 
 from collections.abc import Iterable, Mapping

@@ -26,7 +26,7 @@ from openplanet.earth import geo
 from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
-from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Movement, buckets, sizes
+from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Ints, Movement, buckets, sizes
 
 if TYPE_CHECKING:  # as base.py
     from openplanet.models.album.embedded import EmbeddedAlbum
@@ -44,16 +44,14 @@ class Chain(NamedTuple):
     """From all photos before each."""
     after_TK: Tensor
     """From all photos after each."""
-    likelihood: float
-    """Of the whole album, up to a factor that does not depend on times."""
 
 
 class Transitions:
     """P(cell of the next photo | cell of this one, time between) for one partition.
 
     ``Movement`` gives the probability to stay in a cell of this size, and that of each ring about it; a ring's is
-    shared among the cells whose centroids lie in it, in proportion to their photos. Rings without a cell are struck out and
-    the rest scaled up: the next photo lies in some cell. A share ``jump`` goes anywhere, by the prior: no path is
+    shared among the cells whose centroids lie in it, in proportion to their photos. Rings without a cell are struck out
+    and the rest scaled up: the next photo lies in some cell. A share ``jump`` goes anywhere, by the prior: no path is
     impossible. Over all C cells each row sums to 1.
     """
 
@@ -120,7 +118,7 @@ class Travel(AlbumModel):
         usual = Movement.usual()
         self.register_buffer("share_SZR", torch.from_numpy(usual.share_SZR))
         self.register_buffer("steps_S", torch.tensor(usual.steps_S))
-        self._all: tuple[int, Tensor] | None = None  # the matrices of a small partition, made once
+        self._last: tuple[int, Tensor, Tensor] | None = None
 
     @classmethod
     def over(cls, partition: Partition, movement: Movement | None = None, **options: float) -> "Travel":
@@ -181,13 +179,25 @@ class Travel(AlbumModel):
         matrix_SKK = self._matrices(cells_K)
         step_T = buckets(seconds_T.double().cpu().numpy())
         evidence_TK = self._evidence(log_probs_TC, anchor_T, cells_K, self.exponent)
-        before_TK, after_TK = torch.empty_like(evidence_TK), torch.zeros_like(evidence_TK)
+        before_TK, after_TK = self._forward(evidence_TK, cells_K, matrix_SKK, step_T), torch.zeros_like(evidence_TK)
+        for t in range(len(step_T) - 1, -1, -1):
+            after_TK[t] = _through(after_TK[t + 1] + evidence_TK[t + 1], matrix_SKK[step_T[t]])
+        return Chain(cells_K, before_TK, after_TK)
+
+    def likelihood(self, log_probs_TC: Tensor, seconds_T: Tensor, anchor_T: Tensor) -> float:
+        """Of the whole album, natural logarithm, up to a term that does not depend on times: to compare clocks by."""
+        cells_K = self._cells(log_probs_TC, anchor_T)
+        evidence_TK = self._evidence(log_probs_TC, anchor_T, cells_K, self.exponent)
+        step_T = buckets(seconds_T.double().cpu().numpy())
+        before_TK = self._forward(evidence_TK, cells_K, self._matrices(cells_K), step_T)
+        return float((before_TK[-1] + evidence_TK[-1]).logsumexp(dim=0))
+
+    def _forward(self, evidence_TK: Tensor, cells_K: Tensor, matrix_SKK: Tensor, step_T: Ints) -> Tensor:
+        before_TK = torch.empty_like(evidence_TK)
         before_TK[0] = self.transitions.prior_C[cells_K].log()
         for t, step in enumerate(step_T.tolist()):
             before_TK[t + 1] = _through(before_TK[t] + evidence_TK[t], matrix_SKK[step].T)
-        for t in range(len(step_T) - 1, -1, -1):
-            after_TK[t] = _through(after_TK[t + 1] + evidence_TK[t + 1], matrix_SKK[step_T[t]])
-        return Chain(cells_K, before_TK, after_TK, float((before_TK[-1] + evidence_TK[-1]).logsumexp(dim=0)))
+        return before_TK
 
     def _cells(self, log_probs_TC: Tensor, anchor_T: Tensor) -> Tensor:
         """The cells that the album's photos hold likeliest, together, and its anchors; ascending."""
@@ -199,11 +209,12 @@ class Travel(AlbumModel):
         return score_C.topk(self.top).indices.sort().values
 
     def _matrices(self, cells_K: Tensor) -> Tensor:
-        if len(cells_K) < self.num_cells:
-            return self.transitions.among(cells_K, self.share_SZR.cpu())
-        if self._all is None or self._all[0] != self.share_SZR._version:
-            self._all = (self.share_SZR._version, self.transitions.among(cells_K, self.share_SZR.cpu()))
-        return self._all[1]
+        """Of the cells; the last ones are kept, as all albums of a small partition, and all shifts of a clock, share
+        them."""
+        version = self.share_SZR._version
+        if self._last is None or self._last[0] != version or not torch.equal(self._last[1], cells_K):
+            self._last = (version, cells_K, self.transitions.among(cells_K, self.share_SZR.cpu()))
+        return self._last[2]
 
     def _evidence(self, log_probs_TC: Tensor, anchor_T: Tensor, cells_K: Tensor, exponent: float) -> Tensor:
         """[T, K]: exponent x log(posterior / prior); at an anchor 0 for its cell and minus infinity elsewhere."""
