@@ -181,15 +181,9 @@ def test_impossible_settings_are_told(name: str, value: str, message: str) -> No
 
 
 def test_the_command(dataset: Dataset, image: Checkpoint, tmp_path: Path) -> None:
-    image.save(tmp_path / "model")
-    command = [
-        "train-albums",
-        str(dataset.path),
-        "--checkpoint",
-        str(tmp_path / "model"),
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    model, out = str(tmp_path / "model"), str(tmp_path / "out")
+    image.save(Path(model))
+    command = ["train-albums", str(dataset.path), "--checkpoint", model, "--out", out]
     result = CliRunner().invoke(cli, [*command, "--recipe", "lstm_repeated", "--set", "epochs=1"])
     assert result.exit_code == 0, result.output
     assert "lstm_repeated; on the val split:" in result.output
