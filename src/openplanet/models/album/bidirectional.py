@@ -71,5 +71,6 @@ def chosen(length: int, window: int) -> npt.NDArray[np.int64]:
     before_TM = np.where(start_M == 0, length, place_T1 - start_M)
     after_TM = np.where(end_M == length - 1, length, end_M - place_T1)
     inside_TM = (place_T1 >= start_M) & (place_T1 <= end_M)
-    poorer_TM: npt.NDArray[np.int64] = np.where(inside_TM, np.minimum(before_TM, after_TM), -1)
-    return poorer_TM.argmax(axis=1)
+    poorer_TM = np.where(inside_TM, np.minimum(before_TM, after_TM), -1)
+    chosen_T: npt.NDArray[np.int64] = poorer_TM.argmax(axis=1)
+    return chosen_T

@@ -191,3 +191,8 @@ def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temper
     with torch.no_grad():
         scores_NC = image_model.combine(image_model.heads(embedding_ND))
         return torch.log_softmax(scores_NC.float() / temperature, dim=1)
+
+
+def temperature_of(checkpoint: Checkpoint) -> float:
+    """What a calibrated image checkpoint's scores are to be divided by; 1 for another."""
+    return float(getattr(getattr(checkpoint, "calibration", None), "temperature", 1.0))

@@ -62,7 +62,7 @@ class NeuralAlbumModel(AlbumModel):
             seen_BTH = albums.log_probs_BTC.exp() @ self.head.weight
             anchor_BTH = self.head.weight[albums.anchor_BT.clamp(min=0)]
             step_BTD = step_BTD + self.place(torch.where(given_BT[..., None], anchor_BTH, seen_BTH))
-        elif given_BT.any():
+        elif self.training or given_BT.any():  # in training always: processes wait for each other's gradients
             anchor_BTH = self.head.weight[albums.anchor_BT.clamp(min=0)]
             step_BTD = step_BTD + self.place(anchor_BTH) * given_BT[..., None]
         dropped_BTD: Tensor = self.dropout(step_BTD)

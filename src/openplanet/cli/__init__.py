@@ -12,22 +12,9 @@ from typing import Any
 import click
 
 from openplanet import __version__
+from openplanet.cli.albums import train_albums
+from openplanet.cli.base import PATH, Command, pairs
 from openplanet.errors import InputError, OpenPlaNetError
-
-PATH = click.Path(path_type=Path)
-
-
-class Command(click.Command):
-    """A command whose help ends with an example, kept as typed."""
-
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.example = example
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Example"):
-            for line in self.example.strip().splitlines():
-                formatter.write_text(line.strip())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -219,7 +206,7 @@ def train(
     from openplanet.photos.shards import Dataset
     from openplanet.training.recipe import override
 
-    chosen = override(named.get(recipe), _pairs(overrides))
+    chosen = override(named.get(recipe), pairs(overrides))
     data = Dataset.open(dataset)
     cells = Partition.load(partition_file) if partition_file is not None else None
     try:
@@ -233,6 +220,9 @@ def train(
     click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
 
 
+cli.add_command(train_albums)
+
+
 @cli.command(cls=Command, example="openplanet push model owner/name")
 @click.argument("checkpoint", type=PATH)
 @click.argument("repository", metavar="OWNER/NAME")
@@ -243,13 +233,6 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) 
     from openplanet.models import hub
 
     click.echo(hub.push(checkpoint, repository, endpoint, private=not public))
-
-
-def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
-    for text in overrides:
-        if "=" not in text:
-            raise click.UsageError(f"--set takes KEY=VALUE, not {text!r}")
-    return dict(text.split("=", 1) for text in overrides)
 
 
 @cli.command(
@@ -434,8 +417,10 @@ def recipes(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        million = row["parameters_at_26263_cells"] / 1e6
-        click.echo(f"{row['name']}  ({million:.1f}M parameters at 26,263 cells)")
+        size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
+        if row["of"] == "albums":
+            size = "  (albums: openplanet train-albums)"
+        click.echo(f"{row['name']}{size}")
         click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
 
 
