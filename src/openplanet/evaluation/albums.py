@@ -19,6 +19,7 @@ from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
 from openplanet.evaluation.bootstrap import Groups
 from openplanet.evaluation.photoset import read_truth
 from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums, weights_sha256
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
@@ -117,8 +118,7 @@ def _models(
     return found, [f"travel: {how}"]
 
 
-def _trained(folder: Path, checkpoint: Checkpoint) -> "AlbumCheckpoint":
-    from openplanet.models.album.checkpoint import AlbumCheckpoint
+def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
     trained = AlbumCheckpoint.load(folder, next(checkpoint.model.parameters()).device)
     if weights_sha256(trained.image.model) != weights_sha256(checkpoint.model):
         raise InputError(
@@ -160,9 +160,7 @@ def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:
     return masks, alone
 
 
-def _anchored(
-    albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float
-) -> list[AnchorRow]:
+def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float) -> list[AnchorRow]:
     """How well the photos without an anchor are placed, by each variant and by interpolation."""
     masks, quick = albums.anchors(share), replace(albums, distances_km=())
     rest_N = np.ones(len(albums.truth.lat), dtype=bool)
