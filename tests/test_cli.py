@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("ingest", "partition", "train", "evaluate", "compare", "locate", "recipes", "synthetic", "demo")
+COMMANDS = (
+    "ingest", "partition", "train", "train-albums", "evaluate", "compare", "locate", "recipes", "synthetic", "demo",
+)  # fmt: skip
 
 
 def openplanet(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 import pytest
 
-from openplanet import recipes
+from openplanet import album_recipes, recipes
 from openplanet.cli import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md", "docs/evaluation.md", "docs/training.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md", "docs/evaluation.md", "docs/training.md", "docs/albums.md"]
 
 
 def commands_in(page: str) -> list[list[str]]:
@@ -46,5 +46,5 @@ def test_linked_and_named_files_exist(page: str) -> None:
 
 def test_every_recipe_is_in_the_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    for name in recipes.RECIPES:
+    for name in [*recipes.RECIPES, *album_recipes.RECIPES]:
         assert f"`{name}`" in text

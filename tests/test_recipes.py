@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from openplanet import recipes
+from openplanet import album_recipes, recipes
 from openplanet.errors import RecipeError
 from openplanet.models.image_model import ImageModel
 
@@ -32,8 +32,9 @@ def test_every_recipe(name: str) -> None:
 
 def test_the_listing_is_json() -> None:
     rows = json.loads(json.dumps(recipes.listing()))
-    assert [row["name"] for row in rows] == list(recipes.RECIPES)
-    assert set(rows[0]) == {"name", "description", "parameters_at_26263_cells", "seen"}
+    assert [row["name"] for row in rows] == [*recipes.RECIPES, *album_recipes.RECIPES]
+    assert set(rows[0]) == {"name", "description", "of", "parameters_at_26263_cells", "seen"}
+    assert set(rows[-1]) == {"name", "description", "of", "seen"}
     assert rows[0]["parameters_at_26263_cells"] == 98_352_398
 
 
@@ -42,3 +43,14 @@ def test_a_misspelt_recipe_gets_a_suggestion() -> None:
         recipes.get("planet2016")
     with pytest.raises(RecipeError, match="there are: planet_2016"):
         recipes.get("zzz")
+    with pytest.raises(RecipeError, match="openplanet train-albums --recipe blstm"):
+        recipes.get("blstm")
+    with pytest.raises(RecipeError, match="did you mean lstm_offset1"):
+        album_recipes.get("lstm_ofset1")
+
+
+@pytest.mark.parametrize("name", [*album_recipes.RECIPES, *album_recipes.UNTRAINED])
+def test_every_recipe_of_albums(name: str) -> None:
+    recipe = album_recipes.get(name)
+    assert recipe.name == recipe.variant == name and recipe.description and recipe.seen
+    assert not recipe.residual or name == "transformer"  # the paper's start from nothing

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
+from openplanet import album_recipes
 from openplanet.errors import RecipeError
 from openplanet.models.image_model import count_parameters
 from openplanet.training.recipe import Recipe
@@ -155,6 +156,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (planet_2016,
 def get(name: str) -> Recipe:
     """The recipe called ``name``; RecipeError, with a suggestion, where there is none."""
     if name not in RECIPES:
+        if name in album_recipes.RECIPES:
+            raise RecipeError(f"{name} is the recipe of an album model: openplanet train-albums --recipe {name}")
         near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(RECIPES)}"
         raise RecipeError(f"There is no recipe {name!r}; {hint}")
@@ -167,13 +170,15 @@ def parameters(recipe: Recipe, num_cells: int = CELLS_OF_THE_PAPER) -> int:
 
 
 def listing() -> list[dict[str, Any]]:
-    """What ``openplanet recipes --json`` prints: one dict for each recipe."""
-    return [
+    """What ``openplanet recipes --json`` prints: one dict for each recipe, of image models and of album models."""
+    images = [
         {
             "name": recipe.name,
             "description": recipe.description,
+            "of": "images",
             "parameters_at_26263_cells": parameters(recipe),
             "seen": recipe.seen,
         }
         for recipe in (make() for make in RECIPES.values())
     ]
+    return images + [row | {"of": "albums"} for row in album_recipes.listing()]

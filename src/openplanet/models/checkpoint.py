@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, InputError, RecipeError
@@ -97,10 +98,10 @@ class Checkpoint:
         another format or of another shape than config.json says.
         """
         folder = hub.resolve(folder)
-        config = _read_config(folder)
+        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
         levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
         for name in (WEIGHTS, PARTITION, *levels):
-            _check_file(folder / name, config["sha256"].get(name))
+            check_file(folder / name, config["sha256"].get(name))
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
             raise CheckpointError(
@@ -119,7 +120,7 @@ class Checkpoint:
                 f"{folder / CONFIG} describes a model that cannot be built (written with another timm?): {error}"
             ) from error
         calibration = _calibration(config, folder / CONFIG)
-        _load_weights(model, folder / WEIGHTS)
+        load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return cls(
             model,
@@ -143,7 +144,12 @@ def is_finished(folder: Path) -> bool:
     return (Path(folder) / CONFIG).is_file()
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, form: str, form_version: int, kinds: dict[str, type]) -> dict[str, Any]:
+    """The content of a checkpoint folder's config.json.
+
+    Raises CheckpointError where it is missing, damaged, without one of the keys of ``kinds`` or with another kind of
+    value there, or of another format than ``form`` (of images or of albums).
+    """
     path = folder / CONFIG
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder: give the one that `openplanet train --out` wrote")
@@ -156,16 +162,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = read_json(path)
     except InputError as error:
         raise CheckpointError(f"{error}; copy the checkpoint again") from error
-    if config.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not of an OpenPlaNet checkpoint (format {config.get('format')!r})")
-    if config.get("format_version") != FORMAT_VERSION:
+    if config.get("format") != form:
         raise CheckpointError(
-            f"{path} has checkpoint format {config.get('format_version')}, this openplanet reads {FORMAT_VERSION}:"
+            f"{path} is not of such a checkpoint: its format is {config.get('format')!r}, and {form} is asked for"
+            + _image_inside(folder)
+        )
+    if config.get("format_version") != form_version:
+        raise CheckpointError(
+            f"{path} has checkpoint format {config.get('format_version')}, this openplanet reads {form_version}:"
             f" install openplanet {config.get('openplanet_version', 'of another version')}, or train again"
         )
-    if missing := sorted(KINDS.keys() - config.keys()):
+    if missing := sorted(kinds.keys() - config.keys()):
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
-    for name, kind in (KINDS | {"coarser": list}).items():
+    for name, kind in (kinds | {"coarser": list}).items():
         if not isinstance(config.get(name, kind()), kind):
             raise CheckpointError(f"{path} is damaged: {name} cannot be {config[name]!r}; copy the checkpoint again")
     return config
@@ -181,7 +190,13 @@ def _calibration(config: dict[str, Any], path: Path) -> Calibration:
     return found
 
 
-def _check_file(path: Path, expected: str | None) -> None:
+def _image_inside(folder: Path) -> str:
+    inside = folder / "image"
+    return f" (an album's has that of its image model in {inside})" if (inside / CONFIG).is_file() else ""
+
+
+def check_file(path: Path, expected: str | None) -> None:
+    """Raise CheckpointError where a file is missing, or its SHA-256 is not the one in config.json."""
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; copy the whole checkpoint folder again")
     if sha256_of(path) != expected:
@@ -190,7 +205,8 @@ def _check_file(path: Path, expected: str | None) -> None:
         )
 
 
-def _load_weights(model: ImageModel, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill ``model`` from a safetensors file that fits it exactly; CheckpointError where it does not."""
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:

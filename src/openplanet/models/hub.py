@@ -13,7 +13,9 @@ from openplanet.errors import CheckpointError
 
 PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
-"""All that a checkpoint consists of; curves, and states of training, stay at home."""
+FILES += [f"image/{name}" for name in FILES]
+"""All that a checkpoint consists of (an album's has one of images inside); curves, and states of
+training, stay at home."""
 FAILURES = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError)
 
 

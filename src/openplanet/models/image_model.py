@@ -197,7 +197,10 @@ class ImageModel(nn.Module):
     def classify(self, features_BF: Tensor) -> list[Tensor]:
         """Features → logits of the finest level [B, C], then of the L coarser ones, coarse to fine; or those of
         each overlaid partition."""
-        embedding_BD = self.embedding(self.feature_norm(features_BF))
+        return self.heads(self.embedding(self.feature_norm(features_BF)))
+
+    def heads(self, embedding_BD: Tensor) -> list[Tensor]:
+        """Embedding → logits, in the order of ``classify``."""
         if isinstance(self.head, CellEmbeddings):
             return self.head(embedding_BD)  # type: ignore[no-any-return]
         return [self.head(embedding_BD), *(head(embedding_BD) for head in self.coarser)]

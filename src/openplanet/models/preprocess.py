@@ -7,6 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from openplanet.errors import PhotoError
+from openplanet.photos import images
+
 
 def pixels(image: Image.Image, size: int) -> torch.Tensor:
     """The central square of ``image``, resized to ``size``: uint8 [3, size, size], RGB.
@@ -21,3 +24,12 @@ def pixels(image: Image.Image, size: int) -> torch.Tensor:
     square = image.crop((left, top, left + side, top + side))
     small = square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1).contiguous()
+
+
+def decode(data: bytes, side: int) -> torch.Tensor | None:
+    """The pixels [3, side, side] of an encoded photo of a dataset, None where it cannot be decoded."""
+    try:
+        # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
+        return pixels(images.load(data), side)
+    except PhotoError:
+        return None

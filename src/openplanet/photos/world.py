@@ -47,6 +47,7 @@ Cues = Mapping[str, Ints]  # cue name -> value index [N]; equally one photo as a
 DAYS, SLOTS = 365, 20  # a day of the year and a half hour between 8:00 and 18:00, solar time, each equally likely
 EPOCH = datetime(2014, 1, 1)
 YEARS = 9  # a trip starts on any day of these
+DAY_STEPS = (0.8, 0.15, 0.05)  # of one, two, three days from one photo of a trip to the next
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def sample_albums(world: World, photos: int, rng: np.random.Generator) -> Photos
         for order in range(length):
             if order:
                 site = _draw(moves_SS[site], rng)
-                day += int(rng.choice(3, p=[0.8, 0.15, 0.05])) + 1
+                day += int(rng.choice(len(DAY_STEPS), p=DAY_STEPS)) + 1
             rows.append((owner, album, order, site, day))
     owner_N, album_N, order_N, site_N, day_N = np.array(rows, dtype=np.int64).T
     slot_N = rng.integers(SLOTS, size=photos)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from openplanet.models.checkpoint import RESUME
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path, write_text
-from openplanet.training.module import VALIDATED_KM, TrainingModule
+from openplanet.training.trained import VALIDATED_KM, TrainedModule
 
 STATE = "last.ckpt"
 CURVES = "training.csv"
@@ -75,7 +75,7 @@ class Keeper(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(module, TrainingModule)
+        assert isinstance(module, TrainedModule)
         last = batch_idx + 1 == module.batches  # the end of the epoch is saved with its validation
         # only where the weights have moved: gradients that wait to be summed are not part of the state
         due = (batch_idx + 1) % (self.save_every * module.recipe.accumulate) == 0
@@ -83,7 +83,7 @@ class Keeper(pl.Callback):
             self._save_state(trainer, module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrainingModule)
+        assert isinstance(module, TrainedModule)
         row = {"epoch": trainer.current_epoch + 1, "train_loss": module.recent_loss(module.batches)} | {
             f"val_{name}": value for name, value in module.validation.items()
         }
@@ -107,7 +107,7 @@ class Keeper(pl.Callback):
         self._save_state(trainer, module)
         self._stop_if_no_longer_better(trainer)
 
-    def _save_state(self, trainer: pl.Trainer, module: TrainingModule) -> None:
+    def _save_state(self, trainer: pl.Trainer, module: TrainedModule) -> None:
         """All processes come here: Lightning waits for them; the first one writes."""
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.folder / STATE, weights_only=False)
@@ -126,20 +126,20 @@ class Keeper(pl.Callback):
 class ProgressLine(pl.Callback):
     """Loss, validation accuracy, photos a second and time left, on one line."""
 
-    def __init__(self, photos: int, epochs: int) -> None:
-        self.photos, self.epochs = photos, epochs
+    def __init__(self, photos: int, epochs: int, unit: str = "photo") -> None:
+        self.photos, self.epochs, self.unit = photos, epochs, unit
         self.progress: Progress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrainingModule)
+        assert isinstance(module, TrainedModule)
         done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_progress.current.ready / module.batches
-        self.progress = Progress("training", max(0, round(self.photos * (self.epochs - done))))
+        self.progress = Progress("training", max(0, round(self.photos * (self.epochs - done))), self.unit)
         self.progress.__enter__()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(module, TrainingModule) and self.progress is not None
+        assert isinstance(module, TrainedModule) and self.progress is not None
         note = f"epoch {trainer.current_epoch + 1}/{self.epochs}, loss {module.recent_loss():.3f}"
         self.progress.advance(len(batch["row"]) * trainer.world_size, note + describe(module.validation))
 

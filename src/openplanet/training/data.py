@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from openplanet.earth.partition import Partition
+from openplanet.models.preprocess import decode
 from openplanet.photos.rowgroups import row_groups
 from openplanet.photos.shards import Dataset
 from openplanet.progress import Progress, say
@@ -24,7 +25,7 @@ from openplanet.training import stream
 from openplanet.training.distributed import Ranks
 from openplanet.training.order import BatchOrder, ResumableLoader
 from openplanet.training.recipe import Recipe
-from openplanet.training.stream import StreamedPhotos, decode
+from openplanet.training.stream import StreamedPhotos
 
 CACHE_BYTES = 4 * 2**30
 """Decoded photos up to this size are kept in memory (at 64 px about 250,000 photos, at 299 px about 12,000).

@@ -21,9 +21,10 @@ from openplanet.progress import say
 from openplanet.training import data
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
-from openplanet.training.fit import PRECISIONS, prepare, quiet_lightning
+from openplanet.training.fit import prepare
 from openplanet.training.module import TrainingModule
 from openplanet.training.recipe import Recipe
+from openplanet.training.trainer import PRECISIONS, quiet_lightning
 
 What = Literal["learning_rate", "batch_size"]
 

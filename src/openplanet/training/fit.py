@@ -1,17 +1,11 @@
 """Training: from a dataset and a recipe to a checkpoint. The trainer is Lightning's."""
 
-import logging
-import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pyarrow.compute as pc
 import torch
-from safetensors.torch import load_file
 
 from openplanet.earth import partition as partitions_module
 from openplanet.earth.combinatorial import build_turned, random_turns
@@ -25,15 +19,13 @@ from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
 from openplanet.training.calibrated import calibrate
-from openplanet.training.callbacks import Keeper, ProgressLine, describe
+from openplanet.training.callbacks import Keeper, ProgressLine
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
 from openplanet.training.module import TrainingModule
 from openplanet.training.recipe import Recipe, as_dict, weights_path
 from openplanet.training.run import fingerprint, finished, resume_state
-from openplanet.training.tensorboard import TensorBoardCurves
-
-PRECISIONS: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}
+from openplanet.training.trainer import keep_best, run_trainer
 
 
 def fit(
@@ -60,7 +52,7 @@ def fit(
     out, ranks = Path(out), Ranks.from_environment()
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
     run = fingerprint(dataset, recipe, [*coarser, finest], ranks)
-    if (ended := finished(out, run, resume)) is not None:
+    if (ended := finished(out, run, resume, Checkpoint)) is not None:
         return ended
     start = resume_state(out, run, resume, ranks)
     model = _model(recipe, coarser, finest, load=start is None or recipe.frozen)
@@ -75,19 +67,9 @@ def fit(
             kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser), calibration=temperature
         )
 
-    last = keeper.rows[-1]
-    if ranks.first and last["epoch"] != keeper.best["epoch"]:
-        measured = {k.removeprefix("val_"): v for k, v in last.items() if k.startswith("val_") or k == "epoch"}
-        checkpoint(measured).save(out / "last")
-    module.evaluated_model.load_state_dict(load_file(keeper.best_weights))
-    result = checkpoint(keeper.best)
-    ranks.wait()  # until all have read the best weights
+    result = keep_best(module, keeper, checkpoint, out, ranks)
     if ranks.first:
-        result.save(out)
-        shutil.rmtree(keeper.folder)
-        say(f"kept epoch {keeper.best['epoch']} of {recipe.epochs}{describe(keeper.best)}: {out}")
         say(result.calibration.describe())
-    ranks.wait()
     return result
 
 
@@ -185,44 +167,8 @@ def _train(
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))
     if recipe.compile:
         model.compile()
-    keeper = Keeper(out, recipe.save_every, recipe.patience)
-    callbacks: list[pl.Callback] = [keeper]
-    if ranks.first:
-        callbacks = [ProgressLine(len(train), recipe.epochs), keeper]
-        callbacks += [TensorBoardCurves(out / "tensorboard")] if recipe.tensorboard else []
-    with quiet_lightning():
-        trainer = pl.Trainer(
-            **devices(ranks),
-            precision=PRECISIONS[recipe.precision],
-            max_epochs=recipe.epochs,
-            gradient_clip_val=recipe.gradient_clip,
-            accumulate_grad_batches=recipe.accumulate,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=out,
-        )
-        trainer.fit(module, batches, val_batches if len(val) else None, ckpt_path=start, weights_only=True)
-    module.cpu()
-    return module, keeper
-
-
-def devices(ranks: Ranks) -> dict[str, Any]:
-    """The trainer's arguments for one process, or for all that torchrun started."""
-    if ranks.world == 1:
-        return {"accelerator": "auto", "devices": 1}
-    return {
-        "accelerator": "auto",
-        "devices": ranks.local_world,
-        "num_nodes": ranks.world // ranks.local_world,
-        "strategy": "ddp",
-        # on CPUs PyTorch has none; there each process normalises by its own photos
-        "sync_batchnorm": torch.cuda.is_available(),
-    }
+    line = ProgressLine(len(train), recipe.epochs)
+    return module, run_trainer(module, batches, val_batches if len(val) else None, line, out, start, ranks)
 
 
 def _summary(dataset: Dataset, train: Photos, run: dict[str, Any]) -> dict[str, Any]:
@@ -238,26 +184,3 @@ def _summary(dataset: Dataset, train: Photos, run: dict[str, Any]) -> dict[str, 
         "manifest": manifest,
         "run": {k: v for k, v in run.items() if k != "recipe"},
     }
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Our own progress says what a user needs; Lightning's remarks are for people who program it."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # decoded photos come from memory: a worker process would only copy them
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # without photos in the val split there is no validation, which we have said ourselves
-        warnings.filterwarnings("ignore", message=".*defined a `validation_step` but have no `val_dataloader`.*")
-        # the loader counts for itself, and a process of a cluster may well have few batches
-        warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
-        # Lightning 2.6 walks trees by a name that PyTorch 2.13 deprecates; nothing that we could do differently
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from openplanet.training.recipe import Recipe
+from openplanet.training.runrecipe import RunRecipe
 
 
-def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, recipe: RunRecipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over the weights of ``model`` that are trained."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     # weight decay on matrices and kernels only: on a bias or a norm's scale it does nothing useful
@@ -25,7 +25,7 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
+def schedule(recipe: RunRecipe, steps_per_epoch: int) -> Callable[[int], float]:
     """The learning rate at a step (from 0), as a share of the recipe's."""
     warmup, total = recipe.warmup * steps_per_epoch, recipe.epochs * steps_per_epoch
 

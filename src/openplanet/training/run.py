@@ -4,23 +4,26 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError, TrainingError
 from openplanet.models import checkpoint as checkpoints
+from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.storage import read_json, write_json
+from openplanet.training.albumrecipe import AlbumRecipe
 from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
-from openplanet.training.recipe import DEFAULTS, NOT_THE_RUN, Recipe, as_dict
+from openplanet.training.recipe import Recipe
+from openplanet.training.runrecipe import NOT_THE_RUN, RunRecipe, as_dict, defaults_of
 
 NOT_COMPARED = (*NOT_THE_RUN, "description", "seen")  # prose: a later version may say more
 
 
-def fingerprint(dataset: Dataset, recipe: Recipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
+def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
     """What must be the same for a run to be the same run."""
     manifest = json.dumps(dataset.manifest, sort_keys=True, default=str).encode()
     cells = hashlib.sha256()
@@ -34,13 +37,16 @@ def fingerprint(dataset: Dataset, recipe: Recipe, partitions: Sequence[Partition
     }
 
 
-def finished(out: Path, run: dict[str, Any], resume: bool) -> Checkpoint | None:
+AnyCheckpoint = TypeVar("AnyCheckpoint", Checkpoint, AlbumCheckpoint)
+
+
+def finished(out: Path, run: dict[str, Any], resume: bool, kind: type[AnyCheckpoint]) -> AnyCheckpoint | None:
     """The checkpoint in ``out``, if it holds the end of this very run and ``resume`` asks for it."""
     if not checkpoints.is_finished(out):
         return None
     if not resume:
         raise TrainingError(f"{out} already holds a finished checkpoint: give another --out, or delete that folder")
-    checkpoint = Checkpoint.load(out)
+    checkpoint = kind.load(out)
     _check_same({"recipe": checkpoint.recipe, **checkpoint.training.get("run", {})}, run, out)
     say(f"{out}: this training has already ended")
     return checkpoint
@@ -65,12 +71,13 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     # a field that came with a later openplanet had no effect before: as its default has none
-    old, new = DEFAULTS | before.get("recipe", {}), now["recipe"]
+    defaults = defaults_of(AlbumRecipe if "variant" in now["recipe"] else Recipe)
+    old, new = defaults | before.get("recipe", {}), now["recipe"]
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_COMPARED):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
-    for what in ("dataset", "partition"):
-        if before.get(f"{what}_sha256") != now[f"{what}_sha256"]:
-            raise TrainingError(f"{out} was started with another {what}: use the same, or give another --out")
+    for what, name in (("dataset", "dataset"), ("partition", "partition"), ("image", "image checkpoint")):
+        if before.get(f"{what}_sha256") != now.get(f"{what}_sha256"):
+            raise TrainingError(f"{out} was started with another {name}: use the same, or give another --out")
     if before.get("processes", 1) != now["processes"]:
         raise TrainingError(
             f"{out} was started with {before.get('processes', 1)} processes, not {now['processes']}: photos would be"

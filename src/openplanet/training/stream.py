@@ -15,9 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from openplanet.earth.partition import Partition
-from openplanet.errors import PhotoError
-from openplanet.models.preprocess import pixels
-from openplanet.photos import images
+from openplanet.models.preprocess import decode
 from openplanet.photos.rowgroups import RowGroup
 from openplanet.training.order import LANES
 
@@ -104,15 +102,6 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
         while len(self._kept) > 1 and sum(self.counts[kept] for kept in self._kept) > self._limit:
             self._kept.popitem(last=False)
         return rows
-
-
-def decode(data: bytes, side: int) -> Tensor | None:
-    """The photo as pixels [3, side, side], None where it cannot be decoded."""
-    try:
-        # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
-        return pixels(images.load(data), side)
-    except PhotoError:
-        return None
 
 
 def index(

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from openplanet.errors import InputError
-from openplanet.training.module import TrainingModule
+from openplanet.training.trained import TrainedModule
 
 STEPS_BETWEEN_POINTS = 20
 
@@ -28,14 +28,14 @@ class TensorBoardCurves(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(module, TrainingModule)
+        assert isinstance(module, TrainedModule)
         if trainer.global_step % STEPS_BETWEEN_POINTS == 0:
             self._writer.add_scalar("train/loss", module.recent_loss(), trainer.global_step)
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             self._writer.add_scalar("train/learning_rate", rate, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, TrainingModule)
+        assert isinstance(module, TrainedModule)
         self._writer.add_scalar("train/loss_of_epoch", module.recent_loss(module.batches), trainer.current_epoch + 1)
         for name, value in module.validation.items():
             if value is not None:

@@ -12,38 +12,11 @@ from typing import Any, Literal
 import click
 
 from openplanet import __version__
+from openplanet.cli.albums import train_albums
+from openplanet.cli.base import OUTPUT, PATH, Command, pairs
 from openplanet.errors import InputError, OpenPlaNetError
 
-PATH = click.Path(path_type=Path)
 CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CONTACT"
-
-
-class OutputFile(click.ParamType):
-    """A file to be written, refused before any work where it cannot be."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        from openplanet.storage import check_writable
-
-        check_writable(Path(value))
-        return Path(value)
-
-
-OUTPUT = OutputFile()
-
-
-class Command(click.Command):
-    """A command whose help ends with an example, kept as typed."""
-
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.example = example
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Example"):
-            for line in self.example.strip().splitlines():
-                formatter.write_text(line.strip())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -256,7 +229,7 @@ def train(
 
     if out is None and find is None:
         raise click.UsageError("give --out, the checkpoint folder to write")
-    chosen = override(named.get(recipe), _pairs(overrides))
+    chosen = override(named.get(recipe), pairs(overrides))
     data = Dataset.open(dataset)
     cells = Partition.load(partition_file) if partition_file is not None else None
     try:
@@ -275,6 +248,9 @@ def train(
     click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
 
 
+cli.add_command(train_albums)
+
+
 @cli.command(cls=Command, example="openplanet push model owner/name")
 @click.argument("checkpoint", type=PATH)
 @click.argument("repository", metavar="OWNER/NAME")
@@ -287,16 +263,10 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) 
     click.echo(hub.push(checkpoint, repository, endpoint, private=not public))
 
 
-def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
-    for text in overrides:
-        if "=" not in text:
-            raise click.UsageError(f"--set takes KEY=VALUE, not {text!r}")
-    return dict(text.split("=", 1) for text in overrides)
-
-
 @cli.command(
     cls=Command,
     example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html\n"
+    "openplanet evaluate photos.ds --checkpoint model --albums --album-checkpoint lstm --anchors 0,10,50\n"
     "openplanet evaluate im2gps3k:~/im2gps3k photos.ds --checkpoint model --predictions theirs.csv --strict",
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
@@ -318,6 +288,11 @@ def _pairs(overrides: tuple[str, ...]) -> dict[str, str]:
 @click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
+@click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
+@click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
+@click.option(
+    "--anchors", default="", metavar="%,%,...", help="Share of each album's positions that are given: 0,10,50."
+)
 @click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
 @click.option("--report", type=OUTPUT, help="Write a self-contained HTML report (and .csv, .md, .tex).")
 def evaluate(
@@ -329,6 +304,9 @@ def evaluate(
     strict: bool,
     distances: str,
     world: Path | None,
+    albums: bool,
+    album_checkpoints: tuple[Path, ...],
+    anchors: str,
     json_file: Path | None,
     report: Path | None,
 ) -> None:
@@ -342,7 +320,10 @@ def evaluate(
         raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
     if report is not None and checkpoint is None:
         raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
-    extra = _distances(distances)
+    if (album_checkpoints or anchors) and not albums:
+        raise click.UsageError("--album-checkpoint and --anchors go with --albums")
+    extra, shares = _distances(distances), _percentages(anchors)
+    from openplanet.evaluation.album_section import place_albums, section
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.geoclip import open_locator
     from openplanet.evaluation.report import write_report, write_tables
@@ -356,10 +337,13 @@ def evaluate(
     predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
+    placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares) if albums else None
+    if placed is not None:
+        click.echo(f"\n{placed.to_text()}")
     if json_file is not None:
-        write_json(json_file, result.to_dict())
+        write_json(json_file, result.to_dict() | ({} if placed is None else {"albums": placed.to_dict()}))
     if report is not None and predictor is not None:
-        write_report(report, result, predictor, data)
+        write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
         write_tables(report, result)
 
 
@@ -400,6 +384,16 @@ def compare(
 
 def _is_dataset(text: str) -> bool:
     return ":" not in text or Path(text).exists()
+
+
+def _percentages(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) / 100 for part in text.split(",") if part.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 <= value < 1 for value in values):
+        raise click.UsageError(f"--anchors takes percentages below 100 such as 0,10,50, not {text!r}")
+    return values
 
 
 def _distances(text: str) -> tuple[float, ...]:
@@ -465,8 +459,10 @@ def recipes(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        million = row["parameters_at_26263_cells"] / 1e6
-        click.echo(f"{row['name']}  ({million:.1f}M parameters at 26,263 cells)")
+        size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
+        if row["of"] == "albums":
+            size = "  (albums: openplanet train-albums)"
+        click.echo(f"{row['name']}{size}")
         click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
 
 

@@ -1,0 +1,88 @@
+"""Named configurations of album models, listed by ``openplanet recipes``: the paper's by the paper's names, then ours.
+
+All but ``variant`` and what the paper fixes was chosen on validation photos of the synthetic planet (docs/results.md).
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from openplanet.errors import RecipeError
+from openplanet.models.album.registry import ALBUM_MODELS
+from openplanet.training.albumrecipe import AlbumRecipe
+
+
+def _paper(name: str, description: str, **changes: Any) -> AlbumRecipe:
+    """What the recipes share. Of the paper: the model. Ours: all numbers, which it does not give."""
+    settings: dict[str, Any] = {
+        "optimizer": "adamw",
+        "learning_rate": 3e-3,
+        "weight_decay": 0.05,
+        "schedule": "cosine",
+        "warmup": 1,
+        "epochs": 20,
+        "batch_size": 16,
+        "smoothing_km": 200.0,
+        "ema_decay": 0.99,
+        "dropout": 0.3,
+        "seen": "not measured yet",
+    }
+    return AlbumRecipe(name=name, variant=name, description=description, **(settings | changes))
+
+
+def lstm() -> AlbumRecipe:
+    """The paper's LSTM: its first photos are placed before any evidence is seen."""
+    return _paper("lstm", "The paper's LSTM over an album in order of capture")
+
+
+def lstm_offset1() -> AlbumRecipe:
+    """The paper's LSTM off1."""
+    return _paper("lstm_offset1", "The same, each answer one photo later")
+
+
+def lstm_offset2() -> AlbumRecipe:
+    """The paper's LSTM off2."""
+    return _paper("lstm_offset2", "The same, each answer two photos later")
+
+
+def lstm_repeated() -> AlbumRecipe:
+    """The paper's LSTM rep, the best of its models."""
+    return _paper("lstm_repeated", "The same, the album fed twice and read in the second pass")
+
+
+def blstm() -> AlbumRecipe:
+    """The paper's BLSTM, in windows of 25 photos."""
+    return _paper("blstm", "The paper's bidirectional LSTM, in overlapping windows of 25 photos")
+
+
+def transformer() -> AlbumRecipe:
+    """Attention over the whole album by capture times, beside what the image model says of each photo."""
+    description = "Attention over the album by capture times, added to each photo's own answer"
+    return _paper("transformer", description, layers=2, residual=True)
+
+
+RECIPES: dict[str, Callable[[], AlbumRecipe]] = {
+    f.__name__: f for f in (lstm, lstm_offset1, lstm_offset2, lstm_repeated, blstm, transformer)
+}
+"""Every recipe of a trained album model by name."""
+
+UNTRAINED = [name for name, variant in ALBUM_MODELS.items() if not getattr(variant, "needs_training", True)]
+"""Album models that take statistics of the training albums at most: their names are recipes too."""
+
+
+def get(name: str) -> AlbumRecipe:
+    """The recipe called ``name``; RecipeError, with a suggestion, where there is none."""
+    if name in UNTRAINED:
+        return _paper(name, "Needs no training: statistics of the training albums at most", seen="in seconds")
+    known = [*RECIPES, *UNTRAINED]
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+        raise RecipeError(f"There is no recipe {name!r} of an album model; {hint}")
+    return RECIPES[name]()
+
+
+def listing() -> list[dict[str, Any]]:
+    """Name, description and what was seen, a dict for each recipe."""
+    recipes = (make() for make in RECIPES.values())
+    return [{"name": recipe.name, "description": recipe.description, "seen": recipe.seen} for recipe in recipes]

@@ -1,0 +1,52 @@
+"""Commands for albums."""
+
+from pathlib import Path
+
+import click
+
+from openplanet.cli.base import PATH, Command, pairs
+from openplanet.errors import InputError
+
+
+@click.command(
+    "train-albums",
+    cls=Command,
+    example="openplanet train-albums photos.ds --checkpoint model --recipe blstm --out albums",
+)
+@click.argument("dataset", type=PATH)
+@click.option("--checkpoint", "image", required=True, type=PATH, help="Checkpoint of an image model; stays as it is.")
+@click.option("--recipe", required=True, help="Name of an album model; `openplanet recipes` lists them.")
+@click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
+@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
+@click.option("--cache", type=PATH, help="Embeddings of the photos [default: DATASET.embeddings].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
+def train_albums(
+    dataset: Path,
+    image: Path,
+    recipe: str,
+    out: Path,
+    resume: bool,
+    cache: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train an album model on the albums of DATASET, on the frozen image model of a checkpoint.
+
+    Photos without a position are seen, and not asked for. Variants that need no training (average, ...) are written
+    too, with what they learn from counting.
+    """
+    from openplanet import album_recipes
+    from openplanet.models.checkpoint import Checkpoint
+    from openplanet.photos.shards import Dataset
+    from openplanet.training.runrecipe import override
+
+    chosen = override(album_recipes.get(recipe), pairs(overrides))
+    data = Dataset.open(dataset)
+    try:
+        from openplanet.training.fit_albums import fit_albums
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
+        ) from error
+    made = fit_albums(data, Checkpoint.load(image), chosen, out, resume=resume, cache=cache)
+    accuracy = ", ".join(f"{key} {value:.3g}" for key, value in made.accuracy.items() if value is not None)
+    click.echo(f"{out}: {made.config.variant}; on the val split: {accuracy or 'not measured'}")

@@ -1,0 +1,45 @@
+"""The table of albums beside an evaluation: asked for with ``--albums``, and a section of its report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from openplanet.errors import InputError
+from openplanet.evaluation.album_result import AlbumEvaluation
+from openplanet.evaluation.albums import evaluate_albums
+from openplanet.evaluation.locating import Locator
+from openplanet.evaluation.photoset import PhotoSet
+from openplanet.evaluation.report import Section
+from openplanet.inference.predictor import Predictor
+from openplanet.photos.shards import Dataset
+
+TEXT = (
+    "The same photos, placed by the photos around them. \u201cOne photo\u201d is the model of the rest of this page; the other "
+    "rows are given all photos of the album, in order of capture."
+)
+
+
+def place_albums(
+    photos: Dataset | PhotoSet,
+    predictor: Locator | None,
+    split: str,
+    album_checkpoints: Sequence[Path] = (),
+    world: Path | None = None,
+    extra_distances: Sequence[float] = (),
+    anchor_shares: Sequence[float] = (),
+) -> AlbumEvaluation:
+    """``evaluate_albums`` of what ``evaluate`` was asked about.
+
+    Raises InputError where that is no dataset, or no checkpoint of ours: albums need embeddings of all their photos.
+    """
+    if not isinstance(photos, Dataset):
+        raise InputError(f"--albums needs a dataset, which knows its albums; {photos.name} is a set of single photos")
+    if not isinstance(predictor, Predictor):
+        raise InputError("--albums needs --checkpoint with a folder of `openplanet train`: its embeddings are used")
+    return evaluate_albums(
+        photos, predictor.checkpoint, split, album_checkpoints, world, extra_distances, anchor_shares
+    )
+
+
+def section(found: AlbumEvaluation) -> Section:
+    """The tables as a section of the report."""
+    return Section("Albums", TEXT, found.to_html())

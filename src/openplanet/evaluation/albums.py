@@ -1,0 +1,205 @@
+"""All album variants on the same albums, beside the image model that sees one photo at a time and beside the limits.
+
+Shapes: N located photos of the split, T photos of an album, D distances.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from openplanet.errors import InputError
+from openplanet.evaluation import metrics, travel_choice
+from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
+from openplanet.evaluation.album_bayes import album_limit_of
+from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
+from openplanet.evaluation.anchoring import Mask, interpolate
+from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
+from openplanet.evaluation.bootstrap import Groups
+from openplanet.evaluation.photoset import read_truth
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint
+from openplanet.models.album.embedded import embedded_albums, weights_sha256
+from openplanet.models.album.registry import build
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.photos.shards import Dataset
+from openplanet.photos.synthetic import load_world
+from openplanet.progress import say
+
+ONE_PHOTO, INTERPOLATED = "one photo", "between anchors"
+PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
+UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
+LEAST_LONG = 5  # photos of an album whose places are compared
+UNSURE = 0.25  # of real photos, those of which the image model is least sure are called ambiguous
+
+
+def evaluate_albums(
+    dataset: Dataset,
+    checkpoint: Checkpoint,
+    split: str = "test",
+    album_checkpoints: Sequence[Path] = (),
+    world: Path | None = None,
+    extra_distances: Sequence[float] = (),
+    anchor_shares: Sequence[float] = (),
+) -> AlbumEvaluation:
+    """Measure average, geometric mean, travel and the trained ``album_checkpoints`` on the albums of a split.
+
+    ``travel`` is learnt on the train split and set on the val split. ``world``: folder of the synthetic planet, for the
+    Bayes limits of a photo and of its album. ``anchor_shares`` (0..1): how well the rest is placed when so many photos
+    of each album have a position. Raises DatasetError where the split has no located photo, InputError where an album
+    checkpoint reads the embeddings of another image model.
+    """
+    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    albums = _album_set(dataset, split, checkpoint, distances_km)
+    models, notes = _models(dataset, checkpoint, album_checkpoints, distances_km)
+    truth, found = albums.truth, {}
+    for name, (answer, _) in models.items():
+        say(f"albums: {name}")
+        found[name] = ask(albums, answer)
+    variants = [
+        Variant(name, models[name][1], each.first_hits(truth, distances_km), each.point_hits(truth, distances_km))
+        for name, each in found.items()
+    ]
+    ambiguous_N, rule = _unsure(found[ONE_PHOTO])
+    if world is not None:
+        folder = world.parent if world.is_file() else world
+        arguments = (folder, truth.photo_id, truth.lat, truth.lng, distances_km)
+        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, album_limit_of(*arguments))]
+        ambiguous_N = rows_of(load_world(folder)[1], truth.photo_id, folder)["ambiguous"].to_numpy()
+        rule = "indoors, a beach or a meadow: nothing but the scene shows where it is"
+    places, alone = _places(albums)
+    failed = int(np.isnan(found[ONE_PHOTO].lat_N).sum())
+    return AlbumEvaluation(
+        split=split,
+        photos=len(truth.lat),
+        albums=len(albums.albums),
+        distances_km=distances_km,
+        variants=tuple(variants),
+        places=places,
+        ambiguous_N=ambiguous_N,
+        ambiguous_rule=rule,
+        anchored=tuple(row for share in anchor_shares for row in _anchored(albums, models, share)),
+        groups=_groups(albums),
+        notes=(
+            *notes,
+            *_on_set(alone, failed, len(truth.lat)),
+            *(["travel was set on the photos that it is measured on"] if split == "val" else []),
+        ),
+    )
+
+
+def _album_set(dataset: Dataset, split: str, checkpoint: Checkpoint, distances_km: tuple[float, ...]) -> AlbumSet:
+    truth = read_truth(dataset, split)
+    return AlbumSet(truth, tuple(embedded_albums(dataset, split, checkpoint)), checkpoint, distances_km)
+
+
+def _models(
+    dataset: Dataset, checkpoint: Checkpoint, folders: Sequence[Path], distances_km: tuple[float, ...]
+) -> tuple[dict[str, tuple[AlbumAnswer, str]], list[str]]:
+    """Each variant's name, and with it how to ask it and what it is in a sentence; and notes."""
+    partition, width = checkpoint.partition, checkpoint.model.embedding_dim
+    found: dict[str, tuple[AlbumAnswer, str]] = {ONE_PHOTO: (single, "the image model, each photo by itself")}
+    for variant, name in UNTRAINED.items():
+        model = build(AlbumConfig(variant), partition, width)
+        found[name] = (model, f"the {name} of what the image model says of the album's photos")
+    val = AlbumSet(
+        read_truth(dataset, "val", needed=False),
+        tuple(embedded_albums(dataset, "val", checkpoint)),
+        checkpoint,
+        distances_km,
+    )
+    travel, how = travel_choice.learnt(embedded_albums(dataset, "train", checkpoint), val)
+    found["travel"] = (travel, "a hidden Markov model: how far people get in how long")
+    for folder in folders:
+        trained = _trained(folder, checkpoint)
+        name = trained.config.variant if trained.config.variant not in found else Path(folder).name
+        found[name] = (trained.model, f"album checkpoint {Path(folder).name}")
+    return found, [f"travel: {how}"]
+
+
+def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
+    trained = AlbumCheckpoint.load(folder, next(checkpoint.model.parameters()).device)
+    if weights_sha256(trained.image.model) != weights_sha256(checkpoint.model):
+        raise InputError(
+            f"{folder} was trained on the embeddings of another image model: give the --checkpoint that"
+            " `openplanet train-albums` was given"
+        )
+    return trained
+
+
+def _limit(name: str, limit: BayesLimit) -> Variant:
+    hits_ND = (limit.first_km_DN <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
+    what = "the best that anyone could do from the pictures; for each distance another point"
+    return Variant(name, what, hits_ND, hits_ND, is_limit=True)
+
+
+def _unsure(guesses: Guesses) -> tuple[Mask, str]:
+    entropy_N = np.nan_to_num(guesses.entropy_N, nan=np.inf)  # an unreadable photo tells nothing
+    count = max(1, round(UNSURE * len(entropy_N)))
+    unsure_N = np.zeros(len(entropy_N), dtype=bool)
+    unsure_N[np.argsort(-entropy_N, kind="stable")[:count]] = True
+    return unsure_N, f"the {100 * UNSURE:g} % of the photos of which the image model is least sure (highest entropy)"
+
+
+def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:
+    """Masks [N] of photos by their place in albums of LEAST_LONG photos and more; and photos alone in their album."""
+    count = len(albums.truth.lat)
+    names = ("first photo", "second", "first third", "middle third", "last third", "last photo")
+    masks = {name: np.zeros(count, dtype=bool) for name in names}
+    alone = 0
+    for album in albums.albums:
+        places, rows = albums.rows(album)
+        alone += len(rows) if len(album) == 1 else 0
+        if len(album) < LEAST_LONG:
+            continue
+        third_T = np.minimum(places * 3 // len(album), 2)
+        chosen = (places == 0, places == 1, third_T == 0, third_T == 1, third_T == 2, places == len(album) - 1)
+        for name, which in zip(names, chosen, strict=True):
+            masks[name][rows[which]] = True
+    return masks, alone
+
+
+def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float) -> list[AnchorRow]:
+    """How well the photos without an anchor are placed, by each variant and by interpolation."""
+    masks, quick = albums.anchors(share), replace(albums, distances_km=())
+    rest_N = np.ones(len(albums.truth.lat), dtype=bool)
+    lat_N, lng_N = np.full(len(rest_N), np.nan), np.full(len(rest_N), np.nan)
+    for album, mask in zip(albums.albums, masks, strict=True):
+        places, rows = albums.rows(album)
+        rest_N[rows[mask[places]]] = False
+        lat_T, lng_T = interpolate(album, mask)
+        lat_N[rows], lng_N[rows] = lat_T[places], lng_T[places]
+    guessed: dict[str, tuple[Floats, Floats]] = {}
+    for name, (answer, _) in models.items():
+        guesses = ask(quick, answer, masks)
+        guessed[name] = (guesses.lat_N, guesses.lng_N)
+    if share > 0:
+        guessed[INTERPOLATED] = (lat_N, lng_N)
+    found = []
+    for name, (guess_lat_N, guess_lng_N) in guessed.items():
+        km_NK = metrics.distances(guess_lat_N[:, None], guess_lng_N[:, None], albums.truth.lat, albums.truth.lng)
+        km_N = km_NK[rest_N, 0]
+        within = tuple(metrics.share_within(km_N, albums.distances_km).tolist())
+        found.append(AnchorRow(share, name, int(rest_N.sum()), within, metrics.median_km(km_N)))
+    return found
+
+
+def _groups(albums: AlbumSet) -> Groups:
+    """Photos of one album are drawn together; unreadable photos, which are in no album, each by itself."""
+    group_N = np.full(len(albums.truth.lat), -1, dtype=np.int64)
+    for number, album in enumerate(albums.albums):
+        group_N[albums.rows(album)[1]] = number
+    lost = np.flatnonzero(group_N < 0)
+    group_N[lost] = len(albums.albums) + np.arange(len(lost))
+    _, group_N = np.unique(group_N, return_inverse=True)
+    return Groups(group_N.astype(np.int64), int(group_N.max()) + 1, "albums")
+
+
+def _on_set(alone: int, failed: int, photos: int) -> list[str]:
+    found = []
+    if alone:
+        found.append(f"{alone:,} of {photos:,} photos are alone in their album: no variant knows more of them than one")
+    if failed:
+        found.append(f"{failed:,} photos could not be read and count as wrong")
+    return found

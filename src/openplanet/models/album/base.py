@@ -1,0 +1,82 @@
+"""What every album model is given, and what it answers.
+
+The image model is frozen: an album is the embeddings of its photos in order of capture, what the image model says
+of each photo alone, when each was taken, and, where they are known, the cells that some of them lie in (anchors).
+
+Shapes: B albums in a batch, T photos of the longest (shorter ones are padded at the end), C cells, D embedding.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from openplanet.earth.partition import Partition
+
+if TYPE_CHECKING:  # embedded.py makes batches of what stands here
+    from openplanet.models.album.embedded import EmbeddedAlbum
+
+UNKNOWN = -1
+"""In place of a cell index: this photo's position is not given, or lies in no cell."""
+
+
+@dataclass(frozen=True)
+class Albums:
+    """A batch of albums, photos in order of capture."""
+
+    embedding_BTD: Tensor
+    """float32, the image model's layer before the softmax; 0 at padding."""
+    log_probs_BTC: Tensor
+    """float32, what the image model says of each photo alone; uniform at padding."""
+    present_BT: Tensor
+    """bool: False at padding."""
+    seconds_BT: Tensor
+    """float64, time of capture in seconds by one clock for the whole album; NaN where it is not known."""
+    anchor_BT: Tensor
+    """int64: the cell of a photo whose position is given to the model; UNKNOWN for all others."""
+
+
+@dataclass(frozen=True)
+class AlbumConfig:
+    """All that is needed to build an album model again, apart from partition, embedding and weights."""
+
+    variant: str
+    """Its name in ``registry.ALBUM_MODELS``."""
+    width: int = 256
+    """Hidden units, of each direction where there are two."""
+    layers: int = 1
+    """Layers, one above the other."""
+    dropout: float = 0.0
+    """Share of inputs and hidden units that are set to zero while training."""
+    residual: bool = False
+    """Add to the image model's log-probabilities of each photo, and see them, instead of starting from nothing."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What this variant alone knows: keyword arguments of its class."""
+
+
+class AlbumModel(nn.Module):
+    """One way to place the photos of an album by each other. Padding never changes an answer, nor do the albums that
+    stand beside it in the batch.
+
+    Made with (partition, width of the embedding, AlbumConfig, **AlbumConfig.options), on the CPU.
+    ``needs_training``: False where the answer follows from the image model (and statistics of training albums).
+    ``reads_log_probs``: False where ``Albums.log_probs_BTC`` may be without cells.
+    """
+
+    needs_training = True
+    reads_log_probs = True
+
+    def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig) -> None:
+        super().__init__()
+        self.num_cells, self.embedding_dim, self.config = len(partition), embedding_dim, config
+
+    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", partition: Partition) -> None:
+        """Take what the model wants to know of the training albums before anything is trained: into buffers or
+        parameters, which the checkpoint keeps. Nothing by default."""
+
+    @abstractmethod
+    def forward(self, albums: Albums) -> Tensor:
+        """Log-probabilities over the cells for every photo, float32 [B, T, C], normalised over C; any value at
+        padding. At anchors: whatever the model thinks (callers put the given position in its place)."""

@@ -1,0 +1,99 @@
+"""A trained album model as a folder that stands alone: the image checkpoint is inside.
+
+image/              the frozen image model's checkpoint, with the partition
+model.safetensors   weights of the album model, and the statistics that it keeps
+README.md           model card
+config.json         written last: a folder without it is not a checkpoint
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import CheckpointError, RecipeError
+from openplanet.models import hub
+from openplanet.models.album.base import AlbumConfig, AlbumModel
+from openplanet.models.album.model_card import model_card
+from openplanet.models.album.registry import build
+from openplanet.models.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, check_file, load_weights, read_config
+from openplanet.storage import atomic_path, sha256_of, write_json, write_text
+
+FORMAT = "openplanet-album-checkpoint"
+FORMAT_VERSION = 1
+IMAGE = "image"
+KINDS: dict[str, type] = {"openplanet_version": str}
+KINDS |= dict.fromkeys(("album", "recipe", "accuracy", "training", "sha256"), dict)
+"""What config.json has to hold."""
+
+
+@dataclass
+class AlbumCheckpoint:
+    """An album model together with the image model whose embeddings it reads."""
+
+    model: AlbumModel
+    image: Checkpoint
+    recipe: dict[str, Any]
+    """The recipe's fields, as trained."""
+    accuracy: dict[str, Any]
+    """Measured on the validation split: photos, loss, within_25_km, within_750_km (shares 0..1), epoch."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on: counts, and a summary of the dataset's manifest."""
+    version: str = field(default_factory=lambda: installed_version("openplanet"))
+    """openplanet that wrote it."""
+
+    @property
+    def config(self) -> AlbumConfig:
+        """What the album model is built from."""
+        return self.model.config
+
+    @property
+    def partition(self) -> Partition:
+        """The cells that answers are over."""
+        return self.image.partition
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
+        folder = Path(folder)
+        (folder / CONFIG).unlink(missing_ok=True)
+        self.image.save(folder / IMAGE)
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file({k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}, temporary)
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "openplanet_version": self.version,
+            "album": dataclasses.asdict(self.config),
+            "recipe": self.recipe,
+            "accuracy": self.accuracy,
+            "training": self.training,
+            # the image checkpoint's own config.json has the sums of its other files
+            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, f"{IMAGE}/{CONFIG}")},
+        }
+        write_text(folder / CARD, model_card(config, self.image, sum(p.numel() for p in self.model.parameters())))
+        write_json(folder / CONFIG, config)
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "AlbumCheckpoint":
+        """Read a folder, or "hf:owner/name" from a Hub; both models are on ``device``, in evaluation mode.
+
+        Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of
+        another format or of another shape than config.json says.
+        """
+        folder = hub.resolve(folder)
+        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
+        for name in (WEIGHTS, f"{IMAGE}/{CONFIG}"):
+            check_file(folder / name, config["sha256"].get(name))
+        image = Checkpoint.load(folder / IMAGE, device)
+        try:
+            model = build(AlbumConfig(**config["album"]), image.partition, image.model.embedding_dim)
+        except (TypeError, RecipeError) as error:
+            raise CheckpointError(f"{folder / CONFIG} is damaged, or of another version: {error}") from error
+        load_weights(model, folder / WEIGHTS)
+        model.to(device).eval()
+        return cls(model, image, config["recipe"], config["accuracy"], config["training"], config["openplanet_version"])

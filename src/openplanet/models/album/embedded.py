@@ -1,0 +1,198 @@
+"""Albums as album models take them: the embedding of each photo, its time, and its position where it is known.
+
+Shapes: B albums in a batch, T photos of the longest, C cells, D embedding, N photos.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from openplanet.earth.partition import Partition
+from openplanet.models import photofeatures
+from openplanet.models.album.base import UNKNOWN, Albums
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.image_model import ImageModel
+from openplanet.photos.shards import Dataset
+from openplanet.progress import say
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedAlbum:
+    """The photos of one album in order of capture, as the frozen image model sees them."""
+
+    album_id: str
+    photo_ids: list[str]
+    embedding_TD: Tensor
+    """float32, on the CPU: the image model's layer before the softmax."""
+    lat_T: Floats
+    """Degrees; NaN where the position is not known."""
+    lng_T: Floats
+    seconds_T: Floats
+    """Time of capture in seconds, by one clock for the whole album; NaN where it is not known."""
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    @property
+    def located(self) -> Mask:
+        """Whose position is known."""
+        return ~(np.isnan(self.lat_T) | np.isnan(self.lng_T))
+
+    def cells(self, partition: Partition) -> npt.NDArray[np.int64]:
+        """The cell of each photo [T]; UNKNOWN for a photo without a position or in no cell."""
+        cell_T = np.full(len(self), UNKNOWN, dtype=np.int64)
+        known_T = self.located
+        cell_T[known_T] = partition.assign(self.lat_T[known_T], self.lng_T[known_T])
+        return cell_T
+
+    def part(self, rows: Sequence[int] | npt.NDArray[np.int64] | slice) -> "EmbeddedAlbum":
+        """The album of some of its photos, in the order of ``rows``."""
+        chosen = np.arange(len(self))[rows]
+        return EmbeddedAlbum(
+            self.album_id,
+            [self.photo_ids[row] for row in chosen],
+            self.embedding_TD[torch.from_numpy(chosen)],
+            self.lat_T[chosen],
+            self.lng_T[chosen],
+            self.seconds_T[chosen],
+        )
+
+
+def embedded_albums(
+    dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Path | None = None
+) -> list[EmbeddedAlbum]:
+    """All albums of a split, in order of album_id, with all their photos: those without a position too.
+
+    A photo of no album is an album by itself. Photos that cannot be decoded are told and left out. Embeddings are
+    computed once and kept in ``folder`` [default: DATASET.embeddings] under the SHA-256 of dataset and weights;
+    memory holds them all, 4 D bytes a photo. Raises DatasetError where dataset or folder is damaged.
+    """
+    parts = _embeddings(dataset, split, checkpoint, folder or photofeatures.default_folder(dataset))
+    failed = [name for part in parts for name in photofeatures.names(part["failed"])]
+    if failed:
+        some = ", ".join(failed[:5]) + (", ..." if len(failed) > 5 else "")
+        say(f"{split}: {len(failed)} photos cannot be decoded and are left out of their albums: {some}")
+    ids = [name for part in parts for name in photofeatures.names(part["photo_id"])]
+    filled = [part["features"] for part in parts if len(part["features"])]
+    embedding_ND = torch.cat(filled) if filled else torch.empty(0, 0)
+    table = _rows(dataset, split, ids)
+    album_N = np.array(table["album"].to_pylist(), dtype=object)
+    order_N = table["order"].to_numpy()
+    sorted_N = np.lexsort((np.arange(len(ids)), order_N, album_N)) if ids else np.empty(0, np.int64)
+    starts = [row for row in range(len(ids)) if row == 0 or album_N[sorted_N[row]] != album_N[sorted_N[row - 1]]]
+    columns = [table[name].to_numpy().astype(np.float64) for name in ("lat", "lng", "seconds")]
+    return [
+        EmbeddedAlbum(
+            str(album_N[rows[0]]),
+            [ids[row] for row in rows],
+            embedding_ND[torch.from_numpy(rows)],
+            *(column_N[rows] for column_N in columns),
+        )
+        for rows in np.split(sorted_N, starts[1:])
+        if len(rows)
+    ]
+
+
+def _embeddings(dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Path) -> list[dict[str, Tensor]]:
+    model = checkpoint.model
+    device = next(model.parameters()).device
+    key: dict[str, Any] = {
+        "what": "embeddings of the photos of albums, located or not",
+        "dataset": photofeatures.manifest_sha256(dataset),
+        "weights": weights_sha256(model),
+        "image": dataclasses.asdict(checkpoint.image),
+        "preprocessing": photofeatures.PREPROCESSING,
+    }
+    was_training = model.training
+    model.eval()
+    parts = photofeatures.of_split(
+        dataset, split, checkpoint.image.image_size, lambda x: model.embed(x.to(device)), key, folder, located=False
+    )
+    model.train(was_training)
+    return parts
+
+
+def weights_sha256(model: ImageModel) -> str:
+    """SHA-256 over names and values of all weights, the same wherever they were read from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _rows(dataset: Dataset, split: str, ids: list[str]) -> pa.Table:
+    """Album, order, position and time of the photos ``ids``, which stand in stored order."""
+    table = dataset.table(["photo_id", "album_id", "album_order", "lat", "lng", "taken_at"], split)
+    table = table.filter(pc.is_in(table["photo_id"], pa.array(ids, pa.string())))
+    seconds = pc.divide(table["taken_at"].cast(pa.int64()).cast(pa.float64()), 1e6)
+    return pa.table(
+        {
+            "album": pc.coalesce(table["album_id"], table["photo_id"]),
+            "order": pc.fill_null(table["album_order"], 0),
+            "lat": table["lat"],
+            "lng": table["lng"],
+            "seconds": seconds,
+        }
+    )
+
+
+def batch(
+    albums: Sequence[EmbeddedAlbum],
+    image_model: ImageModel,
+    partition: Partition,
+    anchors: Sequence[Mask] | None = None,
+    temperature: float = 1.0,
+    with_log_probs: bool = True,
+) -> Albums:
+    """Albums of any lengths, padded to the longest, on the image model's device.
+
+    ``anchors``: for each album a mask [T] of the photos whose position the model is given; those without one, or in
+    no cell, are none. ``temperature``: what the image model's scores are divided by (a calibrated checkpoint has
+    one). ``with_log_probs``: False leaves log_probs_BTC without cells, [B, T, 0], for models that do not read it.
+    Memory: 4 B T C bytes and a few times that.
+    """
+    device = next(image_model.parameters()).device
+    count, longest = len(albums), max(len(album) for album in albums)
+    embedding_BTD = torch.zeros(count, longest, albums[0].embedding_TD.shape[1])
+    seconds_BT = torch.full((count, longest), torch.nan, dtype=torch.float64)
+    anchor_BT = torch.full((count, longest), UNKNOWN, dtype=torch.int64)
+    present_BT = torch.zeros(count, longest, dtype=torch.bool)
+    for row, album in enumerate(albums):
+        length = len(album)
+        embedding_BTD[row, :length] = album.embedding_TD
+        seconds_BT[row, :length] = torch.from_numpy(album.seconds_T)
+        present_BT[row, :length] = True
+        if anchors is not None and anchors[row].any():
+            anchor_BT[row, :length] = torch.from_numpy(np.where(anchors[row], album.cells(partition), UNKNOWN))
+    cells = len(partition) if with_log_probs else 0
+    log_probs_BTC = torch.full((count, longest, cells), -float(np.log(len(partition))), device=device)
+    embedding_BTD, present_BT = embedding_BTD.to(device), present_BT.to(device)
+    if with_log_probs:
+        log_probs_BTC[present_BT] = single_photo_log_probs(image_model, embedding_BTD[present_BT], temperature)
+    return Albums(embedding_BTD, log_probs_BTC, present_BT, seconds_BT.to(device), anchor_BT.to(device))
+
+
+def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temperature: float = 1.0) -> Tensor:
+    """What the image model says of each photo alone, float32 [N, C], from its embedding; without gradients."""
+    with torch.no_grad():
+        scores_NC = image_model.combine(image_model.heads(embedding_ND))
+        return torch.log_softmax(scores_NC.float() / temperature, dim=1)
+
+
+def temperature_of(checkpoint: Checkpoint) -> float:
+    """What a calibrated image checkpoint's scores are to be divided by; 1 for another."""
+    return float(getattr(getattr(checkpoint, "calibration", None), "temperature", 1.0))

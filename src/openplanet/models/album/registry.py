@@ -1,0 +1,41 @@
+"""Every album model by name: a new variant is its own file, its test, and a line here."""
+
+import difflib
+from collections.abc import Callable
+
+from openplanet.earth.partition import Partition
+from openplanet.errors import RecipeError
+from openplanet.models.album.average import Average, GeometricMean
+from openplanet.models.album.base import AlbumConfig, AlbumModel
+from openplanet.models.album.bidirectional import BidirectionalLSTM
+from openplanet.models.album.lstm import LSTM, lstm_offset
+from openplanet.models.album.repeated import RepeatedLSTM
+from openplanet.models.album.transformer import Transformer
+from openplanet.models.album.travel import Travel
+
+ALBUM_MODELS: dict[str, Callable[..., AlbumModel]] = {
+    "average": Average,
+    "geometric_mean": GeometricMean,
+    "lstm": LSTM,
+    "lstm_offset1": lstm_offset(1),
+    "lstm_offset2": lstm_offset(2),
+    "lstm_repeated": RepeatedLSTM,
+    "blstm": BidirectionalLSTM,
+    "transformer": Transformer,
+    "travel": Travel,
+}
+
+
+def build(config: AlbumConfig, partition: Partition, embedding_dim: int) -> AlbumModel:
+    """The model that ``config`` describes, with random weights, on the CPU.
+
+    Raises RecipeError, with a suggestion, for a variant that there is not, or options that it does not take.
+    """
+    if config.variant not in ALBUM_MODELS:
+        near = difflib.get_close_matches(config.variant, ALBUM_MODELS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(ALBUM_MODELS)}"
+        raise RecipeError(f"There is no album model {config.variant!r}; {hint}")
+    try:
+        return ALBUM_MODELS[config.variant](partition, embedding_dim, config, **config.options)
+    except TypeError as error:
+        raise RecipeError(f"Album model {config.variant} does not take these options: {error}") from error

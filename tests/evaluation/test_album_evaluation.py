@@ -1,0 +1,109 @@
+"""All album variants in one table: the same photos for all, failures counted, anchors left out of what is measured."""
+
+import json
+
+import numpy as np
+import pytest
+
+from openplanet.earth import partition as partitions
+from openplanet.errors import InputError
+from openplanet.evaluation.album_section import place_albums, section
+from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
+from openplanet.evaluation.bayes import limit_of
+from openplanet.evaluation.evaluate import evaluate
+from openplanet.evaluation.photoset import of_dataset
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.photos import synthetic
+from openplanet.photos.ingest import ingest
+from openplanet.photos.shards import Dataset
+
+
+@pytest.fixture(scope="module")
+def found(dataset, predictor):
+    return evaluate_albums(dataset, predictor.checkpoint, "test", extra_distances=(100,), anchor_shares=(0.0, 0.5))
+
+
+def rows(found):
+    return {each.name: each for each in found.variants}
+
+
+def test_one_photo_is_what_evaluate_says_of_the_model(dataset, predictor, found):
+    expected = evaluate(dataset, predictor, "test", extra_distances=(100,))
+    one = rows(found)[ONE_PHOTO]
+    assert one.first_ND.mean(axis=0).tolist() == pytest.approx(list(expected.model.summary.within_top1))
+    points = expected.row("model, best point")
+    assert one.points_ND.mean(axis=0).tolist() == pytest.approx(list(points.summary.within_top1))
+    assert found.distances_km == expected.distances_km
+
+
+def test_photos_that_fail_are_wrong_for_all_variants(found):
+    assert found.photos == 20
+    for each in found.variants:
+        assert each.first_ND.shape == each.points_ND.shape == (20, 6)
+        assert not each.first_ND[-1].any()
+        assert not each.points_ND[-1].any()
+    assert any("1 photos could not be read" in note for note in found.all_notes())
+
+
+def test_the_average_gives_all_photos_of_an_album_one_answer(dataset, predictor, found):
+    hits = rows(found)["average"].first_ND[:, 3]  # within 200 km: cities are farther from each other
+    album_N = np.array(of_dataset(dataset, "test").truth.album)
+    for album in np.unique(album_N):
+        assert len(np.unique(hits[(album_N == album) & (np.arange(20) < 18)])) == 1
+
+
+def test_anchors_are_not_measured_and_help(found):
+    by = {(row.share, row.name): row for row in found.anchored}
+    assert by[0.0, ONE_PHOTO].photos == 20
+    rest = by[0.5, ONE_PHOTO].photos
+    assert rest == 20 - sum(round(0.5 * n) for n in (4, 4, 4, 4, 3))
+    assert {row.photos for row in found.anchored if row.share == 0.5} == {rest}
+    assert (0.0, INTERPOLATED) not in by
+    # albums of this set lie in one city each: what anchors say settles them, but for the photo in the wild and the bad
+    assert by[0.5, "travel"].within[3] >= (rest - 2) / rest
+    assert by[0.5, INTERPOLATED].within[3] >= (rest - 2) / rest
+
+
+def test_tables_and_json(found):
+    text = found.to_text()
+    for name in (ONE_PHOTO, "average", "geometric mean", "travel", "50 % are anchors"):
+        assert name in text
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [row["name"] for row in values["rows"]] == [each.name for each in found.variants]
+    assert values["best"] in rows(found)
+    assert "<td>travel</td>" in section(found).figure
+    assert found.to_markdown().count("| travel |") >= 3
+
+
+def test_single_photos_and_strange_models_are_refused(dataset, predictor):
+    with pytest.raises(InputError, match="needs a dataset"):
+        place_albums(of_dataset(dataset, "test"), predictor, "test")
+    with pytest.raises(InputError, match="needs --checkpoint"):
+        place_albums(dataset, None, "test")
+
+
+@pytest.fixture(scope="module")
+def planet(tmp_path_factory):
+    """A synthetic planet of few photos, and a network with random weights."""
+    folder = tmp_path_factory.mktemp("planet")
+    synthetic.make(folder / "world", 120, seed=1, workers=1, sites=70)
+    ingest([folder / "world" / "photos"], folder / "dataset", workers=1)
+    dataset = Dataset.open(folder / "dataset")
+    cells = partitions.build(dataset.coordinates("train"), 8, 1)
+    config = ImageConfig("test_resnet", image_size=32)
+    return folder, dataset, Checkpoint(ImageModel(config, len(cells)).eval(), cells, {"name": "none"}, config, {})
+
+
+def test_limits_and_ambiguous_photos_of_the_planet(planet):
+    folder, dataset, checkpoint = planet
+    found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")
+    truth = of_dataset(dataset, "train").truth
+    expected = limit_of(folder / "world", truth.photo_id, truth.lat, truth.lng)
+    assert rows(found)[PHOTO_LIMIT].first_ND.mean(axis=0).tolist() == list(expected.summary.within_top1)
+    assert rows(found)[ALBUM_LIMIT].first_ND[:, 1].mean() > rows(found)[PHOTO_LIMIT].first_ND[:, 1].mean()
+    assert 0.1 < found.ambiguous_N.mean() < 0.4
+    assert found.places["first photo"].sum() == found.places["last photo"].sum() > 0
+    thirds = sum(found.places[f"{name} third"].sum() for name in ("first", "middle", "last"))
+    assert 0 < thirds <= found.photos
+    assert found.best.name != ALBUM_LIMIT
