@@ -10,9 +10,9 @@ done again: a stopped run goes on. FOLDER of photos: files/ and photos.csv; FILE
 
 import argparse
 import dataclasses
-import json
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import real_photos_measure as measure
 import torch
-from real_photos_measure import KM, Answers
+from real_photos_measure import Answers
+from real_photos_tables import HEADER, intervals, row
 
 from openplanet import recipes
 from openplanet.earth import partition as partitions
 from openplanet.earth.partition import Partition, TargetCells, Thresholds
-from openplanet.evaluation import bootstrap
 from openplanet.evaluation.photoset import read_truth
 from openplanet.evaluation.rows import Truth
 from openplanet.photos.ingest import ingest
@@ -43,8 +43,8 @@ IMAGENET = {
     "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5",
 }  # fmt: skip
 PROBE = IMAGENET | {"smoothing_km": "none"}
-# of planet_modern: the learning rate is MobileNetV2's, not ConvNeXt's; an average over 0.999 would reach back before the
-# first of 426 steps; smoothing is what the probe was best with on val; size and epochs are what two cores can do
+# of planet_modern: the learning rate is MobileNetV2's, not ConvNeXt's; an average over 0.999 would reach back before
+# the first of 426 steps; smoothing is what the probe was best with on val; size and epochs are what two cores can do
 MODERN = IMAGENET | {
     "image_size": "128", "epochs": "6", "levels": "500/5", "smoothing_km": "1", "learning_rate": "5e-4",
     "ema_decay": "0.99", "precision": "bfloat16",
@@ -93,6 +93,7 @@ GROUPS: dict[str, dict[str, Experiment]] = {
         "planet_2016": Experiment("planet_2016", PAPER),
         "planet_modern": Experiment("planet_modern", MODERN, (Thresholds(500, 5), ADAPTIVE)),
     },
+    "best": {},
 }
 
 
@@ -153,9 +154,17 @@ class Bench:
             changes["weights"] = str(self.weights)
         return override(recipes.get(experiment.recipe), changes)
 
+    def folder(self, name: str, seed: int) -> Path:
+        """Where an experiment's checkpoint and answers are."""
+        return self.work / "exp" / f"{name.replace(' ', '-').replace('/', 'of')}-s{seed}"
+
+    def cells(self, name: str) -> int:
+        """How many cells an experiment that has run had."""
+        return int(read_json(self.folder(name, SEEDS[0]) / "answers.json")["cells"])
+
     def answers(self, name: str, experiment: Experiment, seed: int) -> dict[str, Answers]:
         """Train, ask and measure, or read what that gave: split → answers."""
-        folder = self.work / "exp" / f"{name.replace(' ', '-').replace('/', 'of')}-s{seed}"
+        folder = self.folder(name, seed)
         if not (folder / "answers.npz").is_file():
             self._run(experiment, seed, folder)
         found = read_json(folder / "answers.json")
@@ -165,6 +174,7 @@ class Bench:
                 for s in ("val", "test")
             }
 
+    @cache  # noqa: B019 - one Bench lives as long as the program
     def rivals(self, share: float = 1.0, seed: int = 0) -> dict[str, dict[str, Answers]]:
         """What knows no classes, fitted on the train split or a share of it: locator → split → answers."""
         train, asked = self.truth["train"], ("val", "test")
@@ -212,28 +222,24 @@ class Bench:
             np.savez(file, **arrays)
 
 
-def row(name: str, summaries: list[dict], shown: str) -> str:
-    """One line of a Markdown table: means over the seeds, and the spread (half of max - min) behind ±."""
-
-    def cell(values: list[float], scale: float, digits: int) -> str:
-        if any(value is None for value in values):
-            return ""
-        low, high = min(values) * scale, max(values) * scale
-        spread = f" ±{(high - low) / 2:.{digits}f}" if len(values) > 1 else ""
-        return f"{np.mean(values) * scale:.{digits}f}{spread}"
-
-    cells = [cell([s[shown][d] for s in summaries], 100, 1) for d in range(len(KM))]
-    cells.append(cell([s["median_km"] for s in summaries], 1, 0))
-    for key, scale, digits in (("nll", 1, 2), ("ece", 100, 0), ("covered_90", 100, 0)):
-        cells.append(cell([s.get(key) for s in summaries], scale, digits))
-    cells.append(cell([measure.score(s) for s in summaries], 100, 1))
-    return f"| {name} | {' | '.join(cells)} |"
+def rows(bench: Bench, group: str, names: list[str], seeds: list[int], split: str) -> list[str]:
+    """The lines of a group's table, of all its experiments or the named ones."""
+    lines = []
+    for name, experiment in GROUPS[group].items():
+        if not names or group in names or name in names:
+            found = [bench.answers(name, experiment, seed)[split] for seed in seeds]
+            lines.append(row(f"{name} ({bench.cells(name)} cells)", found))
+            say(lines[-1])
+    return lines
 
 
-HEADER = (
-    f"| | {' | '.join(f'{km} km' for km in KM)} | median km | NLL | ECE % | 90 % region holds | score |\n"
-    f"|{'---|' * (len(KM) + 6)}"
-)
+def rival_rows(bench: Bench, seeds: list[int], split: str) -> list[str]:
+    """The lines of what knows no classes: on all photos, then on shares of them (the same albums as the models)."""
+    lines = [row(name, [answers[split]]) for name, answers in bench.rivals().items()]
+    for name, experiment in GROUPS["photos"].items():
+        found = [bench.rivals(experiment.share, seed) for seed in seeds]
+        lines += [row(f"{name}: {rival}", [each[rival][split] for each in found]) for rival in found[0]]
+    return lines
 
 
 def main() -> None:
@@ -242,22 +248,21 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("step", choices=("run", "report"))
-    parser.add_argument("names", nargs="*", help="groups or experiments; none: all")
+    parser.add_argument("names", nargs="*", help="groups or experiments; none: all, and what knows no classes")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     bench = Bench(args.photos, args.weights, args.work)
-    seeds = [int(seed) for seed in args.seeds.split(",")]
-    for group, experiments in GROUPS.items():
-        chosen = {n: e for n, e in experiments.items() if not args.names or group in args.names or n in args.names}
-        lines = []
-        for name, experiment in chosen.items():
-            found = [bench.answers(name, experiment, seed) for seed in seeds]
-            split = "val" if args.step == "run" else "test"
-            for shown in ("first", "points"):
-                lines.append(row(f"{name}, {shown}", [each[split].summary() for each in found], shown))
-            say(lines[-1])
-        if lines:
-            print(f"\n### {group}\n\n{HEADER}", *lines, sep="\n", flush=True)
+    seeds, split = [int(seed) for seed in args.seeds.split(",")], "val" if args.step == "run" else "test"
+    for group in GROUPS:
+        if lines := rows(bench, group, args.names, seeds, split):
+            print(f"\n### {group} ({split})\n\n{HEADER}", *lines, sep="\n", flush=True)
+    if not args.names or "rivals" in args.names:
+        print(f"\n### rivals ({split})\n\n{HEADER}", *rival_rows(bench, seeds, split), sep="\n", flush=True)
+    if args.step == "report" and not args.names:
+        models = GROUPS["smoothing"] | GROUPS["trained whole"] | GROUPS["best"]
+        found = {name: [bench.answers(name, each, seed)[split] for seed in seeds] for name, each in models.items()}
+        rivals = {name: [each[split]] for name, each in bench.rivals().items()}
+        intervals(rivals | found, bench.truth[split].groups())
 
 
 if __name__ == "__main__":

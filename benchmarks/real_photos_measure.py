@@ -147,7 +147,11 @@ def nearest_neighbours(
     on_val = [dense("val", kernel) for kernel in KERNELS]
     single = KERNELS[int(np.argmax([np.mean([(km_N <= km).mean() for km in CHOSEN_BY]) for km_N in on_val]))]
     each = [KERNELS[int(np.argmax([(km_N <= km).mean() for km_N in on_val]))] for km in KM]
-    print("kernels chosen on val:", single, *(f"{km} km: {k.neighbours}/{k.sigma_km:g}" for km, k in zip(KM, each)))
+    print(
+        "kernels chosen on val:",
+        single,
+        *(f"{km} km: {k.neighbours}/{k.sigma_km:g}" for km, k in zip(KM, each, strict=True)),
+    )
     return {
         "1-NN": {s: Answers(first[s], np.repeat(first[s][:, None], len(KM), axis=1), {}) for s in asked},
         "density": {
