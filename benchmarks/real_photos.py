@@ -207,6 +207,7 @@ class Bench:
         dataset, recipe = self.dataset, self.recipe(experiment, seed)
         if experiment.share < 1:
             dataset = subset(dataset, experiment.share, seed, self.work / "subsets" / f"{experiment.share:g}-{seed}")
+            measure.share_features(recipe, self.dataset, dataset)
         cells = cells_of(dataset, experiment.cells)
         checkpoint = fit(dataset, recipe, folder, partition=cells, resume=folder.exists())
         arrays: dict[str, np.ndarray] = {}

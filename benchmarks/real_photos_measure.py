@@ -3,6 +3,8 @@
 Shapes: N photos, M training photos, C cells, D distances, F features.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.partition import Partition
@@ -103,6 +106,24 @@ def features(recipe: Recipe, weights: Path, cells: Partition, dataset: Dataset, 
     folder = embeddings.default_folder(dataset)
     photos = embeddings.embed_split(dataset, split, cells, model, recipe, folder, drop=False)
     return np.asarray(photos.inputs["features"].numpy())
+
+
+def share_features(recipe: Recipe, whole: Dataset, part: Dataset) -> None:
+    """Keep for ``part``, whose row groups are those of ``whole`` with fewer training photos, what is known of them."""
+
+    def key(dataset: Dataset) -> str:
+        text = json.dumps(embeddings.key_of(dataset, recipe), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    cache, ids = embeddings.default_folder(whole), set(part.table(["photo_id"], "train")["photo_id"].to_pylist())
+    source, target = (folder / key(each) for folder, each in ((cache, whole), (embeddings.default_folder(part), part)))
+    for file in source.glob("*.safetensors"):
+        found = load_file(file)
+        if file.name.startswith("train"):
+            kept = torch.tensor([row.tobytes().hex() in ids for row in found["photo_id"].numpy()], dtype=torch.bool)
+            found |= {name: found[name][kept].contiguous() for name in ("features", "lat", "lng", "photo_id")}
+        target.mkdir(parents=True, exist_ok=True)
+        save_file(found, target / file.name)
 
 
 def unit(features_NF: Float32s) -> Float32s:
