@@ -1,0 +1,270 @@
+"""The experiments on real photos (docs/results.md, "Real photos: experiments"): every figure there comes from here.
+
+python benchmarks/real_photos.py --photos FOLDER --weights FILE --work FOLDER run smoothing cells levels ...
+python benchmarks/real_photos.py --photos FOLDER --weights FILE --work FOLDER report
+
+``run`` trains the experiments of the named groups (or single ones by name), three seeds each, and prints what they
+give on val, which is what choices are made by. ``report`` prints the tables of the test split. What is done is not
+done again: a stopped run goes on. FOLDER of photos: files/ and photos.csv; FILE: MobileNetV2's ImageNet weights.
+"""
+
+import argparse
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import real_photos_measure as measure
+import torch
+from real_photos_measure import Answers
+from real_photos_tables import HEADER, intervals, row
+
+from openplanet import recipes
+from openplanet.earth import partition as partitions
+from openplanet.earth.partition import Partition, TargetCells, Thresholds
+from openplanet.evaluation.photoset import read_truth
+from openplanet.evaluation.rows import Truth
+from openplanet.photos.ingest import ingest
+from openplanet.photos.shards import Dataset
+from openplanet.progress import say
+from openplanet.storage import atomic_path, read_json, write_json
+from openplanet.training.fit import fit
+from openplanet.training.recipe import Recipe, override
+
+SEEDS = (0, 1, 2)
+ADAPTIVE = Thresholds(60, 5)  # 158 cells of the train split
+MIN_PHOTOS = 5
+IMAGENET = {
+    "backbone": "mobilenetv2_100", "backbone_args": '{"pad_type":"same"}', "image_size": "160",
+    "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5",
+}  # fmt: skip
+PROBE = IMAGENET | {"smoothing_km": "none"}
+# of planet_modern: the learning rate is MobileNetV2's, not ConvNeXt's; an average over 0.999 would reach back before
+# the first of 426 steps; smoothing is what the probe was best with on val; size and epochs are what two cores can do
+MODERN = IMAGENET | {
+    "image_size": "128", "epochs": "6", "levels": "500/5", "smoothing_km": "1", "learning_rate": "5e-4",
+    "ema_decay": "0.99", "precision": "bfloat16",
+}  # fmt: skip
+PAPER = {"image_size": "96", "aux_head": "false", "precision": "bfloat16", "batch_size": "32", "epochs": "12"}
+
+
+@dataclass(frozen=True)
+class Level:
+    """All cells of one S2 level with at least MIN_PHOTOS photos."""
+
+    level: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a table: a recipe, what is changed of it, its cells (coarse to fine), its share of the photos."""
+
+    recipe: str = "probe"
+    changes: dict[str, str] = field(default_factory=dict)
+    cells: tuple[Thresholds | TargetCells | Level, ...] = (ADAPTIVE,)
+    share: float = 1.0
+
+
+def probe(*cells: Thresholds | TargetCells | Level, share: float = 1.0, **changes: str) -> Experiment:
+    """A frozen probe with some fields of PROBE changed."""
+    return Experiment("probe", PROBE | changes, cells or (ADAPTIVE,), share)
+
+
+GROUPS: dict[str, dict[str, Experiment]] = {
+    "smoothing": {"probe": probe()} | {f"smoothing {km} km": probe(smoothing_km=str(km)) for km in (1, 3, 10, 25, 75)},
+    "cells": {f"adaptive {n}": probe(TargetCells(n, MIN_PHOTOS)) for n in (25, 52, 85, 155, 245, 600)}
+    | {f"level {level}": probe(Level(level)) for level in (9, 10, 11, 12)},
+    "least photos": {f"60 down to {n}": probe(Thresholds(60, n)) for n in (1, 2, 10, 20)},
+    "levels": {
+        "two levels": probe(Thresholds(500, 5), ADAPTIVE, levels="500/5"),
+        "three levels": probe(Thresholds(1000, 5), Thresholds(250, 5), ADAPTIVE, levels="1000/5,250/5"),
+    },
+    "targets": {
+        "embeddings": probe(head="embeddings"),
+        "embeddings, two levels": probe(Thresholds(500, 5), ADAPTIVE, head="embeddings", levels="500/5"),
+        "class_balance 0.99": probe(class_balance="0.99"),
+    },
+    "photos": {f"1/{n} of the photos": probe(share=1 / n) for n in (8, 4, 2)},
+    "trained whole": {
+        "planet_2016": Experiment("planet_2016", PAPER),
+        "planet_modern": Experiment("planet_modern", MODERN, (Thresholds(500, 5), ADAPTIVE)),
+    },
+    "best": {},
+}
+
+
+def dataset_of(photos: Path, work: Path) -> Dataset:
+    """The photos, ingested once and split by album."""
+    folder = work / "photos.ds"
+    if not (folder / "manifest.json").is_file():
+        ingest([photos / "files"], folder, coordinates=photos / "photos.csv", split_by="album")
+    return Dataset.open(folder)
+
+
+def subset(dataset: Dataset, share: float, seed: int, folder: Path) -> Dataset:
+    """The dataset with so many of its training photos, by whole albums drawn by ``seed``; val and test as they are."""
+    if not (folder / "manifest.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        albums, sizes = np.unique(read_truth(dataset, "train").album, return_counts=True)
+        order = np.random.default_rng(seed).permutation(len(albums))
+        kept = set(albums[order[: np.searchsorted(sizes[order].cumsum(), share * sizes.sum()) + 1]])
+        entries = []
+        for shard, entry in zip(dataset.shards, dataset.manifest["shards"], strict=True):
+            table = pq.read_table(shard)
+            rows = zip(table["split"].to_pylist(), table["album_id"].to_pylist(), strict=True)
+            split = ["none" if split == "train" and album not in kept else split for split, album in rows]
+            table = table.set_column(table.schema.get_field_index("split"), "split", pa.array(split))
+            pq.write_table(table, folder / shard.name, row_group_size=512)
+            entries.append(entry | {"bytes": (folder / shard.name).stat().st_size})
+        write_json(folder / "manifest.json", dataset.manifest | {"subset": [share, seed], "shards": entries})
+    return Dataset.open(folder)
+
+
+def cells_of(dataset: Dataset, wanted: tuple[Thresholds | TargetCells | Level, ...]) -> list[Partition]:
+    """The partitions, from the train split alone."""
+    positions = list(dataset.coordinates("train"))
+    if not isinstance(wanted[0], Level):
+        return partitions.build_many(positions, [each for each in wanted if not isinstance(each, Level)], nested=True)
+    # cells above the level hold one photo less than the least, so that none that counts is left whole
+    found = partitions.build(positions, MIN_PHOTOS - 1, MIN_PHOTOS - 1, wanted[0].level)
+    kept = (found.level == wanted[0].level) & (found.count >= MIN_PHOTOS)
+    names = [f.name for f in dataclasses.fields(found) if len(np.shape(getattr(found, f.name))) == 1]
+    columns = {name: getattr(found, name) for name in names if name != "turn"}
+    some = {n: tuple(np.array(c)[kept]) if isinstance(c, tuple) else c[kept] for n, c in columns.items()}
+    dropped = found.total_photos - int(found.count[kept].sum())
+    return [dataclasses.replace(found, **some, dropped_photos=dropped)]
+
+
+class Bench:
+    """The photos, where results are kept, and the experiments by name."""
+
+    def __init__(self, photos: Path, weights: Path, work: Path) -> None:
+        self.work, self.weights = work, weights
+        self.dataset = dataset_of(photos, work)
+        self.truth: dict[str, Truth] = {s: read_truth(self.dataset, s) for s in ("train", "val", "test")}
+
+    def recipe(self, experiment: Experiment, seed: int) -> Recipe:
+        """The experiment's recipe, as ``--set`` would make it."""
+        changes = experiment.changes | {"seed": str(seed)}
+        if "backbone" in changes:
+            changes["weights"] = str(self.weights)
+        return override(recipes.get(experiment.recipe), changes)
+
+    def folder(self, name: str, seed: int) -> Path:
+        """Where an experiment's checkpoint and answers are."""
+        return self.work / "exp" / f"{name.replace(' ', '-').replace('/', 'of')}-s{seed}"
+
+    def cells(self, name: str) -> int:
+        """How many cells an experiment that has run had."""
+        return int(read_json(self.folder(name, SEEDS[0]) / "answers.json")["cells"])
+
+    def answers(self, name: str, experiment: Experiment, seed: int) -> dict[str, Answers]:
+        """Train, ask and measure, or read what that gave: split → answers."""
+        folder = self.folder(name, seed)
+        if not (folder / "answers.npz").is_file():
+            self._run(experiment, seed, folder)
+        found = read_json(folder / "answers.json")
+        with np.load(folder / "answers.npz") as saved:
+            return {
+                s: Answers(saved[f"{s}_first"], saved[f"{s}_points"], found[s]["probabilities"])
+                for s in ("val", "test")
+            }
+
+    @cache  # noqa: B019 - one Bench lives as long as the program
+    def rivals(self, share: float = 1.0, seed: int = 0) -> dict[str, dict[str, Answers]]:
+        """What knows no classes, fitted on the train split or a share of it: locator → split → answers."""
+        train, asked = self.truth["train"], ("val", "test")
+        kept_M = np.arange(len(train.lat))
+        if share < 1:
+            folder = self.work / "subsets" / f"{share:g}-{seed}"
+            ids = set(read_truth(subset(self.dataset, share, seed, folder), "train").photo_id)
+            kept_M = np.array([row for row, photo in enumerate(train.photo_id) if photo in ids])
+        some = train.part(kept_M)
+        cells = cells_of(self.dataset, (ADAPTIVE,))[0]
+        recipe = self.recipe(GROUPS["smoothing"]["probe"], 0)
+        network = {s: measure.features(recipe, self.weights, cells, self.dataset, s) for s in self.truth}
+        scaled = {s: measure.standardised(network["train"][kept_M], network[s]) for s in asked}
+        kinds = {
+            "MobileNetV2": (measure.unit(network["train"][kept_M]), {s: measure.unit(network[s]) for s in asked}),
+            "MobileNetV2 standardised": (scaled["val"][0], {s: scaled[s][1] for s in asked}),
+        }
+        found: dict[str, dict[str, Answers]] = {}
+        if share == 1:
+            made = measure.handmade(self.dataset, self.truth, self.work / "handmade.npz")
+            kinds = {"hand-made": (made["train"], made)} | kinds
+            found["random photo"] = {s: measure.random_photo(train, self.truth[s], seed) for s in asked}
+            found["prior"] = {s: measure.constant(cells, train, self.truth[s]) for s in asked}
+        for kind, (train_MF, features) in kinds.items():
+            near = measure.nearest_neighbours(train_MF, some, {s: (features[s], self.truth[s]) for s in asked})
+            found |= {f"{name}, {kind}": answers for name, answers in near.items()}
+        return found
+
+    def _run(self, experiment: Experiment, seed: int, folder: Path) -> None:
+        dataset, recipe = self.dataset, self.recipe(experiment, seed)
+        if experiment.share < 1:
+            dataset = subset(dataset, experiment.share, seed, self.work / "subsets" / f"{experiment.share:g}-{seed}")
+            measure.share_features(recipe, self.dataset, dataset)
+        cells = cells_of(dataset, experiment.cells)
+        checkpoint = fit(dataset, recipe, folder, partition=cells, resume=folder.exists())
+        arrays: dict[str, np.ndarray] = {}
+        record = {"cells": len(cells[-1]), "train": checkpoint.training["photos"], "accuracy": checkpoint.accuracy}
+        for split in ("val", "test"):
+            log_probs_NC = measure.log_probs_of(checkpoint, recipe, self.dataset, split)
+            found = measure.of_log_probs(log_probs_NC, cells[-1], self.truth[split])
+            arrays |= {f"{split}_first": found.first_N, f"{split}_points": found.points_ND}
+            arrays[f"{split}_log_probs"] = log_probs_NC
+            record[split] = {"probabilities": found.probabilities, **found.summary()}
+        write_json(folder / "answers.json", record)
+        with atomic_path(folder / "answers.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+
+def rows(bench: Bench, group: str, names: list[str], seeds: list[int], split: str) -> list[str]:
+    """The lines of a group's table, of all its experiments or the named ones."""
+    lines = []
+    for name, experiment in GROUPS[group].items():
+        if not names or group in names or name in names:
+            found = [bench.answers(name, experiment, seed)[split] for seed in seeds]
+            lines.append(row(f"{name} ({bench.cells(name)} cells)", found))
+            say(lines[-1])
+    return lines
+
+
+def rival_rows(bench: Bench, seeds: list[int], split: str) -> list[str]:
+    """The lines of what knows no classes: on all photos, then on shares of them (the same albums as the models)."""
+    lines = [row(name, [answers[split]]) for name, answers in bench.rivals().items()]
+    for name, experiment in GROUPS["photos"].items():
+        found = [bench.rivals(experiment.share, seed) for seed in seeds]
+        lines += [row(f"{name}: {rival}", [each[rival][split] for each in found]) for rival in found[0]]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("photos", "weights", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("step", choices=("run", "report"))
+    parser.add_argument("names", nargs="*", help="groups or experiments; none: all, and what knows no classes")
+    args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    bench = Bench(args.photos, args.weights, args.work)
+    seeds, split = [int(seed) for seed in args.seeds.split(",")], "val" if args.step == "run" else "test"
+    for group in GROUPS:
+        if lines := rows(bench, group, args.names, seeds, split):
+            print(f"\n### {group} ({split})\n\n{HEADER}", *lines, sep="\n", flush=True)
+    if not args.names or "rivals" in args.names:
+        print(f"\n### rivals ({split})\n\n{HEADER}", *rival_rows(bench, seeds, split), sep="\n", flush=True)
+    if args.step == "report" and not args.names:
+        models = GROUPS["smoothing"] | GROUPS["trained whole"] | GROUPS["best"]
+        found = {name: [bench.answers(name, each, seed)[split] for seed in seeds] for name, each in models.items()}
+        rivals = {name: [each[split]] for name, each in bench.rivals().items()}
+        intervals(rivals | found, bench.truth[split].groups())
+
+
+if __name__ == "__main__":
+    main()

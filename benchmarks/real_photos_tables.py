@@ -1,0 +1,74 @@
+"""The Markdown tables of benchmarks/real_photos.py: means and spread over seeds, intervals over albums, differences."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import real_photos_measure as measure
+from real_photos_measure import CHOSEN_BY, KM, Answers
+
+from openplanet.evaluation import bootstrap
+from openplanet.evaluation.bootstrap import Groups
+
+HEADER = (
+    f"| | {' | '.join(f'{km} km' for km in KM)} | median km | {' | '.join(f'best point {km} km' for km in CHOSEN_BY)}"
+    f" | NLL | ECE % | 90 % region holds | score |\n|{'---|' * (len(KM) + len(CHOSEN_BY) + 6)}"
+)
+
+
+def row(name: str, answers: list[Answers]) -> str:
+    """One line of a Markdown table: means over the seeds, and half of max - min behind ±."""
+    summaries = [each.summary() for each in answers]
+
+    def cell(values: list[float | None], scale: float, digits: int) -> str:
+        known = [scale * value for value in values if value is not None]
+        if not known:
+            return ""
+        spread = f" ±{(max(known) - min(known)) / 2:.{digits}f}" if len(known) > 1 else ""
+        return f"{np.mean(known):.{digits}f}{spread}"
+
+    cells = [cell([s["first"][d] for s in summaries], 100, 1) for d in range(len(KM))]
+    cells.append(cell([s["median_km"] for s in summaries], 1, 0))
+    cells += [cell([s["points"][KM.index(km)] for s in summaries], 100, 1) for km in CHOSEN_BY]
+    for key, scale, digits in (("nll", 1, 2), ("ece", 100, 0), ("covered_90", 100, 0)):
+        cells.append(cell([s.get(key) for s in summaries], scale, digits))
+    cells.append(cell([measure.score(s) for s in summaries], 100, 1))
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+# what the differences are taken between: names of experiments and of rivals, compared at these distances
+PAIRS = (
+    ("probe", "1-NN, MobileNetV2 standardised"),
+    ("probe", "density, MobileNetV2 standardised"),
+    ("probe", "density, hand-made"),
+    ("probe", "prior"),
+    ("planet_modern", "density, MobileNetV2 standardised"),
+    ("planet_modern", "probe"),
+    ("planet_2016", "prior"),
+)
+COMPARED_KM = (25, 100)
+
+
+def intervals(answers: Mapping[str, Sequence[Answers]], groups: Groups) -> None:
+    """95 % intervals on test by drawing albums again, and paired differences with Holm's correction over all of them.
+
+    A model's hit is the mean over its seeds, so that the luck of a seed is averaged out before that of the draw.
+    """
+    columns = [d for shift in (0, len(KM)) for d in (shift + KM.index(km) for km in COMPARED_KM)]
+    names = [f"{what} {km} km" for what in ("first guess", "best point") for km in COMPARED_KM]
+    hits = {name: measure.mean_hits(each)[:, columns] for name, each in answers.items()}
+    print(f"\n| 95 % interval over {groups.count} {groups.what} | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+    for name, hits_NM in hits.items():
+        low, high = bootstrap.mean_intervals(hits_NM, groups)
+        cells = [
+            f"{100 * m:.1f} ({100 * a:.0f}–{100 * b:.0f})" for m, a, b in zip(hits_NM.mean(0), low, high, strict=True)
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+    pairs = [(a, b, bootstrap.compare(names, hits[a], hits[b], groups)) for a, b in PAIRS]
+    corrected = iter(bootstrap.holm([each.p for _, _, found in pairs for each in found]))
+    print(f"\n| difference, points | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+    for a, b, found in pairs:
+        cells = [
+            f"{100 * d.difference:+.1f} ({100 * d.low:+.0f} to {100 * d.high:+.0f}), p {next(corrected):.2f}"
+            for d in found
+        ]
+        print(f"| {a} less {b} | {' | '.join(cells)} |")
