@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from openplanet.earth import partition as partitions
 from openplanet.errors import InputError
 from openplanet.evaluation.album_section import place_albums, section
 from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
 from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import of_dataset
-from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.earth import partition as partitions
+from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.photos import synthetic
 from openplanet.photos.ingest import ingest
 from openplanet.photos.shards import Dataset
