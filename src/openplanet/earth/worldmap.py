@@ -153,7 +153,7 @@ class WorldMap:
         return self
 
     def route(self, lat_N: ArrayLike, lng_N: ArrayLike, titles: Sequence[str], first: str, last: str) -> Self:
-        """A journey: great circles between positions in their order, and a dot on each from light to dark with time.
+        """A journey: great circles between positions in their order, and a dot on each, from light to dark.
 
         titles: tooltips. first, last: what the legend writes at the ends of the shades. NaN positions are left out.
         """
@@ -167,7 +167,7 @@ class WorldMap:
             dot = f'<circle r="6" fill="{colour(i / max(len(lat_N) - 1, 1))}" stroke="{INK}" stroke-width=".8"/>'
             sign = f"<title>{escape(titles[i])}</title>{dot}"
             self._marks["guess"].append(_fixed(float(x_N[i]), float(y_N[i]), sign))
-        self._legend.append(span("time", first, last))
+        self._legend.append(span("order of capture", first, last))
         return self
 
     def cities(self, most: int = MOST_CITIES) -> Self:

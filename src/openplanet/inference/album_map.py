@@ -26,7 +26,7 @@ def journey(album: LocatedAlbum) -> WorldMap:
     """The route over the map; given positions have a ring."""
     placed = [photo for photo in album.photos if photo.position is not None]
     lat_N, lng_N = (np.array([photo.position[axis] for photo in placed if photo.position]) for axis in (0, 1))
-    drawn = WorldMap(WIDTH, bounds_of(lat_N, lng_N, 0.2, least=1.0), title="Where the album was taken")
+    drawn = WorldMap(WIDTH, bounds_of(lat_N, lng_N, 0.2, least=0.2), title="Where the album was taken")
     given = [photo for photo in placed if photo.given is not None]
     if given:
         at = np.array([photo.given for photo in given])
