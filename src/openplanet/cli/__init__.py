@@ -12,7 +12,7 @@ from typing import Any, Literal
 import click
 
 from openplanet import __version__
-from openplanet.cli.albums import train_albums
+from openplanet.cli.albums import locate_album, train_albums
 from openplanet.cli.base import OUTPUT, PATH, Command, pairs
 from openplanet.errors import InputError, OpenPlaNetError
 
@@ -290,9 +290,7 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) 
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
 @click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
 @click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
-@click.option(
-    "--anchors", default="", metavar="%,%,...", help="Share of each album's positions that are given: 0,10,50."
-)
+@click.option("--anchors", default="", metavar="%,%,...", help="Shares of positions given: 0,10,50.")
 @click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
 @click.option("--report", type=OUTPUT, help="Write a self-contained HTML report (and .csv, .md, .tex).")
 def evaluate(
@@ -406,13 +404,20 @@ def _distances(text: str) -> tuple[float, ...]:
     return values
 
 
-@cli.command(cls=Command, example="openplanet locate holiday/ --checkpoint model --map holiday.html")
+@cli.command(
+    cls=Command,
+    example="openplanet locate holiday/ --checkpoint model --map holiday.html\n"
+    "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
+)
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
 @click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
 @click.option("--map", "map_file", type=OUTPUT, help="Write a self-contained HTML page with a map for each photo.")
+@click.option("--album", "as_album", is_flag=True, help="The photos are one album: place each by the others.")
+@click.option("--anchors", is_flag=True, help="Keep positions that photos have, and place the others by them.")
+@click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
 def locate(
     photos: tuple[Path, ...],
     checkpoint: Path,
@@ -420,13 +425,24 @@ def locate(
     as_json: bool,
     as_geojson: bool,
     map_file: Path | None,
+    as_album: bool,
+    anchors: bool,
+    clock_offset: str | None,
 ) -> None:
-    """Say where photos were taken: the most probable cells, named. Photos are read, never changed."""
+    """Say where photos were taken: the most probable cells, named. Photos are read, never changed.
+
+    With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
+    """
     from openplanet.inference import located as output
     from openplanet.inference.predictor import Predictor
 
     if as_json and as_geojson:
         raise click.UsageError("give --json or --geojson, not both")
+    if as_album:
+        form = "json" if as_json else "geojson" if as_geojson else "text"
+        return locate_album(photos, checkpoint, top, form, map_file, anchors, clock_offset)
+    if anchors or clock_offset is not None:
+        raise click.UsageError("--anchors and --clock-offset go with --album")
     paths = output.find_photos(photos)
     if map_file is not None:
         output.check_map(map_file, len(paths))

@@ -9,6 +9,7 @@ N cells · P points of a ring · 4 vertices of a cell, counter-clockwise.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -173,8 +174,32 @@ def _unit(xyz: Floats) -> Floats:
 
 def point_feature(lat: float, lng: float, properties: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A GeoJSON Feature of one point."""
-    geometry = {"type": "Point", "coordinates": [round(float(lng), 7), round(float(lat), 7)]}
+    geometry = {"type": "Point", "coordinates": _lng_lat(lat, lng)}
     return {"type": "Feature", "geometry": geometry, "properties": _plain(properties or {})}
+
+
+def track_feature(positions: Sequence[tuple[float, float]], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A GeoJSON Feature of the line through (lat, lng) positions: a LineString, or a MultiLineString cut at the
+    antimeridian where the way leads over it."""
+    lines: list[list[list[float]]] = [[_lng_lat(*positions[0])]]
+    for (lat, lng), (to_lat, to_lng) in pairwise(positions):
+        if abs(to_lng - lng) > 180:  # the shorter way is over the antimeridian
+            side = math.copysign(180.0, lng)
+            beyond = to_lng + math.copysign(360.0, lng)
+            cut = lat + (to_lat - lat) * (side - lng) / (beyond - lng) if beyond != lng else lat
+            lines[-1].append(_lng_lat(cut, side))
+            lines.append([_lng_lat(cut, -side)])
+        lines[-1].append(_lng_lat(to_lat, to_lng))
+    geometry = (
+        {"type": "LineString", "coordinates": lines[0]}
+        if len(lines) == 1
+        else {"type": "MultiLineString", "coordinates": lines}
+    )
+    return {"type": "Feature", "geometry": geometry, "properties": _plain(properties)}
+
+
+def _lng_lat(lat: float, lng: float) -> list[float]:
+    return [round(float(lng), 7), round(float(lat), 7)]
 
 
 def cell_features(

@@ -81,6 +81,16 @@ def ramp(what: str, low: float, high: float, log: bool, percent: bool) -> str:
     )
 
 
+def span(what: str, first: str, last: str) -> str:
+    """Legend of shades that run from one thing to another, such as two times."""
+    ends = f'<span style="left:0%">{escape(first)}</span><span style="left:100%">{escape(last)}</span>'
+    gradient = ",".join(RAMP)
+    return (
+        f'<div><b>{escape(what)}</b><div class="op-ramp op-wide" style="background:linear-gradient(90deg,{gradient})">'
+        f'</div><div class="op-ticks op-wide">{ends}</div></div>'
+    )
+
+
 def percentage(share: float) -> str:
     """A probability as people read it: 84%, 8.4%, 0.08%, <0.01%."""
     percent = 100 * share

@@ -26,6 +26,7 @@ MAP_STYLE = """
 .op-legend b{font-weight:600}
 .op-ramp{width:180px;height:8px;margin-top:3px;border-radius:2px}
 .op-ticks{position:relative;width:180px;height:15px;color:#4a5963;font-variant-numeric:tabular-nums}
+.op-wide{width:280px}
 .op-ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
 .op-ticks span:first-child{transform:none}
 .op-ticks span:last-child{transform:translateX(-100%)}

@@ -11,6 +11,7 @@ of a map at its own width.
 import hashlib
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from openplanet.earth import places
 from openplanet.earth.coastline import Line, Outlines, clip, outlines
 from openplanet.earth.geo import NO_TURN, Turn, from_xyz, to_xyz
 from openplanet.earth.geojson import rings_of_cells
-from openplanet.earth.maplegend import INK, Kind, colour, key_sign, mark, ramp, shares
+from openplanet.earth.maplegend import INK, Kind, colour, key_sign, mark, ramp, shares, span
 from openplanet.earth.mapscript import MAP_SCRIPT, MAP_STYLE
 from openplanet.earth.mapview import WHOLE, Bounds, View, bounds_of, relative_path
 
@@ -149,6 +150,24 @@ class WorldMap:
         about = f"<title>{escape(title)}</title>" if title else ""
         style = f'fill="none" stroke="{INK}" stroke-width="1.4" stroke-dasharray="4 3"'
         self._lines.append(f'<path {style} d="{self.view.line_path(lat_P, lng_P)}">{about}</path>')
+        return self
+
+    def route(self, lat_N: ArrayLike, lng_N: ArrayLike, titles: Sequence[str], first: str, last: str) -> Self:
+        """A journey: great circles between positions in their order, and a dot on each, from light to dark.
+
+        titles: tooltips. first, last: what the legend writes at the ends of the shades. NaN positions are left out.
+        """
+        lat_N, lng_N = np.asarray(lat_N, float), np.asarray(lng_N, float)
+        present = np.flatnonzero(np.isfinite(lat_N) & np.isfinite(lng_N)).tolist()
+        for one, other in pairwise(present):
+            if (lat_N[one], lng_N[one]) != (lat_N[other], lng_N[other]):
+                self.line(lat_N[one], lng_N[one], lat_N[other], lng_N[other])
+        x_N, y_N = self.view.project(lat_N, lng_N)
+        for i in present:  # the later ones on top
+            dot = f'<circle r="6" fill="{colour(i / max(len(lat_N) - 1, 1))}" stroke="{INK}" stroke-width=".8"/>'
+            sign = f"<title>{escape(titles[i])}</title>{dot}"
+            self._marks["guess"].append(_fixed(float(x_N[i]), float(y_N[i]), sign))
+        self._legend.append(span("order of capture", first, last))
         return self
 
     def cities(self, most: int = MOST_CITIES) -> Self:

@@ -188,9 +188,7 @@ class AlbumEvaluation:
 def _html(block: Block) -> Markup:
     """As the report's other tables."""
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(column) for column in block.columns)
-    lines = Markup("").join(
-        Markup("<tr><td>{}</td>{}</tr>").format(line.name, Markup("").join(map(Markup("<td>{}</td>").format, line.cells)))
-        for line in block.lines
-    )
+    cell, line = Markup("<td>{}</td>").format, Markup("<tr>{}{}</tr>").format
+    lines = Markup("").join(line(cell(each.name), Markup("").join(map(cell, each.cells))) for each in block.lines)
     form = '<div class="scroll"><table class="accuracy dense"><tbody><tr class="head"><th scope="col">{}</th>{}</tr>{}'
     return Markup(form + "</tbody></table></div>").format(block.title, head, lines)

@@ -13,8 +13,8 @@ from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
 TEXT = (
-    "The same photos, placed by the photos around them. \u201cOne photo\u201d is the model of the rest of this page; the other "
-    "rows are given all photos of the album, in order of capture."
+    "The same photos, placed by the photos around them. The first row is the model of the rest of this page, which sees "
+    "one photo at a time; the other rows are given all photos of the album, in order of capture."
 )
 
 

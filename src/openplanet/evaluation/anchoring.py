@@ -20,7 +20,7 @@ LEAST_PHOTOS = 2  # an album of one cannot have an anchor and a photo to place
 
 
 def draw(album: EmbeddedAlbum, share: float, seed: int = 0) -> Mask:
-    """Mask [T] of ``share`` (0..1) of the located photos, at least one but never all; by chance, the same every time."""
+    """Mask [T] of ``share`` (0..1) of the located photos, at least one but never all; by chance, always the same."""
     located = np.flatnonzero(album.located)
     chosen = np.zeros(len(album), dtype=bool)
     if share > 0 and len(located) >= LEAST_PHOTOS:

@@ -70,12 +70,12 @@ def estimate(model: Travel, log_probs_TC: Tensor, seconds_T: Floats, anchor_T: T
     keep = torch.from_numpy(np.flatnonzero(timed_T))
     photos = (log_probs_TC[keep], seconds_T[timed_T], anchor_T[keep], second_N)
     steps = int(MAX_OFFSET_HOURS * 60 / COARSE_MINUTES)
-    coarse = {n * COARSE_MINUTES * 60: _likelihood(model, photos, n * COARSE_MINUTES * 60) for n in range(-steps, steps + 1)}
+    shifts = (n * COARSE_MINUTES * 60 for n in range(-steps, steps + 1))
+    coarse = {shift: _likelihood(model, photos, shift) for shift in shifts}
     middle = _middle(coarse)
     around = int(COARSE_MINUTES / FINE_MINUTES)
-    fine = {s: coarse[s] if s in coarse else _likelihood(model, photos, s)
-            for s in (middle + n * FINE_MINUTES * 60 for n in range(-around, around + 1))}  # fmt: skip
-    every = coarse | fine
+    shifts = (middle + n * FINE_MINUTES * 60 for n in range(-around, around + 1))
+    every = {shift: _likelihood(model, photos, shift) for shift in shifts} | coarse
     seconds = _middle(every)
     possible = [shift for shift, found in every.items() if found >= every[seconds] - SURE]
     return ClockOffset(seconds, every[seconds] - every[0.0], min(possible), max(possible), count)

@@ -113,6 +113,21 @@ def read_photo(task: Task, side: int) -> tuple[Reading, bytes | None]:
         return Reading(task.key, "unexpected error", repr(error)), None
 
 
+def read_facts(task: Task) -> Reading:
+    """Position, time and camera of a photo, from where ``read_photo`` takes them; the pixels are not decoded.
+
+    Raises PhotoError where the file cannot be read or is no photo.
+    """
+    metadata = exif.read(_source(task))
+    told = _told(task, metadata)
+    lat, lng, position_from = _position(metadata, told)
+    taken_at, is_utc = _time(metadata, told)
+    return Reading(
+        task.key, lat=lat, lng=lng, position_from=position_from, taken_at=taken_at, taken_at_is_utc=is_utc,
+        make=metadata.make, model=metadata.model, serial=metadata.serial,
+    )  # fmt: skip
+
+
 def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     source = _source(task)
     metadata = exif.read(source)
@@ -122,10 +137,7 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
         return Reading(task.key, metadata.position, NO_POSITION, unlocated=True), None
     data = source if isinstance(source, bytes) else _bytes(source)
     photo_id = hashlib.sha256(data).hexdigest()
-    taken_at, is_utc = metadata.taken_at, metadata.taken_at_is_utc
-    if taken_at is None:
-        timed = next((entry for _, entry in told if entry.taken_at is not None), Entry())
-        taken_at, is_utc = timed.taken_at, timed.taken_at_is_utc
+    taken_at, is_utc = _time(metadata, told)
     common: dict[str, Any] = {
         "photo_id": photo_id, "size": len(data),
         "lat": lat, "lng": lng, "position_from": position_from,
@@ -184,6 +196,13 @@ def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
     if metadata.xmp and not any(name == "xmp" for name, _ in told):
         told.append(("xmp", xmp.read(metadata.xmp)))
     return told
+
+
+def _time(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[datetime | None, bool]:
+    if metadata.taken_at is not None:
+        return metadata.taken_at, metadata.taken_at_is_utc
+    timed = next((entry for _, entry in told if entry.taken_at is not None), Entry())
+    return timed.taken_at, timed.taken_at_is_utc
 
 
 def _position(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[float | None, float | None, str | None]:

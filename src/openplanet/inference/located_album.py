@@ -1,0 +1,132 @@
+"""A located album: what each photo was found to be, and the journey they make, as text, JSON and GeoJSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from openplanet.earth import geojson, places
+from openplanet.inference.clock_offset import ClockOffset
+from openplanet.inference.prediction import Prediction
+from openplanet.photos import sources
+
+
+@dataclass(frozen=True)
+class AlbumPhoto:
+    """One photo of the album. ``given``: the (lat, lng) that it had, which stands; ``alone``: by its pixels only."""
+
+    path: Path
+    taken_at: datetime | None  # by the main camera's clock
+    camera: str
+    given: tuple[float, float] | None
+    prediction: Prediction | None
+    alone: Prediction | None
+    error: str | None
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """(lat, lng) in degrees: the given one, else the likeliest cell's."""
+        if self.given is not None:
+            return self.given
+        return None if self.prediction is None else (self.prediction.best.lat, self.prediction.best.lng)
+
+    @property
+    def status(self) -> str:
+        """'given', 'located' or 'failed'."""
+        return "given" if self.given is not None else "failed" if self.prediction is None else "located"
+
+    @property
+    def place(self) -> str:
+        """The place's name; empty where there is no position."""
+        if self.given is not None:
+            return places.nearest([self.given[0]], [self.given[1]])[0].name
+        return "" if self.prediction is None else self.prediction.best.place.text
+
+
+@dataclass(frozen=True)
+class LocatedAlbum:
+    """The photos in order of capture. ``variant``: the album model; ``offsets``: by camera, where asked for."""
+
+    photos: tuple[AlbumPhoto, ...]
+    variant: str
+    offsets: Mapping[str, ClockOffset]
+    main_camera: str
+
+    def to_dict(self, top: int = 5) -> dict[str, Any]:
+        """JSON-safe: model, clock_offsets and photos, each with time, status, best {lat, lng} and candidates."""
+        return {
+            "model": self.variant,
+            "main_camera": self.main_camera,
+            "clock_offsets": {camera: offset.to_dict() for camera, offset in self.offsets.items()},
+            "photos": [_photo_dict(photo, top) for photo in self.photos],
+        }
+
+    def to_geojson(self) -> dict[str, Any]:
+        """The track: a LineString through the photos in order (MultiLineString over the antimeridian), then a Point
+        for each with ``time`` and ``status``."""
+        placed = [photo for photo in self.photos if photo.position is not None]
+        features = []
+        if len(placed) > 1:
+            track = geojson.track_feature(
+                [photo.position for photo in placed if photo.position is not None],
+                {"times": [_iso(photo.taken_at) for photo in placed]},
+            )
+            features.append(track)
+        for photo in placed:
+            assert photo.position is not None
+            about = {
+                "photo": str(photo.path),
+                "time": _iso(photo.taken_at),
+                "status": photo.status,
+                "place": photo.place,
+                "probability": None if photo.prediction is None else photo.prediction.best.probability,
+            }
+            features.append(geojson.point_feature(*photo.position, about))
+        return geojson.feature_collection(features)
+
+    def to_text(self) -> str:
+        """A line for each photo: time, position, how sure, place; and what was found of the clocks."""
+        lines = [_line(photo) for photo in self.photos]
+        for camera, offset in self.offsets.items():
+            lines.append(f"{camera or 'no camera named'}: {offset_words(offset)}")
+        return "\n".join(lines)
+
+
+def offset_words(offset: ClockOffset) -> str:
+    """What was found of a clock, for a person."""
+    minutes, low, high = (round(seconds / 60) for seconds in (offset.seconds, offset.low, offset.high))
+    if not offset.clear:
+        return f"no clear clock offset (anything from {low} to {high} minutes fits {offset.photos} photos)"
+    return f"clock offset {minutes:+d} minutes, applied ({low:+d} to {high:+d}; {offset.photos} photos)"
+
+
+def _photo_dict(photo: AlbumPhoto, top: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"best": None, "top": []}
+    if photo.prediction is not None:
+        answer = photo.prediction.to_dict(top)
+    if photo.given is not None:
+        answer = {"best": {"lat": photo.given[0], "lng": photo.given[1]}, "top": answer["top"]}
+    alone = None if photo.alone is None else photo.alone.best.to_dict()
+    return {
+        "photo": str(photo.path),
+        "time": _iso(photo.taken_at),
+        "camera": photo.camera or None,
+        "status": photo.status,
+        "error": photo.error,
+        **answer,
+        "alone": alone,
+    }
+
+
+def _line(photo: AlbumPhoto) -> str:
+    time = "no time            " if photo.taken_at is None else f"{photo.taken_at:%Y-%m-%d %H:%M:%S}"
+    name = sources.printable(photo.path.name)
+    if photo.position is None:
+        return f"{time}  {name}  not located: {photo.error}"
+    sure = " given" if photo.prediction is None or photo.given else f"{photo.prediction.best.probability:6.1%}"
+    return f"{time}  {sure}  {photo.position[0]:9.4f} {photo.position[1]:10.4f}  {photo.place}  ({name})"
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

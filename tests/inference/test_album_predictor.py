@@ -1,0 +1,162 @@
+"""A folder of photos as a journey: order, given positions, clocks, and what is written of it."""
+
+import json
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from openplanet.earth.partition import build
+from openplanet.errors import InputError
+from openplanet.inference.album_map import write_album_map
+from openplanet.inference.album_predictor import AlbumPredictor
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint
+from openplanet.models.album.registry import build as build_model
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.image_model import ImageConfig, ImageModel
+
+START = datetime(2024, 5, 1, 12)
+TOWNS = [(48.86, 2.35), (50.85, 4.35), (-17.8, 178.0), (-14.0, -171.8)]
+
+
+def write(path, minutes=None, position=None, camera="Phone"):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = camera, camera
+    if minutes is not None:
+        exif.get_ifd(0x8769)[0x9003] = f"{START + timedelta(minutes=minutes):%Y:%m:%d %H:%M:%S}"
+    if position is not None:
+        lat, lng = position
+        exif.get_ifd(0x8825).update(
+            {1: "N" if lat >= 0 else "S", 2: _angle(lat), 3: "E" if lng >= 0 else "W", 4: _angle(lng)}
+        )
+    rng = np.random.default_rng(len(path.name) + sum(path.name.encode()))
+    Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path, exif=exif)
+
+
+def _angle(degrees):
+    return IFDRational(round(abs(degrees) * 10_000), 10_000), IFDRational(0, 1), IFDRational(0, 1)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A network with random weights over a cell for each town, as a folder."""
+    lat_N, lng_N = (np.repeat([town[axis] for town in TOWNS], 3) for axis in (0, 1))
+    partition = build([(lat_N, lng_N)], max_photos=3, min_photos=1)
+    config = ImageConfig("test_resnet", image_size=32)
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model")
+    Checkpoint(ImageModel(config, len(partition)).eval(), partition, {"name": "none"}, config, {}).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(checkpoint):
+    return AlbumPredictor.load(checkpoint)
+
+
+@pytest.fixture
+def holiday(tmp_path):
+    """Named against their order; the first and the last know where they are, one cannot be read, one has no time."""
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    write(folder / "d.jpg", 0, TOWNS[0])
+    write(folder / "c.jpg", 5)
+    write(folder / "b.jpg", 10)
+    write(folder / "a.jpg", 60 * 24 * 3, TOWNS[1])
+    write(folder / "untimed.jpg")
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def names(album):
+    return [photo.path.name for photo in album.photos]
+
+
+def test_photos_come_in_order_of_capture_and_each_has_its_own_answer(predictor, holiday):
+    album = predictor.locate(holiday)
+    assert names(album)[:4] == ["d.jpg", "c.jpg", "b.jpg", "a.jpg"]
+    assert set(names(album)[4:]) == {"untimed.jpg", "broken.jpg"}
+    assert album.variant == "travel"
+    by = {photo.path.name: photo for photo in album.photos}
+    assert by["broken.jpg"].status == "failed"
+    assert "broken.jpg" in by["broken.jpg"].error
+    located = [photo for photo in album.photos if photo.prediction is not None]
+    assert [photo.status for photo in located] == ["located"] * 5  # positions are not looked at
+    assert by["d.jpg"].taken_at == START
+    for photo in located:
+        assert photo.prediction.probabilities.sum() == pytest.approx(1.0)
+        assert (photo.prediction.log_probs != photo.alone.log_probs).any()
+
+
+def test_given_positions_stand_and_place_the_others(predictor, holiday):
+    album = predictor.locate(holiday, anchors=True)
+    by = {photo.path.name: photo for photo in album.photos}
+    assert by["d.jpg"].status == "given"
+    assert by["d.jpg"].position == pytest.approx(TOWNS[0], abs=1e-4)
+    # five minutes later one is where one was, whatever a network of random weights thinks
+    assert by["c.jpg"].position == pytest.approx(TOWNS[0], abs=0.01)
+    assert by["c.jpg"].status == "located"
+    answers = json.loads(json.dumps(album.to_dict(), allow_nan=False))
+    assert answers["photos"][0]["status"] == "given"
+    assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
+    assert "given" in album.to_text()
+
+
+def test_the_track_is_a_line_with_times_cut_at_the_antimeridian(predictor, tmp_path):
+    for place, town in enumerate(TOWNS):
+        write(tmp_path / f"{place}.jpg", place * 3000, town)
+    track, *points = predictor.locate(tmp_path, anchors=True).to_geojson()["features"]
+    assert track["geometry"]["type"] == "MultiLineString"
+    west, east = track["geometry"]["coordinates"]
+    assert west[0] == pytest.approx([TOWNS[0][1], TOWNS[0][0]], abs=1e-4)
+    assert [west[-1][0], east[0][0]] == [180.0, -180.0]
+    assert west[-1][1] == east[0][1] == pytest.approx(-17.05, abs=0.05)
+    assert track["properties"]["times"][0] == START.isoformat()
+    assert [point["geometry"]["type"] for point in points] == ["Point"] * 4
+    assert {point["properties"]["status"] for point in points} == {"given"}
+
+
+def test_an_album_checkpoint_answers_by_its_own_model(checkpoint, holiday, tmp_path):
+    image = Checkpoint.load(checkpoint)
+    model = build_model(AlbumConfig("average"), image.partition, image.model.embedding_dim)
+    AlbumCheckpoint(model, image, {"name": "average"}, {}).save(tmp_path / "album")
+    album = AlbumPredictor.load(tmp_path / "album").locate(holiday)
+    assert album.variant == "average"
+    assert len({photo.position for photo in album.photos if photo.position}) == 1
+
+
+def test_seconds_move_the_second_camera(predictor, holiday):
+    write(holiday / "other.jpg", 2, camera="Camera")
+    assert names(predictor.locate(holiday, anchors=True))[1] == "other.jpg"
+    moved = predictor.locate(holiday, anchors=True, clock_offset=3600.0)
+    assert moved.main_camera == "Phone Phone"
+    assert names(moved).index("other.jpg") == 3
+    assert moved.photos[3].taken_at == START + timedelta(minutes=62)
+    unclear = predictor.locate(holiday, anchors=True, clock_offset="auto")
+    assert not unclear.offsets["Camera Camera"].clear  # one photo says nothing
+    assert names(unclear)[1] == "other.jpg"
+    assert "no clear clock offset" in unclear.to_text()
+
+
+def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_path):
+    write(holiday / "<b>&.jpg", 7)
+    write_album_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True), title="holiday")
+    page = (tmp_path / "map.html").read_text()
+    assert "&lt;b&gt;&amp;.jpg" in page
+    assert "<b>&.jpg" not in page
+    assert "order of capture" in page
+    assert "given position" in page
+    assert "Not located" in page
+    assert page.count("data:image/jpeg") == 6
+
+
+def test_an_empty_folder_is_told(predictor, tmp_path):
+    with pytest.raises(InputError, match="no photo found"):
+        predictor.locate(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"no photo")
+    with pytest.raises(InputError, match="can be read"):
+        predictor.locate(tmp_path)
