@@ -45,7 +45,7 @@ def test_real_and_not_real_are_told_apart(photoset: PhotoSet, tmp_path: Path) ->
     assert not verdicts["base", "better"]["within 1 km"].real  # nobody is: nothing to tell apart
     text = found.to_text()
     assert "better is really better than base: within 25 km, within 200 km" in text
-    assert "base and alike: no difference is shown." in text and "200 photos drawn together" in text
+    assert "No difference is shown: base and alike." in text and "200 photos drawn together" in text
     assert "Nothing in this table" not in text
     table = text.split("\n\n")[1].splitlines()
     assert table[2].startswith("base less better") and table[2].count("*") == 6 and table[3].count("*") == 0
@@ -77,7 +77,7 @@ def test_guesses_alone_need_no_picture(photoset: PhotoSet, tmp_path: Path, datas
     files = replace(photoset, of_files=True, images=lambda: pytest.fail("no picture is to be read"))
     found = compare([a, b], files, dataset)
     assert any("pictures were not compared" in note for note in found.notes)
-    assert found.to_text().count("a and b: no difference is shown.") == 1
+    assert found.to_text().count("No difference is shown: a and b.") == 1
 
 
 @pytest.mark.parametrize(

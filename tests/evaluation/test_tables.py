@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from openplanet.evaluation import tables
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
+from openplanet.evaluation.published import published_on
 from openplanet.evaluation.result import Evaluation
 from openplanet.evaluation.scoring import label_accuracy
 from openplanet.evaluation.tables import Block, Line
@@ -35,6 +37,15 @@ def test_other_systems_stand_beside_what_is_published(guessed: Evaluation) -> No
     assert "PlaNet (2016)" in text and "Vo et al. kNN (2017) †" in text
     planet = next(line for line in text.splitlines() if line.startswith("PlaNet"))
     assert planet.split()[2:] == ["8.5", "24.8", "34.3", "48.4", "64.6"]
+    assert "Published, not run: Vo et al. kNN (2017): Vo, Jacobs, Hays, ICCV 2017" in text  # with its source
+    assert "† Written down from memory" in text and "Guesses are as given" in text
+
+
+def test_published_columns_are_those_that_are_reported(guessed: Evaluation) -> None:
+    osv = replace(guessed, published=published_on("osv5m"))
+    (block,) = [block for block in osv.blocks() if block.title == "published, not run, % within"]
+    assert block.columns == ("mean", "GeoScore")
+    assert {line.name: line.cells for line in block.lines}["PLONK (2024)"] == ("1,069 km", "3,767")
 
 
 def test_players_are_counted_on_their_rounds(guessed: Evaluation) -> None:

@@ -161,6 +161,7 @@ def _difference(each: Difference) -> str:
 
 def _verdicts(pairs: Sequence[Pair]) -> Iterator[str]:
     """What is real between every two, in sentences."""
+    alike = []
     for a, b, differences in pairs:
         real = [each for each in differences if each.real]
         for better, worse, sign in ((a, b, 1), (b, a, -1)):
@@ -168,4 +169,6 @@ def _verdicts(pairs: Sequence[Pair]) -> Iterator[str]:
             if where:
                 yield f"{better} is really better than {worse}: {', '.join(where)}."
         if not real:
-            yield f"{a} and {b}: no difference is shown."
+            alike.append(f"{a} and {b}")
+    if alike:
+        yield f"No difference is shown: {'; '.join(alike)}."

@@ -44,18 +44,20 @@ def notes(
 ) -> tuple[str, ...]:
     """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
     summary = first.summary
+    failed = "could not be read" if cells else "have no guess"
     found = [
-        f"{summary.photos:,} photos with a known position. {summary.failed:,} could not be read and count as wrong.",
+        f"{summary.photos:,} photos with a known position. {summary.failed:,} {failed} and count as wrong.",
         *photoset.notes,
     ]
     if cells:
         found.append(f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.")
         found.append(CROP)
     found += [
-        "Distances are great circles on a sphere of 6371.0088 km; within means at most. A guess is the mean "
-        "position of the training photos of a cell; best of five takes the nearest of the five likeliest.",
+        "Distances are great circles on a sphere of 6371.0088 km; within means at most."
+        + (" A guess is the mean position of the training photos of a cell" if cells else " Guesses are as given")
+        + "; best of five takes the nearest of the five likeliest.",
         f"Country, region and city: {metrics.COUNTRY_METHOD}.",
-        "In the mean, a photo that could not be read counts as half way round the Earth.",
+        "In the mean, a photo without a guess counts as half way round the Earth.",
         _drawn(groups),
     ]
     if any(row.distribution is not None for row in rows):
@@ -65,7 +67,7 @@ def notes(
         if row.labels:
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
             found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
-    if NEAREST not in [row.name for row in rows]:
+    if cells and NEAREST not in [row.name for row in rows]:
         found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
     found += [f"Leakage guard: {leak.text}." for leak in leaks]
     found += [f"Leakage guard: not sure: {reason}" for reason in blind]

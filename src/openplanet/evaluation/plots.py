@@ -78,7 +78,8 @@ def _discs(bins: Sequence[Bin], ink: str, name: str) -> list[str]:
         f"{100 * each.accuracy:.0f}% right</title></circle>"
         for (x, y), each in zip(at, bins, strict=True)
     ]
-    return [_polyline(at, ink, name, 1.2), *discs]
+    line = f'<g opacity=".45">{_polyline(at, ink, name, 1.2)}</g>'  # bins of few photos make it jump
+    return [line, *discs]
 
 
 def _share_grid() -> list[str]:
@@ -95,7 +96,8 @@ def _percent_axis() -> list[str]:
         f'<text x="{_x(percent / 100):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{percent}%</text>'
         for percent in range(0, 100, 20)
     ]
-    return [*ticks, _axis_name("probability that the model gives its answer")]
+    last = f'<text x="{_x(1):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="end">100%</text>'
+    return [*ticks, last, _axis_name("probability that the model gives its answer")]
 
 
 def _axis_name(text: str) -> str:

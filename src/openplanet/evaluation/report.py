@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from openplanet.earth.geo import distance_km
-from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
-from openplanet.evaluation import charts, plots, samples, tables
+from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, land_symbol
+from openplanet.evaluation import charts, plots, reportmaps, samples, tables
 from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
@@ -23,14 +21,7 @@ from openplanet.photos.shards import Dataset
 from openplanet.storage import write_text
 
 TITLE = "Where was this photo taken?"
-MAP_WIDTH = 1000
-MOST_ERRORS = 150  # lines on the map of errors: with more nobody sees one
 EXTREMES = 3
-DETAIL_KM, LEAST_IN_DETAIL = (
-    300.0,
-    12,
-)  # the second map of cells: what lies around, and how many make it worth one
-MOST_CENTRES = 500  # cells tried as its middle
 SEED = 0
 
 
@@ -83,10 +74,11 @@ def write_report(
         ],
         subject=evaluation.subject,
         limited=evaluation.row(BAYES) is not None,
-        partition_map=_cells(predictor, None),
-        partition_detail=partition_detail(predictor),
-        errors_map=errors_map(evaluation),
-        errors_shown=_errors_text(evaluation),
+        partition_map=reportmaps.cells(predictor),
+        partition_detail=reportmaps.cells_detail(predictor),
+        errors_map=reportmaps.errors(evaluation),
+        errors_detail=reportmaps.errors_detail(evaluation),
+        errors_shown=reportmaps.errors_text(evaluation),
         groups=_groups(evaluation, predictor, photoset, drawn),
         notes=evaluation.notes,
         version=version("openplanet"),
@@ -174,45 +166,3 @@ def figures(evaluation: Evaluation) -> list[dict[str, object]]:
         (f"{summary.geoscore:,.0f}", "GeoScore, of 5,000"),
     ]
     return [{"value": value, "what": what, "model": index == 0} for index, (value, what) in enumerate(found)]
-
-
-def partition_detail(predictor: Locator) -> Markup | None:
-    """The cells around the point that most others lie near; None where they are no more than a few."""
-    p = predictor.partition
-    some = np.linspace(0, len(p) - 1, min(len(p), MOST_CENTRES)).astype(np.int64)
-    km_XC = distance_km(p.lat[some, None], p.lng[some, None], p.lat, p.lng)
-    near = km_XC[np.argmax((km_XC <= DETAIL_KM).sum(axis=1))] <= DETAIL_KM
-    if near.sum() < LEAST_IN_DETAIL:
-        return None
-    return _cells(predictor, bounds_of(p.lat[near], p.lng[near]))
-
-
-def _cells(predictor: Locator, bounds: Bounds | None) -> Markup:
-    p = predictor.partition
-    names = zip(p.city, p.country, p.count.tolist(), strict=True)
-    titles = [f"{city}, {country}: {count:,} photos" for city, country, count in names]
-    drawn = WorldMap(MAP_WIDTH, bounds, title="The cells, coloured by how many training photos each holds").cells(
-        p.cell_id, p.count, what="training photos in the cell", log=True, titles=titles, turn=p.turn
-    )
-    return Markup(drawn.html(shared_land=True))
-
-
-def errors_map(evaluation: Evaluation) -> Markup:
-    """Lines from the truth to the model's first guess."""
-    truth, model = evaluation.truth, evaluation.model
-    drawn = WorldMap(MAP_WIDTH, title="From where photos were taken to where the model puts them")
-    chosen = samples.errors_shown(evaluation, MOST_ERRORS, SEED)
-    for index in chosen.tolist():
-        lat, lng = float(truth.lat[index]), float(truth.lng[index])
-        to_lat, to_lng = float(model.lat[index, 0]), float(model.lng[index, 0])
-        off = samples.km_words(float(distance_km(lat, lng, to_lat, to_lng)))
-        drawn.line(lat, lng, to_lat, to_lng, title=f"{truth.source[index]}: {off} off")
-    drawn.points(truth.lat[chosen], truth.lng[chosen], kind="photo", key="where it was taken")
-    return Markup(drawn.html(shared_land=True))
-
-
-def _errors_text(evaluation: Evaluation) -> str:
-    shown = len(samples.errors_shown(evaluation, MOST_ERRORS, SEED))
-    if shown < len(evaluation.truth.lat):
-        return f"{shown:,} photos, drawn by chance, so that single lines can be seen."
-    return "All photos are shown."

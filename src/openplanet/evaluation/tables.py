@@ -39,7 +39,7 @@ def blocks(evaluation: "Evaluation") -> list[Block]:
         Block("best of five, % within", names, tuple(_five(evaluation.rows))),
     ]
     if evaluation.published:
-        found.append(Block("published, not run, % within", (*names, "mean", "GeoScore"), tuple(_published(evaluation))))
+        found.append(_reported(Block(PUBLISHED, (*names, "mean", "GeoScore"), tuple(_published(evaluation)))))
     drawn = [row for row in evaluation.rows if row.intervals is not None]
     if drawn:
         title = "first guess, 95 % interval"
@@ -51,6 +51,8 @@ def blocks(evaluation: "Evaluation") -> list[Block]:
 
 
 FIRST = "first guess, % within"
+PUBLISHED = "published, not run, % within"
+NOT_SAID = "–"
 PROBABILITY_COLUMNS = ("NLL", "Brier", "ECE %", "in 50 %", "in 80 %", "in 90 %", "in 95 %", "90 % cells", "90 % km²")
 
 
@@ -118,9 +120,16 @@ def _five(rows: Sequence[Row]) -> Iterator[Line]:
 def _published(evaluation: "Evaluation") -> Iterator[Line]:
     for each in evaluation.published:
         mark = "" if each.confirmed else " †"
-        mean = "–" if each.mean_km is None else whole_km(each.mean_km)
-        score = "–" if each.geoscore is None else f"{each.geoscore:,.0f}"
+        mean = NOT_SAID if each.mean_km is None else whole_km(each.mean_km)
+        score = NOT_SAID if each.geoscore is None else f"{each.geoscore:,.0f}"
         yield Line(f"{each.system} ({each.year}){mark}", (*percents(each.at(evaluation.distances_km)), mean, score))
+
+
+def _reported(block: Block) -> Block:
+    """Without the columns that no system reports."""
+    said = [i for i in range(len(block.columns)) if any(line.cells[i] != NOT_SAID for line in block.lines)]
+    lines = tuple(Line(line.name, tuple(line.cells[i] for i in said)) for line in block.lines)
+    return Block(block.title, tuple(block.columns[i] for i in said), lines)
 
 
 def _interval(row: Row) -> Line:
