@@ -28,6 +28,7 @@ TOLD = {
     "png-huge-header": "too large",
     "png-thin": "too large",
     "tiff-tall": "too large",
+    "tiff-wide": "too large",
     "webp-huge-header": "too large",
     "tiff-huge": "too large",
     "gif": "not a photo",
