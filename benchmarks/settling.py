@@ -72,7 +72,10 @@ def made_up_readings(planned: plan.Plan, folder: Path) -> readings.Readings:
             "unlocated": np.zeros(count, bool),
             "known": np.zeros(count, bool),
             "taken_at_is_utc": np.zeros(count, bool),
-            "photo_id": [hashlib.sha256(str(i // 2 if r else i).encode()).hexdigest() for i, r in zip(index, repeated)],
+            "photo_id": [
+                hashlib.sha256(str(i // 2 if r else i).encode()).hexdigest()
+                for i, r in zip(index, repeated, strict=True)
+            ],
             "size": index + 3_000_000,
             "lat": pa.array(rng.uniform(-60, 70, count), mask=~located),
             "lng": pa.array(rng.uniform(-180, 180, count), mask=~located),

@@ -47,6 +47,21 @@ def test_local_datasets_are_ingested(
     assert ingest([Path(f"hf:{folder}")], tmp_path / "out", workers=1)["fingerprint"] == manifest["fingerprint"]
 
 
+def test_our_own_datasets_open_and_are_ingested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    for seed in range(4):
+        save(tmp_path / "p" / f"{seed}.jpg", seed, lat=1.0 + seed, lng=5.0)
+    ingest([tmp_path / "p"], tmp_path / "ds", workers=1)
+    loaded = datasets.load_dataset(str(tmp_path / "ds"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(loaded) == 4 and loaded[0]["image"].size == (64, 48) and loaded[0]["lng"] == 5
+    (tmp_path / "ds" / "README.md").write_text("mine")
+    manifest = ingest([Path(f"hf:{tmp_path / 'ds'}")], tmp_path / "again", workers=1)
+    assert manifest["counts"]["rows"] == 4 and manifest["counts"]["positions_from"] == {"source": 4}
+    save(tmp_path / "p" / "new.jpg", 9, lat=1.0)
+    ingest([tmp_path / "p"], tmp_path / "ds", workers=1)
+    assert (tmp_path / "ds" / "README.md").read_text() == "mine"
+
+
 def test_what_is_no_dataset_of_images_is_named(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"a": [1]}).save_to_disk(tmp_path / "d")
     with pytest.raises(InputError, match="no image column"):

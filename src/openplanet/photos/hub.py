@@ -11,6 +11,7 @@ from typing import Any
 
 from openplanet.errors import InputError, PhotoError
 from openplanet.photos.entry import Entry
+from openplanet.photos.shards import MANIFEST, Dataset
 from openplanet.photos.tars import entry_of
 
 PREFIX = "hf:"
@@ -29,8 +30,7 @@ def _open(origin: str) -> tuple[Any, str]:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             rows = datasets.load_from_disk(name)
             rows = rows[split or next(iter(rows))] if isinstance(rows, dict) else rows
-        elif folder.is_dir() and any(folder.rglob("*.parquet")):
-            files = sorted(str(file) for file in folder.rglob("*.parquet"))
+        elif files := _parquet_files(folder):
             rows = datasets.load_dataset("parquet", data_files=files, split="train")
         else:
             rows = datasets.load_dataset(name, split=split or "train")
@@ -40,6 +40,13 @@ def _open(origin: str) -> tuple[Any, str]:
     if not columns:
         raise InputError(f"{origin} has no image column (it has: {', '.join(rows.features)})")
     return rows.cast_column(columns[0], datasets.Image(decode=False)), columns[0]
+
+
+def _parquet_files(folder: Path) -> list[str]:
+    """The Parquet files of a folder and below; of a dataset of ours its shards alone."""
+    if (folder / MANIFEST).is_file():
+        return [str(shard) for shard in Dataset.open(folder).shards]
+    return sorted(str(file) for file in folder.rglob("*.parquet")) if folder.is_dir() else []
 
 
 def fingerprint(origin: str) -> str:

@@ -29,6 +29,7 @@ SUFFIXES = frozenset((*_JPEG, *_HEIF, ".png", ".webp", ".tif", ".tiff"))
 # 33 dB just above half of a scale, 37 to 49 dB below, which is what a box filter costs (33 to 38 dB) and no more than
 # our own JPEG does (33 to 35 dB); dhash at most 2 bits, thumbnails correlated over 0.995. It halves the time.
 REDUCING_GAP = 1.0
+MAX_SIDE = 65_500  # pixels of a side that a JPEG can have
 MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
 MAX_SCANNED = 20 * MAX_PIXELS  # pixels times scans of a progressive JPEG; cameras write about ten scans
 
@@ -204,7 +205,13 @@ def _transform(image: Image.Image, profile: object) -> Image.Image:
 
 
 def encode_jpeg(image: Image.Image, quality: int = 88) -> bytes:
-    """An image as JPEG bytes: pixels alone, no Exif, position, comment or profile. ``quality`` 1..95."""
+    """An image as JPEG bytes: pixels alone, no Exif, position, comment or profile. ``quality`` 1..95.
+
+    Raises PhotoError "too large" where a side is over MAX_SIDE.
+    """
+    if max(image.size) > MAX_SIDE:
+        size = f"{image.width:,} x {image.height:,}"
+        raise PhotoError(f"a picture of {size} pixels, which no JPEG can hold ({MAX_SIDE:,}); cut it", "too large")
     clean = image
     if image.mode != "RGB" or image.info:
         clean = image.convert("RGB")

@@ -26,14 +26,23 @@ from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
 from openplanet.photos.split import how_to_divide
 from openplanet.progress import say
-from openplanet.storage import atomic_path, read_json, sha256_of, write_json
+from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
 try:
     import fcntl
 except ImportError:  # Windows: two ingests into one folder are not told apart there
     fcntl = None  # type: ignore[assignment]
 
-WORK, MARK, LOCK, REJECTED = ".parts", "ingest.json", "lock", "rejected.csv"
+WORK, MARK, LOCK, REJECTED, CARD = ".parts", "ingest.json", "lock", "rejected.csv", "README.md"
+# Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
+CARD_TEXT = """---
+configs:
+- config_name: default
+  data_files: photos-*.parquet
+---
+Photos with positions, made by `openplanet ingest`: a row a photo, `split` says what it is for (`none`: a near-duplicate
+of a photo held out). Positions can tell where people live: think before you share it, and keep to `licence`.
+"""
 DISAGREE_KM = 1.0
 
 
@@ -235,6 +244,8 @@ def _publish(work: Path, out: Path, manifest: dict[str, Any], plan: Plan, settle
     for new in sorted((work / "shards").iterdir()):
         new.replace(out / new.name)
     _write_rejected(out / REJECTED, plan, settled)
+    if not (out / CARD).exists():  # it is the user's to write on
+        write_text(out / CARD, CARD_TEXT)
     write_json(out / MANIFEST, manifest)
     _clear(out, manifest)
 
