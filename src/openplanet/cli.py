@@ -17,19 +17,18 @@ from openplanet.errors import InputError, OpenPlaNetError
 PATH = click.Path(path_type=Path)
 
 
-class OutputFile(click.ParamType):
+class OutputFile(click.Path):
     """A file to be written, refused before any work where it cannot be."""
 
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from openplanet.storage import check_writable
 
-        check_writable(Path(value))
-        return Path(value)
+        path = Path(str(super().convert(value, param, ctx)))
+        check_writable(path)
+        return path
 
 
-OUTPUT = OutputFile()
+OUTPUT = OutputFile(path_type=Path)
 
 
 class Command(click.Command):
@@ -447,7 +446,7 @@ def synthetic(out: Path, photos: int, seed: int) -> None:
 @cli.command(cls=Command, example="openplanet demo --out demo")
 @click.option("--out", default=Path("demo"), show_default=True, type=PATH, help="Folder to write.")
 @click.option("--photos", default=3000, show_default=True, type=click.IntRange(200, 1_000_000), help="How many.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which planet.")
 def demo(out: Path, photos: int, seed: int) -> None:
     """The whole line on a synthetic planet: photos, cells, training, table and map, in minutes."""
     from openplanet.demo import run

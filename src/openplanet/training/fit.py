@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,13 @@ from safetensors.torch import load_file
 from openplanet.earth import partition as partitions_module
 from openplanet.earth.partition import Partition, Thresholds
 from openplanet.errors import TrainingError
-from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint import RESUME, Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
-from openplanet.training.callbacks import Keeper, ProgressLine, describe
+from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
 from openplanet.training.module import TrainingModule
@@ -181,7 +182,8 @@ def _train(
             use_distributed_sampler=False,
             default_root_dir=out,
         )
-        trainer.fit(module, batches, val_batches if len(val) else None, ckpt_path=start, weights_only=True)
+        with _told_when_stopped(out):
+            trainer.fit(module, batches, val_batches if len(val) else None, ckpt_path=start, weights_only=True)
     module.cpu()
     return module, keeper
 
@@ -213,6 +215,20 @@ def _summary(dataset: Dataset, train: Photos, run: dict[str, Any]) -> dict[str, 
         "manifest": manifest,
         "run": {k: v for k, v in run.items() if k != "recipe"},
     }
+
+
+@contextmanager
+def _told_when_stopped(out: Path) -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt: Lightning makes SystemExit(1) of it, and ignores further ones for good."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if (out / RESUME / STATE).is_file():
+            say(f"{out}: stopped; the same command with --resume goes on from the last saved step")
+        raise KeyboardInterrupt from error
 
 
 @contextmanager
