@@ -54,7 +54,7 @@ def test_csv(tmp_path, capsys):
 def test_a_csv_of_a_careless_hand(tmp_path, capsys):
     """Spaces about names and numbers, names there twice, NA for nothing, and 0, 0 as ingest takes it: as none."""
     path = tmp_path / "photos.csv"
-    path.write_bytes(b'note, lat , "lng",note\n1, 48.5 ,2,x\n2,NA,2,x\n3,0,0,x\n4,0.0,5,x\n')
+    path.write_bytes(b'note, lat , "lng",note\n1, 48.5 ,2,x\n2,NA,2,x\n3,0,0,x\n4,0.0,5,\xfc\n')
     [(lat, lng)] = positions.from_file(path)
     assert lat.tolist() == [48.5, 0] and lng.tolist() == [2, 5]
     said = capsys.readouterr().err

@@ -144,3 +144,13 @@ def test_bayes_limit_stands_beside_the_model(
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path / "nowhere")):
         evaluate(dataset, predictor, "test", world=tmp_path / "nowhere")
+
+
+def test_a_world_and_guesses_that_are_none_are_told_before_the_model_is_asked(
+    dataset: Dataset, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Predictor, "locate_many", lambda *_: pytest.fail("the model was asked"))
+    with pytest.raises(InputError, match=r"no finished synthetic planet.*openplanet synthetic"):
+        evaluate(dataset, predictor, "test", world=tmp_path)
+    with pytest.raises(InputError, match="gone"):
+        evaluate(dataset, predictor, "test", predictions=[tmp_path / "gone.csv"])

@@ -57,6 +57,18 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("file;lat;lng", r"no column file, lat, lng .* between semicolons: save it with commas"),
+        ("file,lat,lng,lat", "more than one column lat"),
+    ],
+)
+def test_tables_of_another_make_are_told_what_to_mend(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"table\.csv.*{message}"):
+        coordinates.read(csv_file(tmp_path, header, "a.jpg,1,2,3"))
+
+
+@pytest.mark.parametrize(
     ("lat", "lng", "problem"),
     [
         ("north", "2", "bad number"),

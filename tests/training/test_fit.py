@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,28 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_ctrl_c_stays_one_and_says_how_to_go_on(
+    dataset: Dataset,
+    tiny_recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    step = TrainingModule.training_step
+
+    def stopped(self: TrainingModule, batch: dict[str, Any], batch_index: int) -> Any:
+        if self.current_epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, batch_index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", stopped)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(dataset, tiny_recipe, tmp_path / "out")
+    assert signal.getsignal(signal.SIGINT) == before
+    assert "--resume goes on" in capfd.readouterr().err
 
 
 @pytest.fixture
@@ -93,7 +116,12 @@ def test_same_seed_same_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adagrad"])
 def test_resumed_weights_equal_uninterrupted_ones(
-    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, stop_in_epoch_3: Callable[[], None], optimizer: str
+    dataset: Dataset,
+    tiny_recipe: Recipe,
+    tmp_path: Path,
+    stop_in_epoch_3: Callable[[], None],
+    optimizer: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, optimizer=optimizer, backbone_args={"drop_rate": 0.3})  # type: ignore[arg-type]
     with pytest.raises(KeyError, match="killed"):
@@ -105,6 +133,7 @@ def test_resumed_weights_equal_uninterrupted_ones(
     with pytest.raises(RecipeError, match="learning_rate"):
         fit(dataset, dataclasses.replace(recipe, learning_rate=1.0), tmp_path / "stopped", resume=True)
     resumed = fit(dataset, recipe, tmp_path / "stopped", resume=True)
+    assert "training: 80/80 photos" in capfd.readouterr().err  # two epochs were left
     whole = fit(dataset, recipe, tmp_path / "whole")
     ours, theirs = resumed.model.state_dict(), whole.model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)

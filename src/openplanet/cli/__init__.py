@@ -497,7 +497,7 @@ def synthetic(out: Path, photos: int, seed: int) -> None:
 @cli.command(cls=Command, example="openplanet demo --out demo")
 @click.option("--out", default=Path("demo"), show_default=True, type=PATH, help="Folder to write.")
 @click.option("--photos", default=3000, show_default=True, type=click.IntRange(200, 1_000_000), help="How many.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which planet.")
 def demo(out: Path, photos: int, seed: int) -> None:
     """The whole line on a synthetic planet: photos, cells, training, table and map, in minutes."""
     from openplanet.demo import run

@@ -8,19 +8,18 @@ import click
 PATH = click.Path(path_type=Path)
 
 
-class OutputFile(click.ParamType[Path]):
+class OutputFile(click.Path):
     """A file to be written, refused before any work where it cannot be."""
 
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from openplanet.storage import check_writable
 
-        check_writable(Path(value))
-        return Path(value)
+        path = Path(str(super().convert(value, param, ctx)))
+        check_writable(path)
+        return path
 
 
-OUTPUT = OutputFile()
+OUTPUT = OutputFile(path_type=Path)
 
 
 class Command(click.Command):

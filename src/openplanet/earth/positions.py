@@ -68,7 +68,7 @@ def from_csv(path: Path) -> Iterator[tuple[Floats, Floats]]:
             raise
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}") from error
 
 
@@ -90,9 +90,11 @@ def separator_hint(names: list[str]) -> str:
 
 def _header(path: Path) -> tuple[list[str], int]:
     """The names of the columns, and the lines that they take."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    # what stands in other columns may be of any encoding, but not the header
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file, skipinitialspace=True)
-        return [name.strip() for name in next(rows, [])], rows.line_num
+        names = [name.strip().encode().decode() for name in next(rows, [])]
+        return names, rows.line_num
 
 
 def _check_columns(path: Path, names: list[str]) -> None:

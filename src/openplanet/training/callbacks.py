@@ -132,7 +132,9 @@ class ProgressLine(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainedModule)
-        done = trainer.current_epoch + trainer.fit_loop.epoch_loop.batch_progress.current.ready / module.batches
+        # of a state that was saved at an epoch's end, all its batches still stand as done in the next one
+        within = trainer.fit_loop.epoch_loop.batch_progress.current.ready % module.batches
+        done = trainer.current_epoch + within / module.batches
         self.progress = Progress("training", max(0, round(self.photos * (self.epochs - done))), self.unit)
         self.progress.__enter__()
 

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
+from openplanet.models.checkpoint import RESUME
 from openplanet.progress import say
-from openplanet.training.callbacks import Keeper, ProgressLine, describe
+from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.distributed import Ranks
 from openplanet.training.order import ResumableLoader
 from openplanet.training.tensorboard import TensorBoardCurves
@@ -55,7 +57,8 @@ def run_trainer(
             use_distributed_sampler=False,
             default_root_dir=out,
         )
-        trainer.fit(module, batches, val_batches, ckpt_path=start, weights_only=True)
+        with _told_when_stopped(out):
+            trainer.fit(module, batches, val_batches, ckpt_path=start, weights_only=True)
     module.cpu()
     return keeper
 
@@ -107,6 +110,20 @@ def devices(ranks: Ranks) -> dict[str, Any]:
         # on CPUs PyTorch has none; there each process normalises by its own photos
         "sync_batchnorm": torch.cuda.is_available(),
     }
+
+
+@contextmanager
+def _told_when_stopped(out: Path) -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt: Lightning makes SystemExit(1) of it, and ignores further ones for good."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if (out / RESUME / STATE).is_file():
+            say(f"{out}: stopped; the same command with --resume goes on from the last saved step")
+        raise KeyboardInterrupt from error
 
 
 @contextmanager
