@@ -1,6 +1,7 @@
 """Training: from a dataset and a recipe to a checkpoint. The trainer is Lightning's."""
 
 import logging
+import math
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ def fit(
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
-        summary = _summary(dataset, train, run)
+        summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
         image, kept = recipe.image_config(), module.evaluated_model.eval()
         temperature = calibrate(kept, val)
         return Checkpoint(
@@ -224,6 +225,13 @@ def devices(ranks: Ranks) -> dict[str, Any]:
         "strategy": "ddp",
         # on CPUs PyTorch has none; there each process normalises by its own photos
         "sync_batchnorm": torch.cuda.is_available(),
+    }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: the loss of an epoch of which no batch could be read."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
     }
 
 
