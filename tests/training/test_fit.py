@@ -83,6 +83,8 @@ def test_it_learns_and_leaves_only_the_checkpoint(dataset: Dataset, tiny_recipe:
     assert names - {"last"} == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
     rows = _curves(tmp_path / "out")
     assert len(rows) == 12 and float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    kept = Checkpoint.load(tmp_path / "out").training["curves"]  # what the report draws
+    assert [str(row["train_loss"]) for row in kept] == [row["train_loss"] for row in rows]
     best = min(rows, key=lambda row: float(row["val_loss"]))
     assert checkpoint.accuracy["epoch"] == int(best["epoch"])
     assert ("last" in names) == (best is not rows[-1])

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, land_symbol
 from openplanet.evaluation import charts, plots, reportmaps, samples, tables
+from openplanet.evaluation.learning import learning
 from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
@@ -74,6 +75,7 @@ def write_report(
         ],
         subject=evaluation.subject,
         limited=evaluation.row(BAYES) is not None,
+        learning=learning(predictor),
         partition_map=reportmaps.cells(predictor),
         partition_detail=reportmaps.cells_detail(predictor),
         errors_map=reportmaps.errors(evaluation),

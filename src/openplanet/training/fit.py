@@ -1,5 +1,6 @@
 """Training: from a dataset and a recipe to a checkpoint. The trainer is Lightning's."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def fit(
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
-        summary = _summary(dataset, train, run)
+        summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
         image, kept = recipe.image_config(), module.evaluated_model.eval()
         temperature = calibrate(kept, val)
         return Checkpoint(
@@ -169,6 +170,13 @@ def _train(
         model.compile()
     line = ProgressLine(len(train), recipe.epochs)
     return module, run_trainer(module, batches, val_batches if len(val) else None, line, out, start, ranks)
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: the loss of an epoch of which no batch could be read."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }
 
 
 def _summary(dataset: Dataset, train: Photos, run: dict[str, Any]) -> dict[str, Any]:
