@@ -33,14 +33,15 @@ def before_and_after(found: AlbumEvaluation, dataset: Dataset) -> Section | None
     parts = []
     for each, how in ((one, "one by one"), (best, f"together, by {best.name}")):
         assert each.guess_N2 is not None
-        km_T = distance_km(*each.guess_N2[rows_T].T, lat_T, lng_T)
+        km_T = distance_km(each.guess_N2[rows_T, 0], each.guess_N2[rows_T, 1], lat_T, lng_T)
         figures = f"median error {km_words(float(np.nanmedian(km_T)))}"
         drawn = _drawn(each.guess_N2[rows_T], lat_T, lng_T, km_T, how)
-        parts.append(Markup("<h3>{}: {}</h3>{}").format(how.capitalize(), figures, Markup(drawn.html(shared_land=True))))
+        svg = Markup(drawn.html(shared_land=True))
+        parts.append(Markup("<h3>{}: {}</h3>{}").format(how.capitalize(), figures, svg))
     text = (
-        f"The album of the {found.split} split that gained most by being placed together ({len(rows_T)} photos): picked for "
-        "that, so it shows what an album can do, not what it does on average. Targets are where the photos were taken; "
-        "dots, joined in order of capture, where they were put."
+        f"The album of the {found.split} split that gained most by being placed together ({len(rows_T)} photos): it is "
+        "picked for that, so it shows what an album can do, not what it does on average. Targets are where the photos "
+        "were taken; dots, joined in order of capture, where they were put."
     )
     return Section("An album, before and after", text, Markup("").join(parts))
 
