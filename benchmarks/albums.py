@@ -1,6 +1,6 @@
 """Albums a second and memory of the trained album models, by the length of the album and the number of cells.
 
-python benchmarks/albums.py [--variants lstm,lstm_repeated,blstm,transformer] [--lengths 8,25,100,400] [--cells 221,26263]
+python benchmarks/albums.py [--variants lstm,blstm,...] [--lengths 8,25,100,400] [--cells 221,26263]
 
 One album at a time, one thread, embeddings given (512 wide); each case in a process of its own, whose memory is the
 highest during the answers less that of the process with the model before them.
