@@ -6,6 +6,9 @@ from pathlib import Path
 
 from openplanet import recipes
 from openplanet.earth import partition
+from openplanet.evaluation.album_figure import before_and_after
+from openplanet.evaluation.album_section import section as album_section
+from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.report import write_report
 from openplanet.inference import located
@@ -39,8 +42,10 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
 
     predictor = Predictor.load(checkpoint)
     result = evaluate(dataset, predictor, "test", world=world)
-    write_json(out / "evaluation.json", result.to_dict())
-    write_report(out / "report.html", result, predictor, dataset, title="OpenPlaNet: the demo", intro=INTRO)
+    albums = evaluate_albums(dataset, predictor.checkpoint, "test", world=world)
+    write_json(out / "evaluation.json", result.to_dict() | {"albums": albums.to_dict()})
+    sections = [album_section(albums), *filter(None, [before_and_after(albums, dataset)])]
+    write_report(out / "report.html", result, predictor, dataset, "OpenPlaNet: the demo", INTRO, sections)
 
     say(f"locating {PHOTOS_TO_LOCATE} photos of the test split")
     test = dataset.table(["source"], split="test", located=True)["source"].to_pylist()
@@ -50,7 +55,7 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     answers = "\n".join(located.to_text(each, top=1) for each in results)
     minutes = (time.monotonic() - start) / 60
     return (
-        f"{answers}\n\n{result.to_text()}\n\n"
+        f"{answers}\n\n{result.to_text()}\n\n{albums.to_text()}\n\n"
         f"report: {out / 'report.html'}   (photos located on a map: {out / 'located.html'}; {minutes:.1f} minutes)"
     )
 

@@ -18,7 +18,7 @@ from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import batch, embedded_albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.shards import Dataset
-from openplanet.training.albumdata import AlbumRows, draw_anchors, stretch
+from openplanet.training.albumdata import AlbumRows, Swaps, draw_anchors, stretch
 from openplanet.training.albummodule import AlbumTraining
 from openplanet.training.albumrecipe import AlbumRecipe
 from openplanet.training.fit_albums import fit_albums
@@ -161,6 +161,22 @@ def test_long_albums_come_in_stretches(dataset: Dataset, image: Checkpoint) -> N
     lengths = {len(stretch(album, _recipe("lstm", shorten="1"), rng)) for _ in range(100)}
     assert lengths == {1, 2, 3, 4, 5}
     assert stretch(album, _recipe("lstm"), rng) is album
+
+
+def test_photos_are_swapped_within_their_cells(dataset: Dataset, image: Checkpoint) -> None:
+    albums, rng = _val(dataset, image), np.random.default_rng(0)
+    swaps = Swaps(albums, image.partition)
+    made = [swaps.swapped(albums[0], 1.0, rng) for _ in range(20)]
+    colours = torch.cat([album.embedding_TD[:-1] for album in (albums[0], albums[3])])  # of one place, both
+    for album in made:
+        assert (
+            album.photo_ids == albums[0].photo_ids
+            and (album.cells(image.partition) == made[0].cells(image.partition)).all()
+        )
+        assert torch.equal(album.embedding_TD[-1], albums[0].embedding_TD[-1])  # without a position
+        assert all((row == colours).all(dim=1).any() for row in album.embedding_TD[:-1])
+    assert len({album.embedding_TD.sum().item() for album in made}) > 10
+    assert swaps.swapped(albums[0], 0.0, rng) is albums[0]
 
 
 def test_anchors_are_drawn_among_the_located(dataset: Dataset, image: Checkpoint) -> None:

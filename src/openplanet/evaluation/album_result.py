@@ -25,13 +25,18 @@ CITY_KM = 25.0  # the distance at which places in the album are compared
 @dataclass(frozen=True)
 class Variant:
     """One way to place the photos. ``first_ND``, ``points_ND``: 0 or 1, whether its first guess, and the point that it
-    names for the distance, lie within each distance."""
+    names for the distance, lie within each distance. ``guess_N2``: lat, lng of the first guesses; a limit has none."""
 
     name: str
     what: str
     first_ND: Floats
     points_ND: Floats
-    is_limit: bool = False  # has no first guess: a point of its own for each distance
+    guess_N2: Floats | None = None
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it has no first guess, but a point of its own for each distance."""
+        return self.guess_N2 is None
 
 
 @dataclass(frozen=True)

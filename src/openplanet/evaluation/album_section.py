@@ -13,7 +13,7 @@ from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
 TEXT = (
-    "The same photos, placed by the photos around them. The first row is the model of the rest of this page, which sees "
+    "The same photos, placed by the photos around them. The first row is the model of the rest of this page: it sees "
     "one photo at a time; the other rows are given all photos of the album, in order of capture."
 )
 

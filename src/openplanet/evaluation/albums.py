@@ -57,10 +57,10 @@ def evaluate_albums(
     for name, (answer, _) in models.items():
         say(f"albums: {name}")
         found[name] = ask(albums, answer)
-    variants = [
-        Variant(name, models[name][1], each.first_hits(truth, distances_km), each.point_hits(truth, distances_km))
-        for name, each in found.items()
-    ]
+    variants = []
+    for name, each in found.items():
+        hits = each.first_hits(truth, distances_km), each.point_hits(truth, distances_km)
+        variants.append(Variant(name, models[name][1], *hits, np.stack([each.lat_N, each.lng_N], axis=1)))
     ambiguous_N, rule = _unsure(found[ONE_PHOTO])
     if world is not None:
         folder = world.parent if world.is_file() else world
@@ -131,7 +131,7 @@ def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
 def _limit(name: str, limit: BayesLimit) -> Variant:
     hits_ND = (limit.first_km_DN <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
     what = "the best that anyone could do from the pictures; for each distance another point"
-    return Variant(name, what, hits_ND, hits_ND, is_limit=True)
+    return Variant(name, what, hits_ND, hits_ND)
 
 
 def _unsure(guesses: Guesses) -> tuple[Mask, str]:

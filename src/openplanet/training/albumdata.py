@@ -3,6 +3,7 @@
 Shapes: B albums in a batch, T photos of an album.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from openplanet.earth.partition import Partition
 from openplanet.models.album.embedded import EmbeddedAlbum, Mask
 from openplanet.training.albumrecipe import AlbumRecipe
 
@@ -44,6 +46,32 @@ def stretch(album: EmbeddedAlbum, recipe: AlbumRecipe, rng: np.random.Generator)
         length = int(rng.integers(1, length + 1))
     first = int(rng.integers(len(album) - length + 1))
     return album if length == len(album) else album.part(slice(first, first + length))
+
+
+class Swaps:
+    """The photos of all training albums by their cells."""
+
+    def __init__(self, albums: Sequence[EmbeddedAlbum], partition: Partition) -> None:
+        self.partition = partition
+        self._embedding_ND = torch.cat([album.embedding_TD for album in albums])
+        self._at_N2 = np.concatenate([np.stack([album.lat_T, album.lng_T], axis=1) for album in albums])
+        cell_N = np.concatenate([album.cells(partition) for album in albums])
+        self._by_cell_N = np.argsort(cell_N, kind="stable")
+        self._ends = np.searchsorted(cell_N[self._by_cell_N], np.arange(len(partition) + 1))
+
+    def swapped(self, album: EmbeddedAlbum, share: float, rng: np.random.Generator) -> EmbeddedAlbum:
+        """The album with a random share of its photos that lie in cells replaced by others of their cells, position
+        and all; order, times and names stay."""
+        cell_T = album.cells(self.partition)
+        chosen = np.flatnonzero((cell_T >= 0) & (rng.random(len(album)) < share))
+        if not len(chosen):
+            return album
+        first, last = self._ends[cell_T[chosen]], self._ends[cell_T[chosen] + 1]
+        other = self._by_cell_N[rng.integers(first, last)]
+        embedding_TD, lat_T, lng_T = album.embedding_TD.clone(), album.lat_T.copy(), album.lng_T.copy()
+        embedding_TD[torch.from_numpy(chosen)] = self._embedding_ND[torch.from_numpy(other)]
+        lat_T[chosen], lng_T[chosen] = self._at_N2[other].T
+        return dataclasses.replace(album, embedding_TD=embedding_TD, lat_T=lat_T, lng_T=lng_T)
 
 
 def draw_anchors(album: EmbeddedAlbum, recipe: AlbumRecipe, rng: np.random.Generator) -> Mask:

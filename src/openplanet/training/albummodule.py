@@ -17,7 +17,7 @@ from openplanet.models.album.base import Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, Mask, batch, temperature_of
 from openplanet.models.album.neural import NeuralAlbumModel
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.training.albumdata import draw_anchors, stretch
+from openplanet.training.albumdata import Swaps, draw_anchors, stretch
 from openplanet.training.albumrecipe import AlbumRecipe
 from openplanet.training.losses import cross_entropy, target_distribution
 from openplanet.training.trained import TrainedModule, validation_sums
@@ -47,6 +47,7 @@ class AlbumTraining(TrainedModule):
     ) -> None:
         super().__init__(model, recipe, batches, asked)
         self.image, self.train_albums, self.val_albums = image, train, val
+        self.swaps = Swaps(train, image.partition)
         # in a list, so that it is no part of the weights that are saved and averaged
         self._frozen = [image.model]
         centroids = to_xyz(image.partition.centroid_lat, image.partition.centroid_lng)
@@ -62,6 +63,7 @@ class AlbumTraining(TrainedModule):
     def training_step(self, rows: dict[str, Tensor], batch_index: int) -> Tensor:
         rng = np.random.default_rng(self.seed_for(batch_index))
         albums = [stretch(self.train_albums[row], self.recipe, rng) for row in rows["row"].tolist()]
+        albums = [self.swaps.swapped(album, self.recipe.swap, rng) for album in albums]
         anchors = [draw_anchors(album, self.recipe, rng) for album in albums]
         made = self._batch([self._noisy(album) for album in albums], anchors, self.model)
         cell_BT = padded([album.cells(self.image.partition) for album in albums], -1).to(self.device)

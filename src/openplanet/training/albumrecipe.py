@@ -36,6 +36,9 @@ class AlbumRecipe(RunRecipe):
     """Share of albums that are cut at random to a shorter stretch, so that few photos are no surprise."""
     anchors: float = 0.5
     """Share of albums in which some positions are given, at random up to half of them, and not asked for."""
+    swap: float = 0.0
+    """Share of photos in whose place another training photo of the same cell is seen, at random: few albums then
+    hardly ever come twice alike."""
     noise: float = 0.0
     """Standard deviation of what is added to the standardised embeddings at random."""
 
@@ -44,8 +47,9 @@ class AlbumRecipe(RunRecipe):
         known = self.variant in ALBUM_MODELS
         self._check(known, "variant", f"one of {', '.join(ALBUM_MODELS)}")
         self._check_at_least({"width": 1, "layers": 1, "dropout": 0, "crop": 1, "shorten": 0, "anchors": 0, "noise": 0})
+        self._check_at_least({"swap": 0})
         self._check_less_than_1("dropout")
-        for name in ("shorten", "anchors"):
+        for name in ("shorten", "anchors", "swap"):
             self._check(getattr(self, name) <= 1, name, "at most 1")
 
     def album_config(self) -> AlbumConfig:
