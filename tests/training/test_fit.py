@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.earth.partition import build
-from openplanet.errors import DatasetError, RecipeError, TrainingError
+from openplanet.errors import DatasetError, InputError, RecipeError, TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
@@ -193,6 +193,9 @@ def test_nothing_to_learn_from_is_said(
         fit(make_dataset(tmp_path / "empty", train=0, val=0), tiny_recipe, tmp_path / "out")
     with pytest.raises(DatasetError, match=r"train split .*val 12.*--split-by album"):
         fit(make_dataset(tmp_path / "val", train=0), tiny_recipe, tmp_path / "out")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"file/config\.json cannot be written: Not a directory"):
+        fit(dataset, tiny_recipe, tmp_path / "file")
     one_cell = build(iter([(np.full(20, 48.8), np.full(20, 2.3))]), 100, 1)
     with pytest.raises(TrainingError, match="1 cell"):
         fit(dataset, tiny_recipe, tmp_path / "out", one_cell)

@@ -60,8 +60,9 @@ class Predictor:
 
     @property
     def coarser(self) -> tuple[Partition, ...]:
-        """The partitions of the model's coarser levels, coarse to fine; none where it has one level."""
-        return self.checkpoint.coarser
+        """The partitions of the model's coarser levels, coarse to fine; none where it has one level, or where its
+        partitions overlay each other and none holds another's cells."""
+        return () if self.checkpoint.model.overlaid else self.checkpoint.coarser
 
     def log_probs(self, pixels_B3HW: Tensor) -> Tensor:
         """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``.

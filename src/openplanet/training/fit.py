@@ -12,12 +12,13 @@ from openplanet.earth import partition as partitions_module
 from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, Thresholds
 from openplanet.errors import TrainingError
-from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint import CONFIG, Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
 from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
+from openplanet.storage import check_writable
 from openplanet.training import data, embeddings
 from openplanet.training.calibrated import calibrate
 from openplanet.training.callbacks import Keeper, ProgressLine
@@ -46,11 +47,12 @@ def fit(
     After a kill, ``resume`` goes on at the last saved step, with the photos that come after it, and ends with the
     weights of an uninterrupted run (bit for bit on the CPU with one thread); a finished run is given back as is.
     Under torchrun every process calls this with the same arguments; the first one writes.
-    Raises TrainingError where it cannot start or the loss is no number, RecipeError where ``resume`` finds another
-    recipe or where the backbone cannot be built, CheckpointError for unfit initial weights, DatasetError or
-    PartitionError for damaged input and for a dataset without training photos.
+    Raises InputError where ``out`` cannot be written, TrainingError where it cannot start or the loss is no number,
+    RecipeError where ``resume`` finds another recipe or the backbone cannot be built, CheckpointError for unfit
+    initial weights, DatasetError or PartitionError for damaged input and for a dataset without training photos.
     """
     out, ranks = Path(out), Ranks.from_environment()
+    check_writable(out / CONFIG)
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
     run = fingerprint(dataset, recipe, [*coarser, finest], ranks)
     if (ended := finished(out, run, resume, Checkpoint)) is not None:

@@ -53,7 +53,9 @@ class TrainingModule(TrainedModule):
         if len(batch["row"]) < 2:
             return None  # batch norm needs two; happens only where nearly all photos of a batch cannot be read
         outputs = self._outputs(batch, torch.Generator(self.device).manual_seed(self.seed_for(batch_index)))
-        return self.noted(self._loss(outputs, batch), batch_index, f"photos {', '.join(batch['photo_id'][:5])}")
+        return self.noted(
+            self._loss(outputs, batch), batch_index, f"photos {', '.join(name[:12] for name in batch['photo_id'][:3])}"
+        )
 
     def _outputs(self, batch: dict[str, Any], generator: torch.Generator) -> list[Tensor]:
         """Logits of each level, the finest first, and of the auxiliary head if there is one."""
