@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -187,7 +188,7 @@ def _train(
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))
     if recipe.compile:
-        model.compile()
+        compiled(model)
     keeper = Keeper(out, recipe.save_every, recipe.patience)
     callbacks: list[pl.Callback] = [keeper]
     if ranks.first:
@@ -212,6 +213,17 @@ def _train(
         trainer.fit(module, batches, val_batches if len(val) else None, ckpt_path=start, weights_only=True)
     module.cpu()
     return module, keeper
+
+
+def compiled(model: ImageModel) -> None:
+    """torch.compile ``model`` in place (done at its first batch). Raises TrainingError without a C++ compiler: PyTorch
+    would only miss it then, after the data is read, with pages of traceback."""
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "cl") if name):
+        raise TrainingError(
+            "compile=true needs a C++ compiler (g++ or clang++), and there is none on the PATH: install one, or leave"
+            " compile=false (nothing but speed changes)"
+        )
+    model.compile()
 
 
 def devices(ranks: Ranks) -> dict[str, Any]:
