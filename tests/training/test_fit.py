@@ -250,3 +250,29 @@ def test_overlaid_partitions_learn_and_answer_over_the_finest(
     assert float(log_probs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
     with pytest.raises(TrainingError, match="2 overlaid partitions and 1 partition"):
         fit(dataset, recipe, tmp_path / "other", result.partition)
+
+
+def test_bfloat16_learns_and_keeps_float32_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    seen = set()
+
+    def look(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen.add((module.training, output.dtype))
+
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, output: look(module, inputs, output) if isinstance(module, torch.nn.Linear) else None
+    )
+    recipe = dataclasses.replace(tiny_recipe, precision="bfloat16", epochs=10, learning_rate=0.01)
+    checkpoint = fit(dataset, recipe, tmp_path / "out")
+    hook.remove()
+    assert (True, torch.bfloat16) in seen  # matrix products of training
+    assert {v.dtype for v in checkpoint.model.state_dict().values() if v.is_floating_point()} == {torch.float32}
+    assert checkpoint.accuracy["within_25_km"] >= 0.75
+
+
+def test_compiling_without_a_compiler_is_said_at_once(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(TrainingError, match=r"C\+\+ compiler"):
+        fit(dataset, dataclasses.replace(tiny_recipe, compile=True), tmp_path / "out")

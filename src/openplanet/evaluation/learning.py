@@ -46,14 +46,6 @@ def curve(rows: Sequence[dict[str, Any]], lines: dict[str, tuple[str, str]], kep
     top = 1.0 if percent and max(values, default=1.0) > 0.5 else step * max(1, math.ceil(max(values, default=1) / step))
     epochs = [int(row["epoch"]) for row in rows]
     parts = _axes(epochs, step, top, percent)
-    if kept is not None and kept in epochs:
-        x = _x(kept, epochs)
-        parts.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{KEPT}" stroke-dasharray="3 3">'
-            f"<title>epoch {kept}, kept</title></line>"
-        )
-        anchor, side = ("end", -6) if kept > (epochs[0] + epochs[-1]) / 2 else ("start", 6)
-        parts.append(f'<text x="{x + side:.1f}" y="{TOP + 14}" text-anchor="{anchor}">kept: epoch {kept}</text>')
     for column, (name, ink) in lines.items():
         at = [
             (_x(int(row["epoch"]), epochs), y_of(float(row[column]) / top)) for row in rows if _given(row.get(column))
@@ -63,6 +55,17 @@ def curve(rows: Sequence[dict[str, Any]], lines: dict[str, tuple[str, str]], kep
         parts.append(
             f'<polyline fill="none" stroke="{ink}" stroke-width="2.2" stroke-linejoin="round" points="{points}">'
             f"<title>{escape(name)}</title></polyline>{dots}"
+        )
+    if kept is not None and kept in epochs:
+        x = _x(kept, epochs)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{KEPT}" stroke-dasharray="3 3">'
+            f"<title>epoch {kept}, kept</title></line>"
+        )
+        anchor, side = ("end", -6) if kept > (epochs[0] + epochs[-1]) / 2 else ("start", 6)
+        parts.append(
+            f'<text x="{x + side:.1f}" y="{TOP + 14}" text-anchor="{anchor}" '
+            f'paint-order="stroke" stroke="#fbfbf9" stroke-width="4">kept: epoch {kept}</text>'
         )
     title = f"{', '.join(name for name, _ in lines.values())} by epoch"
     start = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="curve"><title>{escape(title)}</title>'

@@ -1,6 +1,8 @@
 """Training: from a dataset and a recipe to a checkpoint. The trainer is Lightning's."""
 
 import math
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -169,9 +171,20 @@ def _train(
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))
     if recipe.compile:
-        model.compile()
+        compiled(model)
     line = ProgressLine(len(train), recipe.epochs)
     return module, run_trainer(module, batches, val_batches if len(val) else None, line, out, start, ranks)
+
+
+def compiled(model: ImageModel) -> None:
+    """torch.compile ``model`` in place (done at its first batch). Raises TrainingError without a C++ compiler: PyTorch
+    would only miss it then, after the data is read, with pages of traceback."""
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "cl") if name):
+        raise TrainingError(
+            "compile=true needs a C++ compiler (g++ or clang++), and there is none on the PATH: install one, or leave"
+            " compile=false (nothing but speed changes)"
+        )
+    model.compile()
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
