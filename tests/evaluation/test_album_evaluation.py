@@ -7,6 +7,7 @@ import pytest
 
 from openplanet.earth import partition as partitions
 from openplanet.errors import InputError
+from openplanet.evaluation.album_figure import before_and_after
 from openplanet.evaluation.album_section import place_albums, section
 from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
 from openplanet.evaluation.bayes import limit_of
@@ -107,3 +108,17 @@ def test_limits_and_ambiguous_photos_of_the_planet(planet):
     thirds = sum(found.places[f"{name} third"].sum() for name in ("first", "middle", "last"))
     assert 0 < thirds <= found.photos
     assert found.best.name != ALBUM_LIMIT
+
+
+def test_the_album_that_gained_most_is_drawn_before_and_after(planet):
+    folder, dataset, checkpoint = planet
+    found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")
+    drawn = before_and_after(found, dataset)
+    assert drawn.figure.count("<svg class") == 2
+    assert "One by one: median error" in drawn.figure
+    assert f"Together, by {found.best.name}: median error" in drawn.figure
+    assert "picked for that" in drawn.text
+    sizes = np.bincount(found.groups.group_N)
+    photos = int(drawn.text.split("(")[1].split()[0])
+    assert photos in sizes[sizes >= 5]
+    assert drawn.figure.count("where it was taken") > 2 * photos
