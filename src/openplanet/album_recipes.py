@@ -25,14 +25,18 @@ def _paper(name: str, description: str, **changes: Any) -> AlbumRecipe:
         "smoothing_km": 200.0,
         "ema_decay": 0.99,
         "dropout": 0.3,
-        "seen": "not measured yet",
+        "seen": "not measured beside the others yet",
     }
     return AlbumRecipe(name=name, variant=name, description=description, **(settings | changes))
 
 
 def lstm() -> AlbumRecipe:
     """The paper's LSTM: its first photos are placed before any evidence is seen."""
-    return _paper("lstm", "The paper's LSTM over an album in order of capture")
+    return _paper(
+        "lstm",
+        "The paper's LSTM over an album in order of capture",
+        seen="synthetic planet, 249 albums, validation: 39.7 % within 25 km and 86.3 % within 750 km; one photo 37.0, 74.0",
+    )
 
 
 def lstm_offset1() -> AlbumRecipe:
@@ -52,13 +56,20 @@ def lstm_repeated() -> AlbumRecipe:
 
 def blstm() -> AlbumRecipe:
     """The paper's BLSTM, in windows of 25 photos."""
-    return _paper("blstm", "The paper's bidirectional LSTM, in overlapping windows of 25 photos")
+    return _paper(
+        "blstm",
+        "The paper's bidirectional LSTM, in overlapping windows of 25 photos",
+        seen="synthetic planet, 249 albums, validation: 40.8 % within 25 km and 91.4 % within 750 km; one photo 37.0, 74.0",
+    )
 
 
 def transformer() -> AlbumRecipe:
     """Attention over the whole album by capture times, beside what the image model says of each photo."""
     description = "Attention over the album by capture times, added to each photo's own answer"
-    return _paper("transformer", description, layers=2, residual=True)
+    seen = (
+        "synthetic planet, 249 albums, validation: 42.5 % within 25 km and 82.5 % within 750 km; one photo 37.0, 74.0"
+    )
+    return _paper("transformer", description, layers=2, residual=True, seen=seen)
 
 
 RECIPES: dict[str, Callable[[], AlbumRecipe]] = {
