@@ -12,6 +12,13 @@ from openplanet.models.album.registry import ALBUM_MODELS
 from openplanet.training.albumrecipe import AlbumRecipe
 
 
+def _seen(within_25_km: float, within_750_km: float) -> str:
+    return (
+        f"synthetic planet, 249 albums, validation: {within_25_km} % within 25 km and {within_750_km} % within 750 km;"
+        " one photo 37.0 and 74.0 %"
+    )
+
+
 def _paper(name: str, description: str, **changes: Any) -> AlbumRecipe:
     """What the recipes share. Of the paper: the model. Ours: all numbers, which it does not give."""
     settings: dict[str, Any] = {
@@ -35,7 +42,7 @@ def lstm() -> AlbumRecipe:
     return _paper(
         "lstm",
         "The paper's LSTM over an album in order of capture",
-        seen="synthetic planet, 249 albums, validation: 39.7 % within 25 km and 86.3 % within 750 km; one photo 37.0, 74.0",
+        seen=_seen(39.7, 86.3),
     )
 
 
@@ -59,16 +66,14 @@ def blstm() -> AlbumRecipe:
     return _paper(
         "blstm",
         "The paper's bidirectional LSTM, in overlapping windows of 25 photos",
-        seen="synthetic planet, 249 albums, validation: 40.8 % within 25 km and 91.4 % within 750 km; one photo 37.0, 74.0",
+        seen=_seen(40.8, 91.4),
     )
 
 
 def transformer() -> AlbumRecipe:
     """Attention over the whole album by capture times, beside what the image model says of each photo."""
     description = "Attention over the album by capture times, added to each photo's own answer"
-    seen = (
-        "synthetic planet, 249 albums, validation: 42.5 % within 25 km and 82.5 % within 750 km; one photo 37.0, 74.0"
-    )
+    seen = _seen(42.5, 82.5)
     return _paper("transformer", description, layers=2, residual=True, seen=seen)
 
 
