@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +161,12 @@ class Bench:
         """How many cells an experiment that has run had."""
         return int(read_json(self.folder(name, SEEDS[0]) / "answers.json")["cells"])
 
+    def done(self, name: str, seeds: list[int]) -> list[int]:
+        """The seeds that have ended: the report trains nothing."""
+        if ended := [seed for seed in seeds if (self.folder(name, seed) / "answers.npz").is_file()]:
+            return ended
+        raise SystemExit(f"{name} has not been run: real_photos.py ... run {name}")
+
     def answers(self, name: str, experiment: Experiment, seed: int) -> dict[str, Answers]:
         """Train, ask and measure, or read what that gave: split → answers."""
         folder = self.folder(name, seed)
@@ -174,32 +179,35 @@ class Bench:
                 for s in ("val", "test")
             }
 
-    @cache  # noqa: B019 - one Bench lives as long as the program
     def rivals(self, share: float = 1.0, seed: int = 0) -> dict[str, dict[str, Answers]]:
         """What knows no classes, fitted on the train split or a share of it: locator → split → answers."""
+        file = self.work / "exp" / f"rivals-{share:g}-{seed}.npz"
+        if not file.is_file():
+            measure.keep(file, self._rivals(share, seed))
+        return measure.kept(file)
+
+    def _rivals(self, share: float, seed: int) -> dict[str, dict[str, Answers]]:
         train, asked = self.truth["train"], ("val", "test")
         kept_M = np.arange(len(train.lat))
         if share < 1:
             folder = self.work / "subsets" / f"{share:g}-{seed}"
             ids = set(read_truth(subset(self.dataset, share, seed, folder), "train").photo_id)
             kept_M = np.array([row for row, photo in enumerate(train.photo_id) if photo in ids])
-        some = train.part(kept_M)
         cells = cells_of(self.dataset, (ADAPTIVE,))[0]
         recipe = self.recipe(GROUPS["smoothing"]["probe"], 0)
         network = {s: measure.features(recipe, self.weights, cells, self.dataset, s) for s in self.truth}
         scaled = {s: measure.standardised(network["train"][kept_M], network[s]) for s in asked}
-        kinds = {
-            "MobileNetV2": (measure.unit(network["train"][kept_M]), {s: measure.unit(network[s]) for s in asked}),
-            "MobileNetV2 standardised": (scaled["val"][0], {s: scaled[s][1] for s in asked}),
-        }
+        kinds = {"MobileNetV2 standardised": (scaled["val"][0], {s: scaled[s][1] for s in asked})}
         found: dict[str, dict[str, Answers]] = {}
         if share == 1:
             made = measure.handmade(self.dataset, self.truth, self.work / "handmade.npz")
-            kinds = {"hand-made": (made["train"], made)} | kinds
+            kinds["hand-made"] = made["train"], made
+            kinds["MobileNetV2"] = measure.unit(network["train"]), {s: measure.unit(network[s]) for s in asked}
             found["random photo"] = {s: measure.random_photo(train, self.truth[s], seed) for s in asked}
             found["prior"] = {s: measure.constant(cells, train, self.truth[s]) for s in asked}
         for kind, (train_MF, features) in kinds.items():
-            near = measure.nearest_neighbours(train_MF, some, {s: (features[s], self.truth[s]) for s in asked})
+            pairs = {s: (features[s], self.truth[s]) for s in asked}
+            near = measure.nearest_neighbours(train_MF, train.part(kept_M), pairs)
             found |= {f"{name}, {kind}": answers for name, answers in near.items()}
         return found
 
@@ -228,18 +236,20 @@ def rows(bench: Bench, group: str, names: list[str], seeds: list[int], split: st
     lines = []
     for name, experiment in GROUPS[group].items():
         if not names or group in names or name in names:
-            found = [bench.answers(name, experiment, seed)[split] for seed in seeds]
-            lines.append(row(f"{name} ({bench.cells(name)} cells)", found))
+            ended = seeds if split == "val" else bench.done(name, seeds)
+            found = [bench.answers(name, experiment, seed) for seed in ended]
+            seen = "" if len(ended) > 1 else ", one seed"
+            lines.append(row(f"{name} ({bench.cells(name)} cells{seen})", found, split))
             say(lines[-1])
     return lines
 
 
-def rival_rows(bench: Bench, seeds: list[int], split: str) -> list[str]:
-    """The lines of what knows no classes: on all photos, then on shares of them (the same albums as the models)."""
-    lines = [row(name, [answers[split]]) for name, answers in bench.rivals().items()]
+def shared_rows(bench: Bench, seeds: list[int], split: str) -> list[str]:
+    """The lines of nearest neighbours on shares of the photos: the same albums as the models of group "photos"."""
+    lines = []
     for name, experiment in GROUPS["photos"].items():
         found = [bench.rivals(experiment.share, seed) for seed in seeds]
-        lines += [row(f"{name}: {rival}", [each[rival][split] for each in found]) for rival in found[0]]
+        lines += [row(f"{name}: {rival}", [each[rival] for each in found], split) for rival in found[0]]
     return lines
 
 
@@ -249,7 +259,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("step", choices=("run", "report"))
-    parser.add_argument("names", nargs="*", help="groups or experiments; none: all, and what knows no classes")
+    parser.add_argument("names", nargs="*", help="groups or experiments, rivals, shares, differences; none: all")
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     bench = Bench(args.photos, args.weights, args.work)
@@ -258,10 +268,16 @@ def main() -> None:
         if lines := rows(bench, group, args.names, seeds, split):
             print(f"\n### {group} ({split})\n\n{HEADER}", *lines, sep="\n", flush=True)
     if not args.names or "rivals" in args.names:
-        print(f"\n### rivals ({split})\n\n{HEADER}", *rival_rows(bench, seeds, split), sep="\n", flush=True)
-    if args.step == "report" and not args.names:
+        lines = [row(name, [answers], split) for name, answers in bench.rivals().items()]
+        print(f"\n### rivals ({split})\n\n{HEADER}", *lines, sep="\n", flush=True)
+    if not args.names or "shares" in args.names:
+        print(f"\n### rivals of shares ({split})\n\n{HEADER}", *shared_rows(bench, seeds, split), sep="\n", flush=True)
+    if args.step == "report" and (not args.names or "differences" in args.names):
         models = GROUPS["smoothing"] | GROUPS["trained whole"] | GROUPS["best"]
-        found = {name: [bench.answers(name, each, seed)[split] for seed in seeds] for name, each in models.items()}
+        found = {
+            name: [bench.answers(name, each, seed)[split] for seed in bench.done(name, seeds)]
+            for name, each in models.items()
+        }
         rivals = {name: [each[split]] for name, each in bench.rivals().items()}
         intervals(rivals | found, bench.truth[split].groups())
 

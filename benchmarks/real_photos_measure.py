@@ -29,6 +29,7 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.shards import Dataset
+from openplanet.storage import atomic_path
 from openplanet.training import embeddings
 from openplanet.training.recipe import Recipe
 
@@ -37,7 +38,7 @@ Float32s = NDArray[np.float32]
 
 KM = (1, 5, 10, 25, 50, 100, 200, 750, 2500)
 CHOSEN_BY = (5, 25, 100)  # km: choices take the highest mean share of best points on val at these distances
-KERNELS = tuple(Kernel(n, km) for n in (1, 10, 50, 200) for km in (1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0))
+KERNELS = (Kernel(1, 1.0), *(Kernel(n, km) for n in (10, 50, 200) for km in (1.0, 5.0, 20.0, 50.0, 200.0)))
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,30 @@ def features(recipe: Recipe, weights: Path, cells: Partition, dataset: Dataset, 
     folder = embeddings.default_folder(dataset)
     photos = embeddings.embed_split(dataset, split, cells, model, recipe, folder, drop=False)
     return np.asarray(photos.inputs["features"].numpy())
+
+
+def keep(file: Path, answers: dict[str, dict[str, Answers]]) -> None:
+    """Write what rivals answered, for ``kept`` to read."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, of_split in answers.items():
+        for split, each in of_split.items():
+            told = np.array(json.dumps(each.probabilities))
+            arrays |= {f"{name}|{split}|first": each.first_N, f"{name}|{split}|points": each.points_ND}
+            arrays[f"{name}|{split}|told"] = told
+    with atomic_path(file) as temporary, temporary.open("wb") as opened:
+        np.savez(opened, **arrays)  # type: ignore[arg-type]
+
+
+def kept(file: Path) -> dict[str, dict[str, Answers]]:
+    """Locator → split → answers, as ``keep`` wrote them."""
+    found: dict[str, dict[str, Answers]] = {}
+    with np.load(file) as saved:
+        for key in saved.files:
+            name, split, what = key.split("|")
+            if what == "first":
+                told = json.loads(str(saved[f"{name}|{split}|told"]))
+                found.setdefault(name, {})[split] = Answers(saved[key], saved[f"{name}|{split}|points"], told)
+    return found
 
 
 def share_features(recipe: Recipe, whole: Dataset, part: Dataset) -> None:

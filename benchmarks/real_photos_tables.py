@@ -11,13 +11,16 @@ from openplanet.evaluation.bootstrap import Groups
 
 HEADER = (
     f"| | {' | '.join(f'{km} km' for km in KM)} | median km | {' | '.join(f'best point {km} km' for km in CHOSEN_BY)}"
-    f" | NLL | ECE % | 90 % region holds | score |\n|{'---|' * (len(KM) + len(CHOSEN_BY) + 6)}"
+    f" | NLL | ECE % | 90 % region holds | score on val |\n|{'---|' * (len(KM) + len(CHOSEN_BY) + 6)}"
 )
 
 
-def row(name: str, answers: list[Answers]) -> str:
-    """One line of a Markdown table: means over the seeds, and half of max - min behind ±."""
-    summaries = [each.summary() for each in answers]
+def row(name: str, of_seeds: list[dict[str, Answers]], split: str) -> str:
+    """One line of a Markdown table: means over the seeds on ``split``, and half of max - min behind ±.
+
+    The score in the last column, by which choices are made, is val's in any case.
+    """
+    summaries = [each[split].summary() for each in of_seeds]
 
     def cell(values: list[float | None], scale: float, digits: int) -> str:
         known = [scale * value for value in values if value is not None]
@@ -31,7 +34,7 @@ def row(name: str, answers: list[Answers]) -> str:
     cells += [cell([s["points"][KM.index(km)] for s in summaries], 100, 1) for km in CHOSEN_BY]
     for key, scale, digits in (("nll", 1, 2), ("ece", 100, 0), ("covered_90", 100, 0)):
         cells.append(cell([s.get(key) for s in summaries], scale, digits))
-    cells.append(cell([measure.score(s) for s in summaries], 100, 1))
+    cells.append(cell([measure.score(each["val"].summary()) for each in of_seeds], 100, 1))
     return f"| {name} | {' | '.join(cells)} |"
 
 
