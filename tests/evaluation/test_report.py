@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 from markupsafe import Markup
 
 from openplanet.errors import InputError
-from openplanet.evaluation import samples
+from openplanet.evaluation import reportmaps, samples
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.report import Section, write_report
 from openplanet.evaluation.result import Evaluation
@@ -109,3 +110,11 @@ def test_page_that_cannot_be_written_is_named(
 @pytest.mark.parametrize("km, words", [(0.1234, "123 m"), (7.24, "7.2 km"), (1234.5, "1,234 km")])
 def test_distances_in_words(km: float, words: str) -> None:
     assert samples.km_words(km) == words
+
+
+def test_errors_are_shown_large_only_where_most_photos_lie(evaluation: Evaluation) -> None:
+    assert reportmaps.errors_detail(evaluation) is None  # five cities on five continents
+    truth = evaluation.truth
+    near = dataclasses.replace(truth, lat=48 + 0 * truth.lat, lng=2 + 0.01 * truth.lng)
+    detail = reportmaps.errors_detail(dataclasses.replace(evaluation, truth=near))
+    assert detail is not None and detail.count("stroke-dasharray") >= 19  # a line for each photo with a guess
