@@ -1,0 +1,194 @@
+"""Speed and memory of training steps: photos/s, share of the matrix-product ceiling, what loading costs, hours for 91M.
+
+python benchmarks/training.py --recipe planet_2016                  (a GPU where there is one; figures: docs/results.md)
+python benchmarks/training.py --recipe planet_modern --side 299 --dataset photos.ds      (with loading from disk)
+python benchmarks/training.py --recipe planet_cpu --cells 500 --batch 8 --steps 2        (its way through on a CPU)
+
+Positions and, without --dataset, pixels are made up; losses, heads, optimizer, average and augmentation are those of
+training. Photos are counted from the second step on (the first compiles and tunes).
+"""
+
+import argparse
+import dataclasses
+import itertools
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from openplanet import recipes
+from openplanet.earth.partition import Partition, Thresholds, build_many
+from openplanet.models.image_model import ImageModel
+from openplanet.models.levels import Levels
+from openplanet.photos.rowgroups import row_groups
+from openplanet.photos.shards import Dataset
+from openplanet.training import data, stream
+from openplanet.training.distributed import Ranks
+from openplanet.training.module import TrainingModule
+from openplanet.training.recipe import Recipe
+
+PHOTOS_OF_THE_PAPER = 91_000_000
+PER_CELL = 20
+
+
+def partitions_of(cells: int, levels: int) -> list[Partition]:
+    """About ``cells`` cells, small where photos are many, and ``levels`` coarser ones; the finest first."""
+    rng = np.random.default_rng(0)
+    middle = rng.normal(size=(3000, 3))
+    which = rng.choice(3000, cells * PER_CELL, p=np.arange(3000, 0, -1) / np.arange(3001).sum())
+    xyz = middle[which] + rng.normal(0, 0.02, (len(which), 3))
+    lat = np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])))
+    photos = (lat, np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])))
+    wanted = [Thresholds(32 * 5**level, 1) for level in range(levels, -1, -1)]
+    return build_many([photos], wanted, nested=True)[::-1]
+
+
+def made_up(recipe: Recipe, partition: Partition, device: torch.device) -> Iterator[dict[str, Any]]:
+    """The same batch for ever, on the device."""
+    rng, count = np.random.default_rng(0), recipe.batch_size
+    cell_B = rng.integers(0, len(partition), count)
+    side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+    batch = {
+        "pixels": torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, device=device),
+        "cell": torch.from_numpy(cell_B).to(device),
+        "lat": torch.from_numpy(partition.centroid_lat[cell_B]),
+        "lng": torch.from_numpy(partition.centroid_lng[cell_B]),
+    }
+    return itertools.repeat(batch)
+
+
+class Stepper:
+    """Training steps without the trainer, so that nothing but they is timed."""
+
+    def __init__(self, recipe: Recipe, partitions: list[Partition], device: torch.device) -> None:
+        torch.manual_seed(0)
+        model = ImageModel(recipe.image_config(), len(partitions[0]), Levels.of(partitions[:0:-1], partitions[0]))
+        model.to(memory_format=torch.channels_last)
+        # the module takes the coarser ones coarse to fine
+        self.module = TrainingModule(model, recipe, [partitions[0], *partitions[:0:-1]], 1, 0).to(device).train()
+        self.optimizer = self.module.configure_optimizers()["optimizer"]
+        self.recipe, self.device = recipe, device
+        self.generator = torch.Generator(device).manual_seed(0)
+        if recipe.compile:
+            model.compile()
+
+    def step(self, batch: dict[str, Any]) -> int:
+        """One step; gives the number of photos."""
+        moved = {name: v.to(self.device, non_blocking=True) for name, v in batch.items() if isinstance(v, torch.Tensor)}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            loss = self.module._loss(self.module._outputs(moved, self.generator), moved)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.module.average is not None:
+            self.module.average.update_parameters(self.module.model)
+        return len(moved["cell"])
+
+    def speed(self, batches: Iterable[dict[str, Any]], steps: int) -> float:
+        """Photos a second over ``steps`` steps, after one to warm up."""
+        each = iter(batches)
+        self.step(next(each))
+        synchronise(self.device)
+        started = time.perf_counter()
+        photos = sum(self.step(batch) for batch in itertools.islice(each, steps))
+        synchronise(self.device)
+        return photos / (time.perf_counter() - started)
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large square matrix product: the best of five."""
+    side = 8192 if device.type == "cuda" else 512
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(6):
+        synchronise(device)
+        started = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * side**3 / best
+
+
+def loading(path: Path, recipe: Recipe, partition: Partition) -> Any:
+    """Photos streamed from disk and decoded, as training does when they do not fit in memory, epoch after epoch."""
+    side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+    # a cell of the made-up partition does not matter to the speed, but there must be one
+    photos = stream.index(row_groups(Dataset.open(path)), partition, "train", side, False, recipe.shuffle_buffer)
+    loader = data.loader(photos, recipe.batch_size, recipe, shuffle=True, ranks=Ranks())
+    for epoch in itertools.count():
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        for batch in loader:
+            yield batch | {"cell": batch["cell"].clamp(min=0)}
+
+
+def peak_gib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="planet_2016")
+    parser.add_argument("--cells", type=int, default=26_263)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--side", type=int)
+    parser.add_argument("--head", choices=["softmax", "embeddings"])
+    parser.add_argument("--smoothing-km", type=float)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--dataset", type=Path)
+    args = parser.parse_args()
+    recipe = recipes.get(args.recipe)
+    changes = {
+        "batch_size": args.batch, "image_size": args.side, "head": args.head, "smoothing_km": args.smoothing_km,
+        "precision": args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
+        "workers": args.workers, "compile": args.compile or None,
+    }  # fmt: skip
+    recipe = dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    partitions = partitions_of(args.cells, len(recipe.levels))
+    stepper = Stepper(recipe, partitions, device)
+    print(
+        f"{recipe.name}: {recipe.backbone} at {recipe.image_size} px, batch {recipe.batch_size}, {recipe.precision},"
+        f" {' + '.join(f'{len(p):,}' for p in partitions)} cells, head {recipe.head}, smoothing {recipe.smoothing_km},"
+        f" on {torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'}"
+    )
+    batch = next(made_up(recipe, partitions[0], device))
+    with FlopCounterMode(display=False) as counter:
+        stepper.step(batch)
+    flops = counter.get_total_flops() / recipe.batch_size
+    speed = stepper.speed(itertools.repeat(batch), args.steps)
+    dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+    top = ceiling(device, dtype)
+    print(f"compute only: {speed:,.1f} photos/s; {flops / 1e9:.2f} GFLOP a photo, forward and backward")
+    print(f"ceiling of a matrix product: {top / 1e12:.2f} TFLOP/s; reached {speed * flops / top:.1%} of it")
+    print(f"memory at most: {peak_gib(device):.2f} GiB {'allocated' if device.type == 'cuda' else 'resident'}")
+    if args.dataset is not None:
+        batches = loading(args.dataset, recipe, partitions[0])
+        next(batches)
+        started = time.perf_counter()
+        loaded = sum(len(each["cell"]) for each in itertools.islice(batches, args.steps))
+        alone = loaded / (time.perf_counter() - started)
+        both = stepper.speed(batches, args.steps)
+        print(f"loading alone: {alone:,.1f} photos/s with {recipe.workers} workers; together {both:,.1f} photos/s")
+        print(f"loading costs {max(0.0, 1 - both / speed):.1%} of the speed")
+        speed = both
+    hours = PHOTOS_OF_THE_PAPER * recipe.epochs / speed / 3600
+    print(f"91M photos x {recipe.epochs} epochs at that speed: {hours:,.0f} hours on one such device")
+
+
+if __name__ == "__main__":
+    main()
