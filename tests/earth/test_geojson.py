@@ -163,3 +163,18 @@ def test_point_feature_has_longitude_first():
     feature = geojson.point_feature(48.5, 2.25, {"name": "Paris"})
     assert feature["geometry"] == {"type": "Point", "coordinates": [2.25, 48.5]}
     assert feature["properties"] == {"name": "Paris"}
+
+
+def test_a_map_of_the_pacific_has_no_seam():
+    """Cells of a turned sphere that cross the antimeridian are whole there, and cut on the other side instead."""
+    turn = (0.6, 0.48, 0.64, 0.0)
+    level4 = s2.face_cells()
+    for _ in range(4):
+        level4 = s2.children(level4).ravel()
+    cut, whole = geojson.rings_of_cells(level4, turn), geojson.rings_of_cells(level4, turn, middle=175.0)
+    crossing = [k for k, rings in enumerate(cut) if len(rings) == 2]
+    assert len(crossing) > 10 and all(len(whole[k]) == 1 for k in crossing)
+    assert sum(len(rings) == 2 for rings in whole) > 10
+    for k in crossing:
+        assert whole[k][0][:, 1].min() < 180 < whole[k][0][:, 1].max()
+        assert sum(map(signed_area, whole[k])) == pytest.approx(sum(map(signed_area, cut[k])), rel=1e-6)

@@ -29,12 +29,13 @@ MOST_STEPS = 64
 AT_POLE_DEG = 1e-9  # nearer to a pole than this, a vertex is the pole; a leaf cell is a hundred times wider
 
 
-def rings_of_cells(cell_id_N: ArrayLike, turn: Turn = NO_TURN) -> list[list[Ring]]:
+def rings_of_cells(cell_id_N: ArrayLike, turn: Turn = NO_TURN, middle: float = 0.0) -> list[list[Ring]]:
     """Outline each cell by one ring, or by two where the antimeridian cuts it.
 
     cell_id_N: S2 ids, of the turned sphere where there is a ``turn``. Returns for each cell its rings [P, 2] of
     (lat, lng) degrees, lng within -180..180, closed and counter-clockwise. Edges are divided so that they
-    follow the geodesic (see EDGE_TOLERANCE).
+    follow the geodesic (see EDGE_TOLERANCE). middle: of a map that is cut opposite of it, and not at the
+    antimeridian; lng is then within 180 of it.
     """
     cell_id_N = np.atleast_1d(np.asarray(cell_id_N, np.uint64))
     lat_N4, lng_N4 = s2.vertices(cell_id_N)
@@ -48,6 +49,8 @@ def rings_of_cells(cell_id_N: ArrayLike, turn: Turn = NO_TURN) -> list[list[Ring
     for steps in np.unique(steps_N):
         of_group = np.flatnonzero(steps_N == steps)
         lat_MP, lng_MP = _divide(xyz_N43[of_group], int(steps))
+        if middle:
+            lng_MP = _turn(lng_MP - middle)
         touches_pole = (np.abs(lat_MP) > 90 - AT_POLE_DEG).any(axis=1)
         unwrapped_MP = _unwrap(lng_MP)
         west, east = unwrapped_MP.min(axis=1), unwrapped_MP.max(axis=1)
@@ -56,6 +59,8 @@ def rings_of_cells(cell_id_N: ArrayLike, turn: Turn = NO_TURN) -> list[list[Ring
         ring_MP2 = np.concatenate([ring_MP2, ring_MP2[:, :1]], axis=1)
         for row, index in enumerate(of_group):
             rings[index] = [ring_MP2[row]] if plain[row] else _cut(lat_MP[row], lng_MP[row])
+    if middle:
+        rings = [[ring + np.array([0.0, middle]) for ring in of_cell] for of_cell in rings]
     return rings
 
 

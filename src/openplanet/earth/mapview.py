@@ -90,6 +90,12 @@ class View:
         return self.west + self.width / self.x_per_degree / 2
 
     @property
+    def crosses_antimeridian(self) -> bool:
+        """Whether it lies within the map of a region, and not at the edges of the world's."""
+        x_min, _, x_max, _ = self.window
+        return not self.is_world and (x_min < -180 or x_max > 180)
+
+    @property
     def window(self) -> Window:
         """What is drawn, in degrees (x_min, y_min, x_max, y_max): the view and as much on every side."""
         if self.is_world:

@@ -99,7 +99,9 @@ class WorldMap:
         shown = shown[np.argsort(value_N[shown], kind="stable")]
         low, high = float(value_N[shown[0]]), float(value_N[shown[-1]])
         shade_N = np.round(shares(value_N[shown], low, high, log) * (SHADES - 1)).astype(int)
-        paths = [self.view.rings_path(rings) for rings in rings_of_cells(ids[shown], turn)]
+        # Cells that cross the antimeridian would have a seam in the middle of a map of the Pacific.
+        middle = self.view.centre_lng if self.view.crosses_antimeridian else 0.0
+        paths = [self.view.rings_path(rings) for rings in rings_of_cells(ids[shown], turn, middle)]
         kept = None if titles is None or len(shown) > MOST_TITLED_CELLS else [titles[i] for i in shown.tolist()]
         # White seams part neighbours of one shade; among very many small cells they would be all one sees.
         seam = 0.7 if len(shown) <= 800 else 0.3 if len(shown) <= 5000 else 0
