@@ -1,0 +1,82 @@
+"""The command that divides the Earth."""
+
+from pathlib import Path
+
+import click
+
+from openplanet.cli.base import OUTPUT, PATH, Command
+from openplanet.errors import InputError
+
+
+@click.command(
+    cls=Command,
+    example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet\n"
+    "openplanet partition photos.ds --target-cells 354,3000,26000 --out cells.parquet",
+)
+@click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
+@click.option("--max-photos", type=click.IntRange(1), help="Split a cell that holds more.")
+@click.option("--min-photos", type=click.IntRange(1), help="Then drop a cell that holds fewer.")
+@click.option("--target-cells", metavar="N[,N...]", help="Find the --max-photos that gives so many cells.")
+@click.option("--turned", default=1, type=click.IntRange(1, 16), help="So many partitions that lie askew (CPlaNet).")
+@click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
+@click.option("--out", required=True, type=OUTPUT, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=OUTPUT, help="Also write the cells as GeoJSON.")
+@click.option("--report", type=OUTPUT, help="Also write a self-contained HTML page that shows the cells.")
+def partition(
+    source: Path,
+    max_photos: int | None,
+    min_photos: int | None,
+    target_cells: str | None,
+    turned: int,
+    max_level: int,
+    out: Path,
+    geojson: Path | None,
+    report: Path | None,
+) -> None:
+    """Split the Earth into cells, small where photos are many (PlaNet, section 3).
+
+    From the train split of a dataset, or from all rows of a Parquet or CSV file with columns lat and lng; in
+    memory that does not grow with their number (8 bytes a photo of temporary files go to TMPDIR).
+
+    Give --max-photos and --min-photos, or --target-cells, with or without --min-photos [default then: a 200th of
+    the --max-photos that is found, as the paper's 50 of 10,000]. Several numbers of cells, from coarse to fine, or
+    --turned, give several partitions in one pass, nested or askew, in the files cells-1.parquet, cells-2.parquet ...
+    """
+    from openplanet.earth.geojson import cells_feature_collection
+    from openplanet.earth.partitionreport import write_report
+    from openplanet.earth.partitionset import build_set, numbered, rules_of
+    from openplanet.earth.positions import from_file
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    try:
+        rules = rules_of(max_photos, min_photos, target_cells, max_level)
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    if not source.exists():
+        raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
+    for written in (out, geojson, report):
+        if written is not None and written.exists() and written.samefile(source):
+            raise InputError(f"{written} is the source itself, which would be lost: give another name")
+    if source.is_dir():
+        data = Dataset.open(source)
+        data.check_train()
+        batches = data.coordinates("train")
+    else:
+        batches = from_file(source)
+    built = build_set(batches, rules, turned)
+    for number, cells in enumerate(built, 1):
+        file = numbered(out, number, len(built))
+        cells.save(file)
+        if geojson is not None:
+            write_json(numbered(geojson, number, len(built)), cells_feature_collection(cells))
+        if report is not None:
+            write_report(numbered(report, number, len(built)), cells, source.name)
+        levels = cells.level
+        if target_cells is not None:
+            click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
+        click.echo(
+            f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
+            f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos "
+            f"were dropped with their {cells.dropped_photos:,} photos"
+        )

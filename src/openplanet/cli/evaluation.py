@@ -1,0 +1,148 @@
+"""Commands that measure."""
+
+from pathlib import Path
+
+import click
+
+from openplanet.cli.base import OUTPUT, PATH, Command
+
+
+@click.command(
+    cls=Command,
+    example="openplanet evaluate photos.ds --checkpoint model --json scores.json --report scores.html\n"
+    "openplanet evaluate photos.ds --checkpoint model --albums --album-checkpoint lstm --anchors 0,10,50\n"
+    "openplanet evaluate im2gps3k:~/im2gps3k photos.ds --checkpoint model --predictions theirs.csv --strict",
+)
+@click.argument("photos", metavar="DATASET|NAME:PATH")
+@click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
+@click.option(
+    "--predictions",
+    multiple=True,
+    type=PATH,
+    help="Guesses of another system, or of people: CSV or JSON with photo, lat, lng [, probability, player].",
+)
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(["train", "val", "test"]),
+    help="Photos of DATASET to score.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
+@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
+@click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
+@click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
+@click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
+@click.option("--anchors", default="", metavar="%,%,...", help="Shares of positions given: 0,10,50.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
+@click.option("--report", type=OUTPUT, help="Write a self-contained HTML report (and .csv, .md, .tex).")
+def evaluate(
+    photos: str,
+    train: Path | None,
+    checkpoint: Path | None,
+    predictions: tuple[Path, ...],
+    split: str,
+    strict: bool,
+    distances: str,
+    world: Path | None,
+    albums: bool,
+    album_checkpoints: tuple[Path, ...],
+    anchors: str,
+    json_file: Path | None,
+    report: Path | None,
+) -> None:
+    """Score a checkpoint, or guesses made by others, beside baselines; photos that fail count as wrong.
+
+    On the split of a DATASET, or on NAME:PATH: im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k, osv5m or folder, PATH
+    being the folder (or table) as its authors publish it. Baselines are fitted on the train split of TRAIN_DATASET
+    [default: DATASET], and the set is searched for photos, owners and albums of it.
+    """
+    if checkpoint is None and not predictions:
+        raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
+    if report is not None and checkpoint is None:
+        raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
+    if (album_checkpoints or anchors) and not albums:
+        raise click.UsageError("--album-checkpoint and --anchors go with --albums")
+    extra, shares = _distances(distances), _percentages(anchors)
+    from openplanet.evaluation.album_section import place_albums, section
+    from openplanet.evaluation.evaluate import evaluate as run
+    from openplanet.evaluation.geoclip import open_locator
+    from openplanet.evaluation.report import write_report, write_tables
+    from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    looked_at = strict or checkpoint is not None
+    data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
+    trained = None if train is None else Dataset.open(train)
+    predictor = None if checkpoint is None else open_locator(checkpoint)
+    result = run(data, predictor, split, world, extra, trained, predictions, strict)
+    click.echo(result.to_text())
+    placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares) if albums else None
+    if placed is not None:
+        click.echo(f"\n{placed.to_text()}")
+    if json_file is not None:
+        write_json(json_file, result.to_dict() | ({} if placed is None else {"albums": placed.to_dict()}))
+    if report is not None and predictor is not None:
+        write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
+        write_tables(report, result)
+
+
+@click.command(cls=Command, example="openplanet compare model_a model_b theirs.csv nearest photos.ds")
+@click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
+@click.argument("photos", metavar="DATASET|NAME:PATH")
+@click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
+@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
+@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
+def compare(
+    contestants: tuple[str, ...],
+    photos: str,
+    train: Path | None,
+    strict: bool,
+    distances: str,
+    json_file: Path | None,
+) -> None:
+    """Put locators side by side on the test photos, with intervals, and say which differences are real.
+
+    A CONTESTANT is a checkpoint folder, a CSV or JSON of predictions, or a baseline: random, prior, nearest, density,
+    embedding (prior and embedding: with the cells and the embedding of the first checkpoint).
+    """
+    extra = _distances(distances)
+    from openplanet.evaluation.compare import compare as run
+    from openplanet.evaluation.contestants import need_pictures
+    from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.photos.shards import Dataset
+    from openplanet.storage import write_json
+
+    fitted = train or (Path(photos) if _is_dataset(photos) else None)
+    photoset = open_set(photos, pictures_needed=strict or need_pictures(contestants))
+    result = run(contestants, photoset, None if fitted is None else Dataset.open(fitted), extra, strict)
+    click.echo(result.to_text())
+    if json_file is not None:
+        write_json(json_file, result.to_dict())
+
+
+def _is_dataset(text: str) -> bool:
+    return ":" not in text or Path(text).exists()
+
+
+def _percentages(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) / 100 for part in text.split(",") if part.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 <= value < 1 for value in values):
+        raise click.UsageError(f"--anchors takes percentages below 100 such as 0,10,50, not {text!r}")
+    return values
+
+
+def _distances(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 < value < 20100 for value in values):
+        raise click.UsageError(f"--distances takes kilometres such as 5,10,50, not {text!r}")
+    return values

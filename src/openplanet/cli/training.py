@@ -1,0 +1,90 @@
+"""Commands around the training of image models."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from openplanet.cli.base import PATH, Command, pairs
+from openplanet.errors import InputError
+
+
+@click.command(cls=Command, example="openplanet recipes --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recipes(as_json: bool) -> None:
+    """List the training recipes: what each is, and what it was seen to give and cost."""
+    from openplanet import recipes as named
+
+    rows = named.listing()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
+        if row["of"] == "albums":
+            size = "  (albums: openplanet train-albums)"
+        click.echo(f"{row['name']}{size}")
+        click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
+
+
+@click.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
+@click.argument("dataset", type=PATH)
+@click.option("--recipe", required=True, help="Name of a recipe; `openplanet recipes` lists them.")
+@click.option("--out", type=PATH, help="Checkpoint folder to write (needed, except with --find).")
+@click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
+@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
+@click.option("--cache", type=PATH, help="Features of a frozen backbone [default: DATASET.embeddings].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
+@click.option(
+    "--find",
+    type=click.Choice(["learning_rate", "batch_size"]),
+    help="Do not train: look for a good value, and show the curve.",
+)
+def train(
+    dataset: Path,
+    recipe: str,
+    out: Path | None,
+    partition_file: Path | None,
+    resume: bool,
+    cache: Path | None,
+    overrides: tuple[str, ...],
+    find: Literal["learning_rate", "batch_size"] | None,
+) -> None:
+    """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
+    from openplanet import recipes as named
+    from openplanet.earth.partition import Partition
+    from openplanet.photos.shards import Dataset
+    from openplanet.training.recipe import override
+
+    if out is None and find is None:
+        raise click.UsageError("give --out, the checkpoint folder to write")
+    chosen = override(named.get(recipe), pairs(overrides))
+    data = Dataset.open(dataset)
+    cells = Partition.load(partition_file) if partition_file is not None else None
+    try:
+        from openplanet.training import find as finder
+        from openplanet.training.fit import fit
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
+        ) from error
+    if find is not None or out is None:
+        click.echo(finder.find(find or "learning_rate", data, chosen, cells, cache).to_text())
+        return
+    checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
+    measured = checkpoint.accuracy if checkpoint.accuracy.get("photos") else {}
+    accuracy = ", ".join(f"{key} {value:.3g}" for key, value in measured.items() if value is not None)
+    click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
+
+
+@click.command(cls=Command, example="openplanet push model owner/name")
+@click.argument("checkpoint", type=PATH)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--public", is_flag=True, help="For everyone to see [default: private].")
+@click.option("--endpoint", help="Another Hub than the one HF_ENDPOINT names.")
+def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) -> None:
+    """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it."""
+    from openplanet.models import hub
+
+    click.echo(hub.push(checkpoint, repository, endpoint, private=not public))
