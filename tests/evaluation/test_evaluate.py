@@ -123,7 +123,7 @@ def test_bayes_limit_stands_beside_the_model(
         asked.append((folder, tuple(photo_ids)))
         perfect = metrics.summarise(lat[:, None], lng[:, None], lat, lng, distances)
         half = dataclasses.replace(perfect, within_top1=(0.0, *[0.5] * (len(distances) - 1)))
-        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None])
+        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None], np.zeros((len(distances), len(lat))))
 
     monkeypatch.setattr(evaluating, "limit_of", limit_of)
     (tmp_path / "world.parquet").touch()
