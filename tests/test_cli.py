@@ -47,6 +47,8 @@ def test_version() -> None:
         ["nosuchcommand"],
         ["partition", "x"],
         ["train", "x", "--recipe", "planet_cpu", "--out", "y", "--set", "epochs"],
+        ["train", "x", "--recipe", "planet_cpu"],
+        ["train", "x", "--recipe", "planet_cpu", "--find", "luck"],
         ["evaluate", "x", "--checkpoint", "y", "--distances", "near"],
         ["locate", "x", "--checkpoint", "y", "--json", "--geojson"],
     ],

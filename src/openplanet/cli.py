@@ -7,7 +7,7 @@ Commands import what they need when they run, so that ``--help`` and ``recipes``
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -199,19 +199,25 @@ def partition(
 @cli.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
 @click.argument("dataset", type=PATH)
 @click.option("--recipe", required=True, help="Name of a recipe; `openplanet recipes` lists them.")
-@click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
+@click.option("--out", type=PATH, help="Checkpoint folder to write (needed, except with --find).")
 @click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--cache", type=PATH, help="Features of a frozen backbone [default: DATASET.embeddings].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
+@click.option(
+    "--find",
+    type=click.Choice(["learning_rate", "batch_size"]),
+    help="Do not train: look for a good value, and show the curve.",
+)
 def train(
     dataset: Path,
     recipe: str,
-    out: Path,
+    out: Path | None,
     partition_file: Path | None,
     resume: bool,
     cache: Path | None,
     overrides: tuple[str, ...],
+    find: Literal["learning_rate", "batch_size"] | None,
 ) -> None:
     """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
     from openplanet import recipes as named
@@ -219,15 +225,21 @@ def train(
     from openplanet.photos.shards import Dataset
     from openplanet.training.recipe import override
 
+    if out is None and find is None:
+        raise click.UsageError("give --out, the checkpoint folder to write")
     chosen = override(named.get(recipe), _pairs(overrides))
     data = Dataset.open(dataset)
     cells = Partition.load(partition_file) if partition_file is not None else None
     try:
+        from openplanet.training import find as finder
         from openplanet.training.fit import fit
     except ModuleNotFoundError as error:
         raise InputError(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
+    if find is not None or out is None:
+        click.echo(finder.find(find or "learning_rate", data, chosen, cells, cache).to_text())
+        return
     checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in checkpoint.accuracy.items())
     click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")

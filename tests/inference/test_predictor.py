@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from PIL import Image
 from openplanet import Predictor
 from openplanet.earth import partition as partitions
 from openplanet.errors import CheckpointError, PhotoError
+from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 
@@ -51,6 +53,14 @@ def test_path_bytes_and_image_give_the_same(predictor: Predictor, folder: Path) 
     for same in (str(path), path.read_bytes(), Image.open(path)):
         np.testing.assert_array_equal(predictor.locate(same).log_probs, expected)
     assert np.exp(expected.astype(float)).sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_its_probabilities_are_at_the_checkpoints_temperature(predictor: Predictor, folder: Path) -> None:
+    cooled = dataclasses.replace(predictor.checkpoint, calibration=Calibration(2.5))
+    cooled.save(folder / "cooled")
+    plain, calm = (each.locate(folder / "1.png").log_probs for each in (predictor, Predictor.load(folder / "cooled")))
+    slow = plain.astype(float) / 2.5
+    np.testing.assert_allclose(calm, slow - np.log(np.exp(slow).sum()), atol=1e-5)
 
 
 def test_different_photos_give_different_answers(predictor: Predictor, folder: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from openplanet.earth.partition import Thresholds, build, build_many
 from openplanet.errors import CheckpointError, OpenPlaNetError
+from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
@@ -46,6 +47,22 @@ def test_what_is_saved_is_loaded(checkpoint: Checkpoint, written: Path) -> None:
     assert loaded.image == IMAGE and loaded.accuracy == ACCURACY and loaded.recipe == checkpoint.recipe
     assert (loaded.partition.cell_id == checkpoint.partition.cell_id).all()
     assert loaded.training == {"photos": 200} and loaded.version == checkpoint.version
+
+
+def test_the_temperature_comes_back_and_is_in_the_card(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    fitted = Calibration(1.75, 1200, 2.5, 2.25)
+    dataclasses.replace(checkpoint, calibration=fitted).save(tmp_path)
+    assert Checkpoint.load(tmp_path).calibration == fitted
+    assert "temperature 1.750, fitted on 1,200 validation photos" in (tmp_path / "README.md").read_text()
+
+
+def test_a_checkpoint_from_before_temperatures_is_at_one(written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    config = read_json(folder / "config.json")
+    config.pop("calibration")
+    write_json(folder / "config.json", config)
+    assert Checkpoint.load(folder).calibration == Calibration()
 
 
 def test_levels_come_back(tmp_path: Path) -> None:
@@ -111,6 +128,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer format": (lambda f: _edit_config(f, format_version=99), "config.json"),
     "config lacks a key": (_bare_config, "config.json"),
     "image config lacks a key": (lambda f: _edit_config(f, image={"backbone": "test_resnet"}), "config.json"),
+    "temperature of 0": (lambda f: _edit_config(f, calibration={"temperature": 0}), "config.json"),
+    "temperature of letters": (lambda f: _edit_config(f, calibration={"temperature": "warm"}), "config.json"),
+    "other calibration": (lambda f: _edit_config(f, calibration={"bias": 1.0}), "config.json"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors"),
     "weights cut": (lambda f: _truncate(f / "model.safetensors"), "model.safetensors"),
     "weights cut, hash right": (_cut_weights_and_hide_it, "model.safetensors"),

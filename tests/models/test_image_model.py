@@ -138,8 +138,26 @@ def test_backbone_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             model.load_backbone(path)
 
 
-def test_the_shared_imagenet_weights_load(shared_weights: Path) -> None:
-    config = ImageConfig("mobilenetv2_100", 64, backbone_args={"pad_type": "same"})
-    model, file = ImageModel(config, 3), shared_weights / "mobilenetv2_100_tfslim.safetensors"
+SHARED_WEIGHTS = {
+    "mobilenetv2_100_tfslim": ImageConfig("mobilenetv2_100", 64, backbone_args={"pad_type": "same"}),
+    "tf_efficientnet_b4_allkeys_block6.1_zeroinit": ImageConfig("tf_efficientnet_b4", 64),
+}
+
+
+@pytest.mark.parametrize("name", SHARED_WEIGHTS)
+def test_the_shared_imagenet_weights_load_and_a_missing_key_is_refused(
+    shared_weights: Path, name: str, tmp_path: Path
+) -> None:
+    model, file = ImageModel(SHARED_WEIGHTS[name], 3), shared_weights / f"{name}.safetensors"
+    before = model.backbone.state_dict()["blocks.6.0.conv_pw.weight"].clone()
     model.load_backbone(file)
-    assert torch.equal(model.backbone.state_dict()["conv_stem.weight"], load_file(file)["conv_stem.weight"])
+    theirs, ours = load_file(file), model.backbone.state_dict()
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours if not k.endswith("num_batches_tracked"))
+    assert not torch.equal(before, ours["blocks.6.0.conv_pw.weight"])
+    theirs.pop("blocks.6.0.conv_pw.weight")
+    save_file(theirs, tmp_path / "lacking.safetensors")
+    with pytest.raises(CheckpointError, match=r"missing: blocks\.6\.0\.conv_pw\.weight"):
+        model.load_backbone(tmp_path / "lacking.safetensors")
+    other = ImageModel(ImageConfig("test_resnet", 32), 3)
+    with pytest.raises(CheckpointError, match=r"do not fit backbone test_resnet: missing: .* more; unexpected: "):
+        other.load_backbone(file)

@@ -18,6 +18,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
 from openplanet.photos.shards import Dataset
+from openplanet.storage import read_json, write_json
 from openplanet.training import data
 from openplanet.training.fit import fit
 from openplanet.training.module import TrainingModule
@@ -59,6 +60,8 @@ def test_it_learns_and_leaves_only_the_checkpoint(dataset: Dataset, tiny_recipe:
     assert names - {"last"} == {"model.safetensors", "config.json", "partition.parquet", "README.md", "training.csv"}
     rows = _curves(tmp_path / "out")
     assert len(rows) == 12 and float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    kept = Checkpoint.load(tmp_path / "out").training["curves"]  # what the report draws
+    assert [str(row["train_loss"]) for row in kept] == [row["train_loss"] for row in rows]
     best = min(rows, key=lambda row: float(row["val_loss"]))
     assert checkpoint.accuracy["epoch"] == int(best["epoch"])
     assert ("last" in names) == (best is not rows[-1])
@@ -122,6 +125,12 @@ def test_a_finished_checkpoint_is_not_overwritten(dataset: Dataset, tiny_recipe:
     assert again.accuracy == first.accuracy
     with pytest.raises(RecipeError, match="seed"):
         fit(dataset, dataclasses.replace(recipe, seed=5), tmp_path / "out", resume=True)
+    config = read_json(tmp_path / "out" / "config.json")
+    config["recipe"].pop("overlay")  # as an openplanet wrote it that knew of none
+    write_json(tmp_path / "out" / "config.json", config)
+    assert fit(dataset, recipe, tmp_path / "out", resume=True).accuracy == first.accuracy
+    with pytest.raises(RecipeError, match="another overlay"):
+        fit(dataset, dataclasses.replace(recipe, overlay=((15, 3), (15, 3))), tmp_path / "out", resume=True)
 
 
 def test_without_validation_photos_the_last_epoch_is_kept(
@@ -188,3 +197,48 @@ def test_levels_embeddings_weights_and_patience_in_one_run(
     assert float(log_probs.detach().exp().sum()) == pytest.approx(1.0, abs=1e-4)
     with pytest.raises(TrainingError, match="2 coarser levels and 1 partition"):
         fit(dataset, recipe, tmp_path / "other", result.partition)
+
+
+def test_overlaid_partitions_learn_and_answer_over_the_finest(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(
+        tiny_recipe, max_photos=5, min_photos=2, overlay=((15, 3), (15, 3)), class_balance=0.9, smoothing_km=300.0,
+        epochs=12, learning_rate=0.01,
+    )  # fmt: skip
+    result = fit(dataset, recipe, tmp_path / "out")
+    assert len(result.coarser) == 2 and result.coarser[0].turn != result.coarser[1].turn
+    assert len(result.partition) > 4 and result.accuracy["within_25_km"] >= 0.75  # four places, four colours
+    loaded = Checkpoint.load(tmp_path / "out")
+    with torch.inference_mode():
+        log_probs = loaded.model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert log_probs.shape == (1, len(result.partition))
+    assert float(log_probs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(TrainingError, match="2 overlaid partitions and 1 partition"):
+        fit(dataset, recipe, tmp_path / "other", result.partition)
+
+
+def test_bfloat16_learns_and_keeps_float32_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    seen = set()
+
+    def look(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen.add((module.training, output.dtype))
+
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, output: look(module, inputs, output) if isinstance(module, torch.nn.Linear) else None
+    )
+    recipe = dataclasses.replace(tiny_recipe, precision="bfloat16", epochs=10, learning_rate=0.01)
+    checkpoint = fit(dataset, recipe, tmp_path / "out")
+    hook.remove()
+    assert (True, torch.bfloat16) in seen  # matrix products of training
+    assert {v.dtype for v in checkpoint.model.state_dict().values() if v.is_floating_point()} == {torch.float32}
+    assert checkpoint.accuracy["within_25_km"] >= 0.75
+
+
+def test_compiling_without_a_compiler_is_said_at_once(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(TrainingError, match=r"C\+\+ compiler"):
+        fit(dataset, dataclasses.replace(tiny_recipe, compile=True), tmp_path / "out")

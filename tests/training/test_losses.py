@@ -1,10 +1,12 @@
 """Targets and losses, against figures worked out by hand."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from openplanet.earth.geo import distance_km, to_xyz
 from openplanet.training.losses import (
@@ -80,3 +82,22 @@ def test_a_weighted_batch_may_be_cut_in_two() -> None:
     halves = [cross_entropy(logits[part], cell[part], 0.1, weight[part]) for part in (slice(0, 2), slice(2, 4))]
     torch.testing.assert_close(whole, (halves[0] + halves[1]) / 2)
     torch.testing.assert_close(cross_entropy(logits, cell, 0.1, torch.ones(4)), cross_entropy(logits, cell, 0.1))
+
+
+def test_smoothed_targets_take_no_more_memory_than_they_must() -> None:
+    """At 26,263 cells every [B, C] that is made counts: the distances, in place, and their softmax."""
+    made: set[int] = set()
+    kept: list[torch.Tensor] = []  # so that no address is used twice
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor) and result.shape == (3, 40):
+                made.add(result.untyped_storage().data_ptr())
+                kept.append(result)
+            return result
+
+    xyz_C3 = torch.nn.functional.normalize(torch.randn(40, 3), dim=1)
+    with Counting():
+        target_distribution(torch.zeros(3, dtype=torch.int64), xyz_C3[:3], xyz_C3, 75.0, 0.1)
+    assert len(made) == 2

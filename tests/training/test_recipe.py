@@ -44,12 +44,22 @@ def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
         ("warmup", "99", "no longer than"),
         ("levels", "5/1", "from coarse to fine"),
         ("levels", "500", "pairs such as"),
+        ("overlay", "50/5", "at least 2"),
+        ("overlay", "50/5,0/5", "at least 1"),
         ("class_balance", "1", "between 0 and 1"),
     ],
 )
 def test_wrong_overrides_are_explained(tiny_recipe: Recipe, name: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         override(tiny_recipe, {name: text})
+
+
+def test_what_does_not_go_with_overlaid_partitions(tiny_recipe: Recipe) -> None:
+    overlay = {"overlay": "50/5,40/5"}
+    assert override(tiny_recipe, overlay).overlay == ((50, 5), (40, 5))
+    for name, text in (("levels", "500/50"), ("head", "embeddings"), ("aux_head", "true")):
+        with pytest.raises(RecipeError, match=f"{name} must be .* overlaid"):
+            override(tiny_recipe, overlay | {name: text})
 
 
 def test_levels_as_text(tiny_recipe: Recipe) -> None:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from openplanet.earth.geo import distance_km
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, Bounds, WorldMap, bounds_of, land_symbol
 from openplanet.evaluation import charts, plots, samples, tables
+from openplanet.evaluation.learning import learning
 from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
@@ -83,6 +84,7 @@ def write_report(
         ],
         subject=evaluation.subject,
         limited=evaluation.row(BAYES) is not None,
+        learning=learning(predictor),
         partition_map=_cells(predictor, None),
         partition_detail=partition_detail(predictor),
         errors_map=errors_map(evaluation),

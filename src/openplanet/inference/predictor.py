@@ -59,10 +59,13 @@ class Predictor:
         return self.checkpoint.partition
 
     def log_probs(self, pixels_B3HW: Tensor) -> Tensor:
-        """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``."""
+        """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``.
+
+        At the checkpoint's temperature, so that a probability means what it says.
+        """
         with torch.inference_mode():
-            logits_BC = self.model(pixels_B3HW.to(self.device))
-            return torch.log_softmax(logits_BC.float(), dim=1).cpu()
+            scores_BC = self.model(pixels_B3HW.to(self.device))
+            return self.checkpoint.calibration.log_probs(scores_BC).cpu()
 
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).

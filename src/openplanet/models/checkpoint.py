@@ -2,7 +2,7 @@
 
 model.safetensors   weights (never a pickle: opening a checkpoint runs no code of a stranger)
 partition.parquet   the cells: what a class index means
-level-N.parquet     the coarser partitions, coarse to fine, where the model has heads for several
+level-N.parquet     the coarser partitions, coarse to fine, where the model has heads for several; or those overlaid
 README.md           model card
 config.json         written last: a folder without it is not a checkpoint
 """
@@ -20,9 +20,11 @@ from safetensors.torch import load_file, save_file
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, InputError
 from openplanet.models import hub
+from openplanet.models.calibration import Calibration
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
 from openplanet.models.model_card import model_card
+from openplanet.models.overlaid import Overlaid
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-checkpoint"
@@ -46,7 +48,10 @@ class Checkpoint:
     version: str = field(default_factory=lambda: installed_version("openplanet"))
     """openplanet that wrote it."""
     coarser: tuple[Partition, ...] = ()
-    """Partitions of the model's coarser levels, coarse to fine; ``partition`` is the finest, which answers are in."""
+    """Partitions of the model's coarser levels, coarse to fine (or those that it overlays); ``partition`` is the
+    finest, which answers are in."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """What the scores are divided by before the softmax; 1 for checkpoints from before it was fitted."""
 
     def save(self, folder: Path) -> None:
         """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
@@ -64,6 +69,7 @@ class Checkpoint:
             "openplanet_version": self.version,
             "cells": len(self.partition),
             "coarser": [len(partition) for partition in self.coarser],
+            "overlaid": self.model.overlaid,
             "image": dataclasses.asdict(self.image),
             "preprocessing": {
                 "resize": "short side to image_size, bicubic", "crop": "centre", "input": "RGB uint8 0..255",
@@ -71,6 +77,7 @@ class Checkpoint:
             },
             "recipe": self.recipe,
             "accuracy": self.accuracy,
+            "calibration": dataclasses.asdict(self.calibration),
             "training": self.training,
             "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, *partitions)},
         }  # fmt: skip
@@ -99,8 +106,10 @@ class Checkpoint:
             image = ImageConfig.from_dict(config["image"])
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
+        calibration = _calibration(config, folder / CONFIG)
         coarser = tuple(Partition.load(folder / name) for name in levels)
-        model = ImageModel(image, len(partition), Levels.of(coarser, partition))
+        kind = Overlaid if config.get("overlaid") else Levels
+        model = ImageModel(image, len(partition), kind.of(coarser, partition))
         _load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return cls(
@@ -112,6 +121,7 @@ class Checkpoint:
             config["training"],
             config["openplanet_version"],
             coarser,
+            calibration,
         )
 
 
@@ -148,6 +158,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if missing := sorted(needed - config.keys()):
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
     return config
+
+
+def _calibration(config: dict[str, Any], path: Path) -> Calibration:
+    try:
+        found = Calibration(**config.get("calibration", {}))
+        if not 0 < found.temperature < float("inf"):
+            raise ValueError(found.temperature)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: its calibration is unfit ({error}); copy it again") from error
+    return found
 
 
 def _check_file(path: Path, expected: str | None) -> None:

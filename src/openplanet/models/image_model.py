@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.heads import CellEmbeddings, softmax_layer
 from openplanet.models.levels import Levels, product_log_probs
+from openplanet.models.overlaid import Overlaid, overlay_log_probs
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _backbone(config: ImageConfig, pretrained: bool = False) -> nn.Module:
 
 
 class ImageModel(nn.Module):
-    """Backbone → embedding → ``num_cells`` cells, and those of the coarser ``levels`` where there are some.
+    """Backbone → embedding → ``num_cells`` cells, and those of the coarser ``levels`` where there are some; or the
+    classes of several partitions that are ``Overlaid``, and the ``num_cells`` cells only in the answer.
 
     Takes uint8 pixels 0..255, [B, 3, H, W] (any size that the backbone takes; it was trained at
     ``config.image_size``). Normalisation is inside. Weights start at random.
@@ -85,11 +87,20 @@ class ImageModel(nn.Module):
     mean: Tensor
     std: Tensor
     ancestors_LC: Tensor
+    fine_C: Tensor
+    classes_PF: Tensor
+    log_share_C: Tensor
 
-    def __init__(self, config: ImageConfig, num_cells: int, levels: Levels | None = None) -> None:
+    def __init__(self, config: ImageConfig, num_cells: int, levels: Levels | Overlaid | None = None) -> None:
         super().__init__()
         self.config, self.num_cells = config, num_cells
-        levels = levels or Levels((), torch.empty(0, num_cells, dtype=torch.int64))
+        self.overlaid = isinstance(levels, Overlaid)
+        if isinstance(levels, Overlaid):
+            self._hold_overlay(levels)
+            first, coarser, ancestors_LC = levels.sizes[0], levels.sizes[1:], levels.classes_PC
+        else:
+            levels = levels or Levels((), torch.empty(0, num_cells, dtype=torch.int64))
+            first, coarser, ancestors_LC = num_cells, levels.sizes, levels.ancestors_LC
         self.backbone = _backbone(config)
         features = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)  # type: ignore[arg-type]
         self.embedding_dim = config.embedding_dim or features
@@ -98,10 +109,12 @@ class ImageModel(nn.Module):
         if config.embedding_dim is not None:
             self.embedding = nn.Sequential(nn.Linear(features, config.embedding_dim), nn.ReLU())
         if config.head == "softmax":
-            self.head: nn.Module = softmax_layer(self.embedding_dim, num_cells, std=0.01)
-            self.coarser = nn.ModuleList(softmax_layer(self.embedding_dim, size, std=0.01) for size in levels.sizes)
+            self.head: nn.Module = softmax_layer(self.embedding_dim, first, std=0.01)
+            self.coarser = nn.ModuleList(softmax_layer(self.embedding_dim, size, std=0.01) for size in coarser)
+        elif self.overlaid:
+            raise RecipeError("head=embeddings ties cells to those above them; overlaid partitions have none above")
         else:
-            self.head = CellEmbeddings(self.embedding_dim, num_cells, levels.sizes, levels.ancestors_LC)
+            self.head = CellEmbeddings(self.embedding_dim, num_cells, coarser, ancestors_LC)
         if config.aux_head:
             aux: Any = self.backbone.AuxLogits
             # 0.001 is what the Inception family starts this layer with (timm's InceptionAux.fc.stddev)
@@ -109,7 +122,16 @@ class ImageModel(nn.Module):
         # not persistent: they are part of the configuration and the partitions, not of the weights
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("ancestors_LC", levels.ancestors_LC, persistent=False)
+        self.register_buffer("ancestors_LC", ancestors_LC, persistent=False)
+
+    def _hold_overlay(self, overlaid: Overlaid) -> None:
+        for name in ("fine_C", "classes_PF", "log_share_C"):
+            self.register_buffer(name, getattr(overlaid, name), persistent=False)
+
+    def classes_of(self, cell_B: Tensor) -> list[Tensor]:
+        """The right class of each head, in the order of ``classify``, of photos in cells ``cell_B``."""
+        above = [row_C[cell_B] for row_C in self.ancestors_LC]
+        return above if self.overlaid else [cell_B, *above]
 
     def normalise(self, pixels_B3HW: Tensor) -> Tensor:
         """uint8 or float 0..255 → normalised float32, in the memory order that the backbone is fastest in."""
@@ -129,7 +151,8 @@ class ImageModel(nn.Module):
         return self.embedding(self.feature_norm(self.features(pixels_B3HW)))  # type: ignore[no-any-return]
 
     def classify(self, features_BF: Tensor) -> list[Tensor]:
-        """Features → logits of the finest level [B, C], then of the L coarser ones, coarse to fine."""
+        """Features → logits of the finest level [B, C], then of the L coarser ones, coarse to fine; or those of
+        each overlaid partition."""
         embedding_BD = self.embedding(self.feature_norm(features_BF))
         if isinstance(self.head, CellEmbeddings):
             return self.head(embedding_BD)  # type: ignore[no-any-return]
@@ -137,6 +160,8 @@ class ImageModel(nn.Module):
 
     def combine(self, logits: list[Tensor]) -> Tensor:
         """What ``classify`` gives → scores [B, C] of the finest cells, whose softmax is the answer."""
+        if self.overlaid:
+            return overlay_log_probs(logits, self.classes_PF, self.fine_C, self.log_share_C)
         return logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
 
     def forward(self, pixels_B3HW: Tensor) -> Tensor | tuple[Tensor, ...]:

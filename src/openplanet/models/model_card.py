@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from openplanet.models.calibration import Calibration
+
 
 def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
@@ -14,6 +16,14 @@ def _start(recipe: dict[str, Any]) -> str:
         return "random weights"
     name = "timm's weights on the Hugging Face Hub" if weights == "hub" else f"the weights in {Path(weights).name}"
     return name + (", and left frozen" if recipe.get("frozen") else "")
+
+
+def _coarser(config: dict[str, Any]) -> str:
+    sizes = config.get("coarser") or []
+    listed = ", ".join(map(str, sizes))
+    if config.get("overlaid"):
+        return f", told apart by the overlay of {len(sizes)} partitions of {listed} cells (CPlaNet)."
+    return f", below {len(sizes)} coarser levels of {listed} cells." if sizes else "."
 
 
 def model_card(config: dict[str, Any], parameters: int) -> str:
@@ -38,12 +48,7 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "",
             f"- {recipe.get('description', '')}",
             f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
-            f"- {config['cells']:,} cells (`partition.parquet`)"
-            + (
-                f", below {len(config['coarser'])} coarser levels of {', '.join(map(str, config['coarser']))} cells."
-                if config.get("coarser")
-                else "."
-            ),
+            f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
             f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
             f"- Written by openplanet {config['openplanet_version']}.",
             "",
@@ -70,6 +75,9 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
             "|---|---|",
             f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
             f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+            "",
+            "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
+            f" names): {Calibration(**config.get('calibration', {})).describe()}.",
             "",
             "## Use and limits",
             "",

@@ -1,6 +1,8 @@
 """Training: from a dataset and a recipe to a checkpoint. The trainer is Lightning's."""
 
 import logging
+import math
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,14 +16,17 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.earth import partition as partitions_module
+from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, Thresholds
 from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
+from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data, embeddings
+from openplanet.training.calibrated import calibrate
 from openplanet.training.callbacks import Keeper, ProgressLine, describe
 from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
@@ -64,9 +69,12 @@ def fit(
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
-        summary = _summary(dataset, train, run)
+        summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
         image, kept = recipe.image_config(), module.evaluated_model.eval()
-        return Checkpoint(kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser))
+        temperature = calibrate(kept, val)
+        return Checkpoint(
+            kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser), calibration=temperature
+        )
 
     last = keeper.rows[-1]
     if ranks.first and last["epoch"] != keeper.best["epoch"]:
@@ -79,8 +87,18 @@ def fit(
         result.save(out)
         shutil.rmtree(keeper.folder)
         say(f"kept epoch {keeper.best['epoch']} of {recipe.epochs}{describe(keeper.best)}: {out}")
+        say(result.calibration.describe())
     ranks.wait()
     return result
+
+
+def prepare(
+    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Path | None = None
+) -> tuple[ImageModel, list[Partition], Photos, Photos]:
+    """What a run begins with: the model, the partitions (finest first), photos to train on and to validate with."""
+    *coarser, finest = _usable_partitions(dataset, recipe, partition)
+    model = _model(recipe, coarser, finest, load=True)
+    return model, [finest, *coarser], *_photos(dataset, recipe, finest, model, cache)
 
 
 def _usable_partitions(
@@ -92,15 +110,23 @@ def _usable_partitions(
             f"{dataset.path} has no photo with a position in its train split: ingest photos that know where they"
             " were taken, or give --coordinates"
         )
-    if given is None:
+    if given is None and recipe.overlay:
+        turns = random_turns(len(recipe.overlay), recipe.seed)
+        overlaid = build_turned(dataset.coordinates("train"), [Thresholds(*pair) for pair in recipe.overlay], turns)
+        answers = Thresholds(recipe.max_photos, recipe.min_photos)
+        found = [*overlaid, *partitions_module.build_many(dataset.coordinates("train"), [answers])]
+    elif given is None:
         wanted = [Thresholds(*pair) for pair in (*recipe.levels, (recipe.max_photos, recipe.min_photos))]
         found = partitions_module.build_many(dataset.coordinates("train"), wanted, nested=True)
     else:
         found = [given] if isinstance(given, Partition) else list(given)
-    if given is not None and len(found) != 1 + len(recipe.levels):
+    if given is not None and len(found) != 1 + len(recipe.levels or recipe.overlay):
+        what = (
+            f"{len(recipe.overlay)} overlaid partitions" if recipe.overlay else f"{len(recipe.levels)} coarser levels"
+        )
         raise TrainingError(
-            f"Recipe {recipe.name} has {len(recipe.levels)} coarser levels and {len(found)} partition(s) were given:"
-            " give one for each level and the finest, or none, and they are built"
+            f"Recipe {recipe.name} has {what} and {len(found)} partition(s) were given:"
+            " give one for each of those and the finest, or none, and they are built"
         )
     if min(len(partition) for partition in found) < 2:
         raise TrainingError(
@@ -112,7 +138,8 @@ def _usable_partitions(
 
 def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
-    model = ImageModel(recipe.image_config(), len(finest), Levels.of(coarser, finest))
+    kind = Overlaid if recipe.overlay else Levels
+    model = ImageModel(recipe.image_config(), len(finest), kind.of(coarser, finest))
     if load and recipe.weights is not None:
         file = weights_path(recipe)
         model.load_hub_backbone() if file is None else model.load_backbone(file)
@@ -161,7 +188,7 @@ def _train(
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))
     if recipe.compile:
-        model.compile()
+        compiled(model)
     keeper = Keeper(out, recipe.save_every, recipe.patience)
     callbacks: list[pl.Callback] = [keeper]
     if ranks.first:
@@ -188,6 +215,17 @@ def _train(
     return module, keeper
 
 
+def compiled(model: ImageModel) -> None:
+    """torch.compile ``model`` in place (done at its first batch). Raises TrainingError without a C++ compiler: PyTorch
+    would only miss it then, after the data is read, with pages of traceback."""
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "cl") if name):
+        raise TrainingError(
+            "compile=true needs a C++ compiler (g++ or clang++), and there is none on the PATH: install one, or leave"
+            " compile=false (nothing but speed changes)"
+        )
+    model.compile()
+
+
 def devices(ranks: Ranks) -> dict[str, Any]:
     """The trainer's arguments for one process, or for all that torchrun started."""
     if ranks.world == 1:
@@ -199,6 +237,13 @@ def devices(ranks: Ranks) -> dict[str, Any]:
         "strategy": "ddp",
         # on CPUs PyTorch has none; there each process normalises by its own photos
         "sync_batchnorm": torch.cuda.is_available(),
+    }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: the loss of an epoch of which no batch could be read."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
     }
 
 

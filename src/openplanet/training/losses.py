@@ -14,7 +14,8 @@ def great_circle_km(xyz_B3: Tensor, xyz_C3: Tensor) -> Tensor:
     """Distances [B, C] in km of unit vectors, from the chord: exact to about a metre in float32, where the
     arc cosine of their product would be off by kilometres for points near each other."""
     chord_BC = torch.cdist(xyz_B3, xyz_C3, compute_mode="donot_use_mm_for_euclid_dist")
-    return 2 * EARTH_RADIUS_KM * torch.asin((chord_BC / 2).clamp(max=1))
+    # in place: at 26,000 cells each step would be one more [B, C]; nothing is trained through positions
+    return chord_BC.div_(2).clamp_(max=1).asin_().mul_(2 * EARTH_RADIUS_KM)
 
 
 def one_hot(cell_B: Tensor, num_cells: int) -> Tensor:
@@ -29,7 +30,7 @@ def haversine_smoothed(xyz_B3: Tensor, centroid_xyz_C3: Tensor, smoothing_km: fl
     cell is less wrong than one on another continent; there not normalised. Normalised, the distance to the true
     cell cancels out, so that it need not be known.
     """
-    return torch.softmax(-great_circle_km(xyz_B3, centroid_xyz_C3) / smoothing_km, dim=1)
+    return torch.softmax(great_circle_km(xyz_B3, centroid_xyz_C3).div_(-smoothing_km), dim=1)
 
 
 def target_distribution(
@@ -43,7 +44,7 @@ def target_distribution(
     if smoothing_km is None:
         return cell_B
     target_BC = haversine_smoothed(xyz_B3, centroid_xyz_C3, smoothing_km)
-    return target_BC * (1 - label_smoothing) + label_smoothing / target_BC.shape[1]
+    return target_BC.mul_(1 - label_smoothing).add_(label_smoothing / target_BC.shape[1])
 
 
 def class_weights(count_C: Tensor, beta: float) -> Tensor:

@@ -15,6 +15,7 @@ from openplanet.earth.geo import distance_km, to_xyz
 from openplanet.earth.partition import Partition
 from openplanet.errors import TrainingError
 from openplanet.models.image_model import ImageModel
+from openplanet.models.overlaid import Floats, Ints, counts_and_centroids
 from openplanet.progress import say
 from openplanet.training.augment import augment
 from openplanet.training.losses import class_weights, cross_entropy, target_distribution
@@ -28,8 +29,8 @@ class TrainingModule(pl.LightningModule):
     """One training run of ``model``. After each validation ``validation`` holds photos, loss and the shares
     within 25 and 750 km (None where nothing was there to measure it).
 
-    ``partitions``: the finest, then the coarser ones, coarse to fine. ``batches``: of an epoch, in each process.
-    ``asked``: validation photos, with those that cannot be decoded.
+    ``partitions``: the finest, then the coarser ones, coarse to fine (or those overlaid).
+    ``batches``: of an epoch, in each process. ``asked``: validation photos, with those that cannot be decoded.
     """
 
     def __init__(
@@ -40,7 +41,10 @@ class TrainingModule(pl.LightningModule):
         self.batches, self.asked = batches, asked
         self.steps_per_epoch = math.ceil(batches / recipe.accumulate)
         self.average = None if recipe.ema_decay is None else moving_average(model, recipe.ema_decay)
-        self.levels = nn.ModuleList(_Level(partition, recipe.class_balance) for partition in partitions)
+        known = [(each.count, each.centroid_lat, each.centroid_lng) for each in partitions]
+        if model.overlaid:
+            known = counts_and_centroids(model.ancestors_LC, partitions[0])
+        self.levels = nn.ModuleList(_Level(*each, recipe.class_balance) for each in known)
         self.validation = self._nothing_validated()
         self.learning_rate = recipe.learning_rate
         self._losses: list[Tensor] = []
@@ -97,7 +101,7 @@ class TrainingModule(pl.LightningModule):
         """Mean over the levels, so that a learning rate means the same with one as with several; then the aux."""
         recipe = self.recipe
         xyz_B3 = torch.from_numpy(to_xyz(batch["lat"].cpu().numpy(), batch["lng"].cpu().numpy())).float()
-        cells = [batch["cell"], *(row_C[batch["cell"]] for row_C in self.model.ancestors_LC)]
+        cells = self.model.classes_of(batch["cell"])
         losses, targets = [], []
         for level, cell_B, logits in zip(self.levels, cells, outputs[: len(cells)], strict=True):
             assert isinstance(level, _Level)
@@ -169,14 +173,16 @@ class TrainingModule(pl.LightningModule):
 
 
 class _Level(nn.Module):
-    """What the loss needs of a partition, on the device; not saved, for it follows from the partition."""
+    """What the loss needs of the classes of a head, on the device; not saved, for it follows from the partition."""
 
     centroid_xyz: Tensor
     weight_C: Tensor
 
-    def __init__(self, partition: Partition, class_balance: float | None) -> None:
+    def __init__(
+        self, count_C: Ints, centroid_lat_C: Floats, centroid_lng_C: Floats, class_balance: float | None
+    ) -> None:
         super().__init__()
-        xyz_C3 = torch.from_numpy(to_xyz(partition.centroid_lat, partition.centroid_lng)).float()
-        weight_C = class_weights(torch.tensor(partition.count), class_balance or 0.0)
+        xyz_C3 = torch.from_numpy(to_xyz(centroid_lat_C, centroid_lng_C)).float()
+        weight_C = class_weights(torch.tensor(count_C), class_balance or 0.0)
         self.register_buffer("centroid_xyz", xyz_C3, persistent=False)
         self.register_buffer("weight_C", weight_C, persistent=False)

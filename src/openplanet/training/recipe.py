@@ -37,6 +37,9 @@ class Recipe:
     levels: tuple[tuple[int, int], ...] = ()
     """Coarser partitions above that one, as (max_photos, min_photos) from coarse to fine: one more head each, and
     the product along the hierarchy as the answer. Empty: one partition, the paper's."""
+    overlay: tuple[tuple[int, int], ...] = ()
+    """Heads over so many partitions of spheres turned at random (the first is not), as (max_photos, min_photos) of
+    each, in place of one over the cells of max_photos and min_photos; their overlay tells those apart (CPlaNet)."""
 
     backbone: str
     """Name of a timm model."""
@@ -136,9 +139,19 @@ class Recipe:
         self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
         splits = [pair[0] for pair in self.levels] + [self.max_photos]
         self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
+        self._check_overlay()
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(s > 0 for s in self.std), "std", "more than 0")
         self._check(self.warmup <= self.epochs, "warmup", "no longer than all epochs")
+
+    def _check_overlay(self) -> None:
+        if not self.overlay:
+            return
+        self._check(len(self.overlay) > 1, "overlay", "of at least 2 partitions")
+        self._check(all(count >= 1 for pair in self.overlay for count in pair), "overlay", "of at least 1 photo each")
+        self._check(not self.levels, "levels", "empty where partitions are overlaid")
+        self._check(self.head == "softmax", "head", "softmax where partitions are overlaid")
+        self._check(not self.aux_head, "aux_head", "false where partitions are overlaid")
 
     def _check(self, right: bool, name: str, rule: str) -> None:
         if not right:
@@ -182,6 +195,17 @@ def override(recipe: Recipe, values: Mapping[str, str]) -> Recipe:
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """The fields as JSON gives them back (tuples as lists), for config.json."""
     return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(recipe))))
+
+
+def _defaults() -> dict[str, Any]:
+    fields = {f.name: f for f in dataclasses.fields(Recipe)}
+    values = {name: f.default for name, f in fields.items() if f.default is not dataclasses.MISSING}
+    values |= {name: f.default_factory() for name, f in fields.items() if f.default_factory is not dataclasses.MISSING}
+    return typing.cast(dict[str, Any], json.loads(json.dumps(values)))
+
+
+DEFAULTS = _defaults()
+"""Of the fields that have one, as ``as_dict`` gives them."""
 
 
 def weights_path(recipe: Recipe) -> Path | None:

@@ -15,7 +15,7 @@ from openplanet.progress import say
 from openplanet.storage import read_json, write_json
 from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
-from openplanet.training.recipe import NOT_THE_RUN, Recipe, as_dict
+from openplanet.training.recipe import DEFAULTS, NOT_THE_RUN, Recipe, as_dict
 
 
 def fingerprint(dataset: Dataset, recipe: Recipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
@@ -62,7 +62,8 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    old, new = before.get("recipe", {}), now["recipe"]
+    # a field that came with a later openplanet had no effect before: as its default has none
+    old, new = DEFAULTS | before.get("recipe", {}), now["recipe"]
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_THE_RUN):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
     for what in ("dataset", "partition"):
