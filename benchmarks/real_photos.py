@@ -11,7 +11,6 @@ done again: a stopped run goes on. FOLDER of photos: files/ and photos.csv; FILE
 import argparse
 import dataclasses
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import real_photos_measure as measure
 import torch
+from real_photos_experiments import ADAPTIVE, GROUPS, MIN_PHOTOS, TEMPERED, Experiment, Level
 from real_photos_measure import Answers
-from real_photos_tables import HEADER, intervals, row
+from real_photos_tables import HEADER, intervals, row, temperatures
 
 from openplanet import recipes
 from openplanet.earth import partition as partitions
 from openplanet.earth.partition import Partition, TargetCells, Thresholds
 from openplanet.evaluation.photoset import read_truth
 from openplanet.evaluation.rows import Truth
+from openplanet.models.calibration import Calibration
 from openplanet.photos.ingest import ingest
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
@@ -35,65 +36,6 @@ from openplanet.training.fit import fit
 from openplanet.training.recipe import Recipe, override
 
 SEEDS = (0, 1, 2)
-ADAPTIVE = Thresholds(60, 5)  # 158 cells of the train split
-MIN_PHOTOS = 5
-IMAGENET = {
-    "backbone": "mobilenetv2_100", "backbone_args": '{"pad_type":"same"}', "image_size": "160",
-    "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5",
-}  # fmt: skip
-PROBE = IMAGENET | {"smoothing_km": "none"}
-# of planet_modern: the learning rate is MobileNetV2's, not ConvNeXt's; an average over 0.999 would reach back before
-# the first of 426 steps; smoothing is what the probe was best with on val; size and epochs are what two cores can do
-MODERN = IMAGENET | {
-    "image_size": "128", "epochs": "6", "levels": "500/5", "smoothing_km": "1", "learning_rate": "5e-4",
-    "ema_decay": "0.99", "precision": "bfloat16",
-}  # fmt: skip
-PAPER = {"image_size": "96", "aux_head": "false", "precision": "bfloat16", "batch_size": "32", "epochs": "12"}
-
-
-@dataclass(frozen=True)
-class Level:
-    """All cells of one S2 level with at least MIN_PHOTOS photos."""
-
-    level: int
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One row of a table: a recipe, what is changed of it, its cells (coarse to fine), its share of the photos."""
-
-    recipe: str = "probe"
-    changes: dict[str, str] = field(default_factory=dict)
-    cells: tuple[Thresholds | TargetCells | Level, ...] = (ADAPTIVE,)
-    share: float = 1.0
-
-
-def probe(*cells: Thresholds | TargetCells | Level, share: float = 1.0, **changes: str) -> Experiment:
-    """A frozen probe with some fields of PROBE changed."""
-    return Experiment("probe", PROBE | changes, cells or (ADAPTIVE,), share)
-
-
-GROUPS: dict[str, dict[str, Experiment]] = {
-    "smoothing": {"probe": probe()} | {f"smoothing {km} km": probe(smoothing_km=str(km)) for km in (1, 3, 10, 25, 75)},
-    "cells": {f"adaptive {n}": probe(TargetCells(n, MIN_PHOTOS)) for n in (25, 52, 85, 155, 245, 600)}
-    | {f"level {level}": probe(Level(level)) for level in (9, 10, 11, 12)},
-    "least photos": {f"60 down to {n}": probe(Thresholds(60, n)) for n in (1, 2, 10, 20)},
-    "levels": {
-        "two levels": probe(Thresholds(500, 5), ADAPTIVE, levels="500/5"),
-        "three levels": probe(Thresholds(1000, 5), Thresholds(250, 5), ADAPTIVE, levels="1000/5,250/5"),
-    },
-    "targets": {
-        "embeddings": probe(head="embeddings"),
-        "embeddings, two levels": probe(Thresholds(500, 5), ADAPTIVE, head="embeddings", levels="500/5"),
-        "class_balance 0.99": probe(class_balance="0.99"),
-    },
-    "photos": {f"1/{n} of the photos": probe(share=1 / n) for n in (8, 4, 2)},
-    "trained whole": {
-        "planet_2016": Experiment("planet_2016", PAPER),
-        "planet_modern": Experiment("planet_modern", MODERN, (Thresholds(500, 5), ADAPTIVE)),
-    },
-    "best": {},
-}
 
 
 def dataset_of(photos: Path, work: Path) -> Dataset:
@@ -167,6 +109,11 @@ class Bench:
             return ended
         raise SystemExit(f"{name} has not been run: real_photos.py ... run {name}")
 
+    def log_probs(self, name: str, seed: int) -> dict[str, np.ndarray]:
+        """Split → log-probabilities [N, C] of what has ended."""
+        with np.load(self.folder(name, seed) / "answers.npz") as saved:
+            return {split: saved[f"{split}_log_probs"] for split in ("val", "test")}
+
     def answers(self, name: str, experiment: Experiment, seed: int) -> dict[str, Answers]:
         """Train, ask and measure, or read what that gave: split → answers."""
         folder = self.folder(name, seed)
@@ -218,6 +165,7 @@ class Bench:
             measure.share_features(recipe, self.dataset, dataset)
         cells = cells_of(dataset, experiment.cells)
         checkpoint = fit(dataset, recipe, folder, partition=cells, resume=folder.exists())
+        checkpoint.calibration = Calibration()  # what it was before a temperature; step "temperature" fits one
         arrays: dict[str, np.ndarray] = {}
         record = {"cells": len(cells[-1]), "train": checkpoint.training["photos"], "accuracy": checkpoint.accuracy}
         for split in ("val", "test"):
@@ -259,7 +207,9 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("step", choices=("run", "report"))
-    parser.add_argument("names", nargs="*", help="groups or experiments, rivals, shares, differences; none: all")
+    parser.add_argument(
+        "names", nargs="*", help="groups or experiments, rivals, shares, differences, temperature; none: all"
+    )
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     bench = Bench(args.photos, args.weights, args.work)
@@ -273,13 +223,20 @@ def main() -> None:
     if not args.names or "shares" in args.names:
         print(f"\n### rivals of shares ({split})\n\n{HEADER}", *shared_rows(bench, seeds, split), sep="\n", flush=True)
     if args.step == "report" and (not args.names or "differences" in args.names):
-        models = GROUPS["smoothing"] | GROUPS["trained whole"] | GROUPS["best"]
+        models = GROUPS["smoothing"] | GROUPS["trained whole"]
         found = {
             name: [bench.answers(name, each, seed)[split] for seed in bench.done(name, seeds)]
             for name, each in models.items()
         }
         rivals = {name: [each[split]] for name, each in bench.rivals().items()}
         intervals(rivals | found, bench.truth[split].groups())
+    if args.step == "report" and (not args.names or "temperature" in args.names):
+        print("\n| | T | NLL before, after | ECE % | 90 % region holds % | best point 25 km | best point 100 km |")
+        print("|---|---|---|---|---|---|---|")
+        for name in TEMPERED:
+            cells = Partition.load(bench.folder(name, seeds[0]) / "partition.parquet")
+            told = [bench.log_probs(name, seed) for seed in bench.done(name, seeds)]
+            print(temperatures(name, cells, bench.truth, told), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import real_photos_measure as measure
-from real_photos_measure import CHOSEN_BY, KM, Answers
+import torch
+from real_photos_measure import CHOSEN_BY, KM, Answers, Float32s
 
+from openplanet.earth.partition import Partition
 from openplanet.evaluation import bootstrap
 from openplanet.evaluation.bootstrap import Groups
+from openplanet.evaluation.rows import Truth
+from openplanet.models.calibration import fit_temperature
 
 HEADER = (
     f"| | {' | '.join(f'{km} km' for km in KM)} | median km | {' | '.join(f'best point {km} km' for km in CHOSEN_BY)}"
@@ -75,3 +79,21 @@ def intervals(answers: Mapping[str, Sequence[Answers]], groups: Groups) -> None:
             for d in found
         ]
         print(f"| {a} less {b} | {' | '.join(cells)} |")
+
+
+def temperatures(name: str, cells: Partition, truth: Mapping[str, Truth], log_probs: list[dict[str, Float32s]]) -> str:
+    """One line: a temperature fitted on val for each seed, and what it does to the answers on test (means)."""
+    fitted, told = [], []
+    for of_split in log_probs:
+        val = truth["val"]
+        cell_N = torch.from_numpy(cells.assign(val.lat, val.lng))
+        calibration = fit_temperature(torch.from_numpy(of_split["val"]), cell_N)
+        fitted.append(calibration.temperature)
+        for scaled in (of_split["test"], calibration.log_probs(torch.from_numpy(of_split["test"])).numpy()):
+            found = measure.of_log_probs(scaled, cells, truth["test"]).summary()
+            points = [100 * found["points"][KM.index(km)] for km in COMPARED_KM]
+            told.append([found["nll"], 100 * found["ece"], 100 * found["covered_90"], *points])
+    before, after = np.mean(told[::2], axis=0), np.mean(told[1::2], axis=0)
+    digits = (2, 1, 0, 1, 1)
+    cells_text = [f"{a:.{d}f}, {b:.{d}f}" for a, b, d in zip(before, after, digits, strict=True)]
+    return f"| {name} | {np.mean(fitted):.1f} | {' | '.join(cells_text)} |"

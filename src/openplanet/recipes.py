@@ -27,7 +27,11 @@ def planet_2016() -> Recipe:
     return Recipe(
         name="planet_2016",
         description="The 2016 paper: Inception v3 with auxiliary classifier at 299 px, AdaGrad 0.045, one-hot",
-        seen="not trained to the end by us; the paper took 2.5 months on 200 CPU cores for 91M photos",
+        seen=(
+            "4,538 real photos of one region, 158 cells, 96 px, no auxiliary head, 12 epochs, three seeds: 16.5 %"
+            " within 25 km and 67.7 % within 100 km on 1,181 test photos, a frozen pretrained backbone 21.8 and"
+            " 67.2 %; about 20 minutes on one CPU core. The paper took 2.5 months on 200 CPU cores for 91M photos"
+        ),
         max_photos=10_000,
         min_photos=50,
         backbone="inception_v3",
@@ -85,12 +89,18 @@ def planet_modern() -> Recipe:
     must be those that it was trained with (these are ImageNet's).
     Random changes keep what tells the place: never a flip, a turn of the hue, a rotation beyond a camera held
     askew (training/random_ops.py says why for each). Gradients are clipped as in ConvNeXt's own fine-tuning of
-    larger sizes; targets smoothed over PIGEON's 75 km; three levels, whose product is the answer.
+    larger sizes; three levels, whose product is the answer. Targets are smoothed over PIGEON's 75 km, which is meant
+    for the whole Earth: where cells are a few km across, the likeliest of them then means little (docs/results.md:
+    15 % within 25 km, 22 % without). For photos of one region: --set smoothing_km=1, or none.
     """
     return Recipe(
         name="planet_modern",
         description="Pretrained ConvNeXt-T at 224 px, AdamW, cosine with warm-up, EMA, three levels, smoothed targets",
-        seen="not measured yet on real photos",
+        seen=(
+            "with MobileNetV2 at 128 px, smoothing 1 km, two levels, 6 epochs on 4,538 real photos of one region (158"
+            " cells, three seeds): 22.4 % within 25 km, 66.7 % within 100 km, no better than the frozen probe, and"
+            " far too sure before the temperature; about 15 minutes on one CPU core. Not measured on worldwide photos"
+        ),
         max_photos=200,
         min_photos=20,
         levels=((5000, 20), (1000, 20)),
@@ -123,11 +133,17 @@ def probe() -> Recipe:
 
     For comparisons (cells, levels, losses, photos) and where there is no GPU. The result is an ordinary
     checkpoint. Features are standardised before the softmax, so that one learning rate fits all backbones.
+    Targets are one-hot, as the paper's: on real photos of one region smoothing from 1 to 25 km made no difference that
+    val could see, 75 km was worse, and better probabilities come from the temperature at no cost (docs/results.md).
     """
     return Recipe(
         name="probe",
         description="Frozen pretrained backbone, features computed once and kept; a softmax trained in seconds",
-        seen="not measured yet on real photos",
+        seen=(
+            "MobileNetV2 at 160 px, 4,538 real photos of one region in 158 cells, three seeds: 21.8 % within 25 km and"
+            " 67.2 % within 100 km on 1,181 test photos (one point for all photos, chosen by the prior: 46 and 86 %);"
+            " 10 CPU seconds after the features' 2 minutes"
+        ),
         max_photos=200,
         min_photos=20,
         backbone="convnext_tiny.in12k_ft_in1k",
@@ -145,7 +161,6 @@ def probe() -> Recipe:
         epochs=30,
         batch_size=256,
         label_smoothing=0.05,
-        smoothing_km=75.0,
     )
 
 
