@@ -19,6 +19,7 @@ from openplanet.photos.shards import Dataset
 ROWS = [
     "random",
     "prior",
+    "prior, best point",
     "nearest neighbour",
     "k nearest, density",
     "embedding, density",
@@ -37,7 +38,7 @@ def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
     assert all(row.summary.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
     # chance and the prior look at no photo
-    assert [row.summary.failed for row in evaluation.rows] == [0, 0, 1, 1, 1, 1, 1]
+    assert [row.summary.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1]
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
@@ -83,7 +84,7 @@ def test_same_evaluation_twice(evaluation: Evaluation, dataset: Dataset, predict
 def test_dict_is_json_without_nan(evaluation: Evaluation) -> None:
     got = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert got["photos"] == 20 and got["failed"] == 1 and got["outside_partition"] == 1
-    model = got["rows"][5]
+    model = got["rows"][6]
     assert model["name"] == "model"
     assert [entry["km"] for entry in model["within_km"]] == [1, 5, 25, 100, 200, 750, 2500]
     assert all(0 <= entry["top1"] <= entry["top5"] <= 1 for entry in model["within_km"])
@@ -108,7 +109,7 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
-    assert [row.name for row in found.rows] == ["prior", "model", "model, best point"]
+    assert [row.name for row in found.rows] == ["prior", "prior, best point", "model", "model, best point"]
     assert found.leaks == ()
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.summary.median_km)
@@ -138,7 +139,9 @@ def test_bayes_limit_stands_beside_the_model(
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
-    assert share_curve(found).count("<circle") == 10  # a ring for each distance, of the limit and of the best points
+    assert (
+        share_curve(found).count("<circle") == 15
+    )  # a ring for each distance, of the limit and of both kinds of best points
 
 
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:

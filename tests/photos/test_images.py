@@ -228,10 +228,10 @@ def test_progressive_bomb():
     data = encoded(picture(size=(2000, 2000)), "JPEG", progressive=True)
     scan = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
     end = data.index(b"\xff\xda", scan + 2)
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(PhotoError, match="scans"):
         images.load(data[:end] + data[scan:end] * 3000 + data[end:])
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     assert images.load(data).size == (2000, 2000)
 
 

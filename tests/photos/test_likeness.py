@@ -83,6 +83,6 @@ def test_nothing_to_compare_with() -> None:
 def test_40_000_photos_take_seconds() -> None:
     rng = np.random.default_rng(0)
     dhash, grey = rng.integers(0, 2**64 - 1, 40_000, np.uint64), rng.integers(0, 256, (40_000, 256), np.uint8)
-    start = time.monotonic()
+    start = time.process_time()
     likeness.near_duplicates(dhash[:4_000], grey[:4_000], dhash[4_000:], grey[4_000:])
-    assert time.monotonic() - start < 20  # about 0.3 s on an idle core
+    assert time.process_time() - start < 20  # about 0.3 s on an idle core

@@ -1,6 +1,7 @@
 """What a model has to beat: locators that know little, fitted on the train split only.
 
-- ``prior_guesses``: the fullest cells, whatever the photo shows; ``random_guesses``: places of training photos.
+- ``prior_guesses``, ``prior_points``: the fullest cells, or the fullest surroundings, whatever the photo shows;
+  ``random_guesses``: places of training photos.
 - ``nearest_guesses``: the positions of the training photos that look most alike, by the kind of hand-made
   features that Im2GPS used in 2008 (Hays & Efros): tiny image, joint colour histogram, oriented gradients,
   textures. ``standardised`` gives the same features to ``neighbours``.
@@ -8,7 +9,7 @@
 Shapes: N photos asked, M training photos, K guesses, F features, S side of the small picture in pixels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -21,6 +22,7 @@ from openplanet.earth.partition import Partition
 from openplanet.errors import PhotoError
 from openplanet.evaluation.neighbours import SEEN, nearest
 from openplanet.evaluation.textons import texton_histogram
+from openplanet.inference.best_point import PointFinder
 from openplanet.photos import images
 
 Floats = NDArray[np.float64]
@@ -75,6 +77,18 @@ def prior_log_probs(partition: Partition, lat_M: Floats, lng_M: Floats) -> Float
         cell_M = partition.assign(lat_M, lng_M)
         counts = np.bincount(cell_M[cell_M >= 0], minlength=len(partition))
     return np.asarray(np.log((counts + 0.5) / (counts + 0.5).sum()), np.float32)
+
+
+def prior_points(
+    partition: Partition, log_prob_C: Float32s, photos: int, k: int, distances_km: Sequence[float]
+) -> Floats:
+    """[D, N, K, 2], lat and lng: for each distance the points with most probability of the prior within it, the best
+    first, the same for all photos; NaN for no more."""
+    finder, points_DK2 = PointFinder(partition), np.full((len(distances_km), k, 2), np.nan)
+    for points_K2, km in zip(points_DK2, distances_km, strict=True):
+        lat, lng, _ = finder.best_within(np.exp(log_prob_C.astype(np.float64)), km, k)
+        points_K2[: len(lat)] = np.column_stack([lat, lng])
+    return np.broadcast_to(points_DK2[:, None], (len(distances_km), photos, k, 2))
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> Float32s:

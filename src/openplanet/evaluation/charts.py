@@ -11,7 +11,18 @@ import numpy as np
 
 from openplanet.evaluation import metrics
 from openplanet.evaluation.result import Evaluation
-from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row
+from openplanet.evaluation.rows import (
+    BAYES,
+    DENSITY,
+    EMBEDDED,
+    MODEL,
+    NEAREST,
+    POINTS,
+    PRIOR,
+    PRIOR_POINTS,
+    RANDOM,
+    Row,
+)
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 68, 12, 14, 60  # room for the larger letters of a telephone
@@ -26,6 +37,7 @@ COLOURS = {
     NEAREST: "#c2700a",
     MODEL: "#1a5fb4",
     POINTS: "#1a5fb4",
+    PRIOR_POINTS: "#77767b",
     BAYES: "#2b2f36",
 }
 DASHES = {
@@ -36,6 +48,7 @@ DASHES = {
     NEAREST: "7 3",
     MODEL: "",
     POINTS: "5 3",
+    PRIOR_POINTS: "5 3",
     BAYES: "9 3 2 3",
 }
 OTHER_COLOUR = "#7a3e9d"

@@ -22,7 +22,19 @@ from openplanet.evaluation.photoset import PhotoSet, of_dataset, read_images, re
 from openplanet.evaluation.predictions import read_predictions
 from openplanet.evaluation.published import published_on
 from openplanet.evaluation.result import Evaluation
-from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row, Truth
+from openplanet.evaluation.rows import (
+    BAYES,
+    DENSITY,
+    EMBEDDED,
+    MODEL,
+    NEAREST,
+    POINTS,
+    PRIOR,
+    PRIOR_POINTS,
+    RANDOM,
+    Row,
+    Truth,
+)
 from openplanet.evaluation.scoring import Measure
 from openplanet.photos.shards import Dataset
 
@@ -125,7 +137,9 @@ def baseline_rows(
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
     prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
     told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
-    rows = [measure.row(PRIOR, WHAT[PRIOR], prior, _constant_scores(predictor, told_C, measure.truth))]
+    row = measure.row(PRIOR, WHAT[PRIOR], prior, _constant_scores(predictor, told_C, measure.truth))
+    points_DNK2 = baselines.prior_points(partition, told_C, count, TOP_K, measure.distances_km)
+    rows = [row, locating.points_row(row, points_DNK2, measure.truth, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
     if gallery is None or len(gallery) == 0 or not held_out:
         return rows
     rows.insert(0, measure.row(RANDOM, WHAT[RANDOM], baselines.random_guesses(lat_M, lng_M, count, TOP_K)))

@@ -87,7 +87,7 @@ def _score(scorer: CellScorer, batch: list[Prediction | None], truth: Truth, end
     scorer.add(log_probs_BC, truth.lat[rows], truth.lng[rows])
 
 
-def points_row(row: Row, points_DNK2: Floats, truth: Truth, what: str) -> Row:
+def points_row(row: Row, points_DNK2: Floats, truth: Truth, what: str, name: str = POINTS) -> Row:
     """The row of best points, from the row of the likeliest cells: each distance has guesses of its own."""
     within = [
         metrics.summarise(points_NK2[..., 0], points_NK2[..., 1], truth.lat, truth.lng, [km])
@@ -98,4 +98,4 @@ def points_row(row: Row, points_DNK2: Floats, truth: Truth, what: str) -> Row:
         within_top1=tuple(each.within_top1[0] for each in within),
         within_top5=tuple(each.within_top5[0] for each in within),
     )
-    return Row(POINTS, what, row.lat, row.lng, summary, per_distance=True)
+    return Row(name, what, row.lat, row.lng, summary, per_distance=True)

@@ -7,11 +7,24 @@ from openplanet.evaluation.bootstrap import FEW_GROUPS, Groups
 from openplanet.evaluation.leakage import Leak
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.published import Published
-from openplanet.evaluation.rows import BAYES, DENSITY, EMBEDDED, MODEL, NEAREST, POINTS, PRIOR, RANDOM, Row
+from openplanet.evaluation.rows import (
+    BAYES,
+    DENSITY,
+    EMBEDDED,
+    MODEL,
+    NEAREST,
+    POINTS,
+    PRIOR,
+    PRIOR_POINTS,
+    RANDOM,
+    Row,
+)
 
 WHAT = {
     RANDOM: "the places of training photos drawn by chance",
     PRIOR: "always the cells that hold most training photos, whatever the photo shows",
+    PRIOR_POINTS: "for each distance by itself the point with most training photos within it, the same for every "
+    "photo: what is known without looking at one (its median, mean, GeoScore and country are the prior's)",
     NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
     DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
     EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 PRIOR, RANDOM, NEAREST, MODEL, BAYES = "prior", "random", "nearest neighbour", "model", "Bayes limit"
 DENSITY, EMBEDDED = "k nearest, density", "embedding, density"
-POINTS = "model, best point"
+POINTS, PRIOR_POINTS = "model, best point", "prior, best point"
 
 
 @dataclass(frozen=True)
