@@ -1,5 +1,6 @@
 """All album variants in one table: the same photos for all, failures counted, anchors left out of what is measured."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,12 +8,16 @@ import pytest
 
 from openplanet.earth import partition as partitions
 from openplanet.errors import InputError
+from openplanet.evaluation.album_answers import AlbumSet, ask, single
 from openplanet.evaluation.album_figure import before_and_after
 from openplanet.evaluation.album_section import place_albums, section
 from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
 from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import of_dataset
+from openplanet.inference.predictor import Predictor
+from openplanet.models.album.embedded import embedded_albums
+from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.photos import synthetic
@@ -122,3 +127,18 @@ def test_the_album_that_gained_most_is_drawn_before_and_after(planet):
     photos = int(drawn.text.split("(")[1].split()[0])
     assert photos in sizes[sizes >= 5]
     assert drawn.figure.count("where it was taken") > 2 * photos
+
+
+def test_albums_are_given_the_photo_s_probabilities_at_the_checkpoint_s_temperature(dataset, predictor):
+    """One photo's distribution is the Predictor's, entropy and all, also where a temperature was fitted."""
+    warm = dataclasses.replace(predictor.checkpoint, calibration=Calibration(temperature=3.0))
+    albums = AlbumSet(
+        of_dataset(dataset, "test").truth, tuple(embedded_albums(dataset, "test", warm)), warm, (25.0, 750.0)
+    )
+    alone = ask(albums, single)
+    known = np.flatnonzero(~np.isnan(alone.entropy_N))
+    row = dataset.table(["image", "photo_id"], split="test", located=True).to_pylist()
+    image = {each["photo_id"]: each["image"]["bytes"] for each in row}
+    for n in known[:3]:
+        log_probs = Predictor(warm).locate(image[albums.truth.photo_id[n]]).log_probs.astype(np.float64)
+        assert alone.entropy_N[n] == pytest.approx(-(np.exp(log_probs) * log_probs).sum(), rel=1e-3)

@@ -139,9 +139,7 @@ def test_bayes_limit_stands_beside_the_model(
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
-    assert (
-        share_curve(found).count("<circle") == 15
-    )  # a ring for each distance, of the limit and of both kinds of best points
+    assert share_curve(found).count("<circle") == 15  # a ring a distance, of the limit and both best points
 
 
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:

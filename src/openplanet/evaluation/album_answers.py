@@ -17,7 +17,7 @@ from openplanet.evaluation.anchoring import Mask, draw
 from openplanet.evaluation.rows import Truth
 from openplanet.inference.best_point import PointFinder
 from openplanet.models.album.base import Albums
-from openplanet.models.album.embedded import EmbeddedAlbum, batch
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
 from openplanet.models.checkpoint import Checkpoint
 
 Floats = NDArray[np.float64]
@@ -96,7 +96,8 @@ def ask(albums: AlbumSet, answer: AlbumAnswer, anchors: Iterable[Mask] | None = 
     masks = [None] * len(albums.albums) if anchors is None else list(anchors)
     for album, mask in zip(albums.albums, masks, strict=True):
         places, rows = albums.rows(album)
-        one = batch([album], albums.image.model, p, None if mask is None else [mask])
+        given = None if mask is None else [mask]
+        one = batch([album], albums.image.model, p, given, temperature_of(albums.image))
         with torch.inference_mode():
             log_probs_TC = answer(one)[0].double().cpu().numpy()[places]
         for row, log_probs_C in zip(rows.tolist(), log_probs_TC, strict=True):

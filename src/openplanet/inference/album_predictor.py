@@ -26,7 +26,7 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.checkpoint import FORMAT, AlbumCheckpoint
-from openplanet.models.album.embedded import batch
+from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
 from openplanet.models.checkpoint import CONFIG
 from openplanet.photos import sources
@@ -141,7 +141,8 @@ class AlbumPredictor:
         album, lost = embed_album(self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T)
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
         image = self.predictor.checkpoint
-        return batch([album], image.model, image.partition, [mask]), [n for n in range(len(read)) if n not in lost]
+        one = batch([album], image.model, image.partition, [mask], temperature_of(image))
+        return one, [n for n in range(len(read)) if n not in lost]
 
     def _offset(
         self,
