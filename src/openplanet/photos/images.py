@@ -26,8 +26,8 @@ SUFFIXES = frozenset((*_JPEG, *_HEIF, ".png", ".webp", ".tif", ".tiff"))
 
 # A JPEG is decoded at no less than the wanted size, then resized: libjpeg's scaling keeps the low frequencies of each
 # block. Against decoding all of it (Lanczos both), real photos that are sharp to the pixel and cameras' soft ones: PSNR
-# 33 dB just above half or a quarter of a scale, 37 to 49 dB below: what a box filter costs (33 to 38 dB), no more than our
-# own JPEG does (33 to 35 dB); dhash at most 2 bits, thumbnails correlated over 0.995. It halves the time.
+# 33 dB just above half or a quarter of a scale, 37 to 49 dB below: what a box filter costs (33 to 38 dB), and no more
+# than our own JPEG does (33 to 35 dB); dhash at most 2 bits, thumbnails correlated over 0.995. It halves the time.
 REDUCING_GAP = 1.0
 MAX_SIDE = 65_500  # pixels of a side that a JPEG can have
 MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
