@@ -50,10 +50,13 @@ def test_ctrl_c_stays_one_and_says_how_to_go_on(
         return step(self, batch, batch_index)
 
     monkeypatch.setattr(TrainingModule, "training_step", stopped)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        fit(dataset, tiny_recipe, tmp_path / "out")
-    assert signal.getsignal(signal.SIGINT) == before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background start with it ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(dataset, tiny_recipe, tmp_path / "out")
+        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "--resume goes on" in capfd.readouterr().err
 
 
