@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from openplanet import recipes
+from openplanet import album_recipes, recipes
 from openplanet.earth import partition
 from openplanet.evaluation.album_figure import before_and_after
 from openplanet.evaluation.album_section import section as album_section
@@ -19,6 +19,7 @@ from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.storage import write_json
 from openplanet.training.fit import fit
+from openplanet.training.fit_albums import fit_albums
 
 PHOTOS_TO_LOCATE = 5
 
@@ -41,8 +42,13 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     fit(dataset, replace(recipe, seed=seed), checkpoint, partition=cells, resume=checkpoint.exists())
 
     predictor = Predictor.load(checkpoint)
+    album_recipe, album_model = album_recipes.get("blstm"), out / "album-checkpoint"
+    fit_albums(
+        dataset, predictor.checkpoint, replace(album_recipe, seed=seed), album_model, resume=album_model.exists()
+    )
+
     result = evaluate(dataset, predictor, "test", world=world)
-    albums = evaluate_albums(dataset, predictor.checkpoint, "test", world=world)
+    albums = evaluate_albums(dataset, predictor.checkpoint, "test", [album_model], world=world)
     write_json(out / "evaluation.json", result.to_dict() | {"albums": albums.to_dict()})
     sections = [album_section(albums), *filter(None, [before_and_after(albums, dataset)])]
     write_report(out / "report.html", result, predictor, dataset, "OpenPlaNet: the demo", INTRO, sections)

@@ -49,20 +49,20 @@ def planet_cpu() -> Recipe:
     """Minutes on a laptop without a GPU, from random weights: what ``make demo`` trains.
 
     A ResNet of four blocks and a quarter of the usual width: with a few thousand photos a larger one only learns
-    more slowly. Many small cells, for street and city level, with targets smoothed over 200 km: what a cell of
-    three photos cannot learn alone it learns with its neighbours. Chosen on photos drawn from the synthetic planet
-    beside its test split; there 64 px was as good as 80 px, and 110 cells instead of 223 gave 21 instead of 33 %
-    within 25 km, and 71.7 instead of 71.0 % within 750 km.
+    more slowly. Many small cells, for street and city level, with targets smoothed over 100 km: what a cell of two
+    photos cannot learn alone it learns with its neighbours. 200 km is as good for one photo, but smears what tells
+    one city from the next, which albums multiply (docs/results.md). Chosen on photos drawn from the synthetic planet
+    beside its test split; there 64 px was as good as 80 px.
     """
     return Recipe(
         name="planet_cpu",
         description="Minutes on two CPU cores from random weights: a narrow ResNet at 64 px, smoothed targets",
         seen=(
-            "synthetic planet, 2,198 training photos: 71 % within 750 km and 31 % within 25 km on 2,240 unseen photos,"
-            " where the Bayes limit is 77 % and 50 %; 56 s on 2 idle CPU cores (101 CPU seconds)"
+            "synthetic planet, 2,200 training photos, 321 cells: 37 % within 25 km and 73 % within 750 km on 2,001"
+            " unseen photos, where the Bayes limit is 52 % and 78 %; about a minute on 2 idle CPU cores"
         ),
-        max_photos=20,
-        min_photos=3,
+        max_photos=14,
+        min_photos=2,
         backbone="resnet18",
         backbone_args={"channels": [24, 48, 96, 192], "layers": [1, 1, 1, 1]},
         image_size=64,
@@ -74,7 +74,7 @@ def planet_cpu() -> Recipe:
         epochs=14,
         batch_size=32,
         label_smoothing=0.05,
-        smoothing_km=200.0,
+        smoothing_km=100.0,
         ema_decay=0.99,
         crop=0.1,
         jitter=0.1,
