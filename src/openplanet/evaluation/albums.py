@@ -103,13 +103,7 @@ def _models(
     for variant, name in UNTRAINED.items():
         model = build(AlbumConfig(variant), partition, width)
         found[name] = (model, f"the {name} of what the image model says of the album's photos")
-    val = AlbumSet(
-        read_truth(dataset, "val", needed=False),
-        tuple(embedded_albums(dataset, "val", checkpoint)),
-        checkpoint,
-        distances_km,
-    )
-    travel, how = travel_choice.learnt(embedded_albums(dataset, "train", checkpoint), val)
+    travel, how = travel_choice.learnt_on(dataset, checkpoint, distances_km)
     found["travel"] = (travel, "a hidden Markov model: how far people get in how long")
     for folder in folders:
         trained = _trained(folder, checkpoint)

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openplanet.errors import InputError
 from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval
 from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.breakdown import Breakdown, break_down, divide
-from openplanet.evaluation.cell_scores import CellScorer, CellScores
 from openplanet.evaluation.leakage import Leak
-from openplanet.evaluation.locating import SCORED_AT_A_TIME, Locator
+from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.notes import WHAT, notes
 from openplanet.evaluation.photoset import PhotoSet, of_dataset, read_images, read_truth
@@ -39,8 +37,6 @@ from openplanet.evaluation.scoring import Measure
 from openplanet.photos.shards import Dataset
 
 __all__ = ["evaluate", "read_images", "read_truth"]
-
-Floats = NDArray[np.float64]
 
 
 def evaluate(
@@ -137,7 +133,7 @@ def baseline_rows(
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
     prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
     told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
-    row = measure.row(PRIOR, WHAT[PRIOR], prior, _constant_scores(predictor, told_C, measure.truth))
+    row = measure.row(PRIOR, WHAT[PRIOR], prior, locating.constant_scores(predictor, told_C, measure.truth))
     points_DNK2 = baselines.prior_points(partition, told_C, count, TOP_K, measure.distances_km)
     rows = [row, locating.points_row(row, points_DNK2, measure.truth, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
     if gallery is None or len(gallery) == 0 or not held_out:
@@ -151,15 +147,6 @@ def baseline_rows(
             guesses, how = found[name]
             rows.append(measure.row(name, f"{WHAT[name]}{f' ({how})' if how else ''}", guesses))
     return rows
-
-
-def _constant_scores(predictor: Locator, log_prob_C: NDArray[np.float32], truth: Truth) -> CellScores:
-    scorer = CellScorer(predictor.partition, predictor.coarser)
-    for start in range(0, len(truth.lat), SCORED_AT_A_TIME):
-        rows = slice(start, start + SCORED_AT_A_TIME)
-        lat_B = truth.lat[rows]
-        scorer.add(np.broadcast_to(log_prob_C, (len(lat_B), len(log_prob_C))), lat_B, truth.lng[rows])
-    return scorer.finish()
 
 
 def model_rows(measure: Measure, photoset: PhotoSet, predictor: Locator, name: str = MODEL) -> list[Row]:

@@ -55,6 +55,8 @@ class Intervals:
     median_km: tuple[float, float]
     geoscore: tuple[float, float]
     country: tuple[float, float]
+    region: tuple[float, float]
+    city: tuple[float, float]
 
 
 @dataclass(frozen=True)

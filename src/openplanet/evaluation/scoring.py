@@ -52,20 +52,20 @@ class Measure:
         low, high = mean_intervals(values_NM, self.groups)
         pairs = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
         km_N = metrics.distances(*guesses, self.truth.lat, self.truth.lng)[:, 0]
-        return Intervals(tuple(pairs[:-2]), median_interval(km_N, self.groups), pairs[-2], pairs[-1])
+        return Intervals(tuple(pairs[:-4]), median_interval(km_N, self.groups), *pairs[-4:])
 
 
 def measure_names(distances_km: Sequence[float]) -> list[str]:
     """Names of the columns of ``per_photo``."""
-    return [*(f"within {km:g} km" for km in distances_km), "GeoScore", "country"]
+    return [*(f"within {km:g} km" for km in distances_km), "GeoScore", "country", "region", "city"]
 
 
 def per_photo(guesses: tuple[Floats, Floats], truth: Truth, distances_km: Sequence[float]) -> Floats:
-    """[N, D + 2]: within each distance (0 or 1), GeoScore, right country (0 or 1), of the first guesses."""
+    """[N, D + 4]: within each distance (0 or 1), GeoScore, right country, region, city (0 or 1), of first guesses."""
     km_N = metrics.distances(*guesses, truth.lat, truth.lng)[:, 0]
-    country_N = metrics.same_country(guesses[0][:, 0], guesses[1][:, 0], truth.lat, truth.lng)
-    within = [(km_N <= km).astype(np.float64) for km in distances_km]
-    return np.stack([*within, metrics.geoscore(km_N), country_N.astype(np.float64)], axis=1)
+    right_3N = metrics.same_place(guesses[0][:, 0], guesses[1][:, 0], truth.lat, truth.lng)
+    within = [km_N <= km for km in distances_km]
+    return np.stack([*within, metrics.geoscore(km_N), *right_3N], axis=1).astype(np.float64)
 
 
 def label_accuracy(
