@@ -123,7 +123,7 @@ def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
 
 
 def _limit(name: str, limit: BayesLimit) -> Variant:
-    hits_ND = (limit.first_km_DN <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
+    hits_ND = (limit.km_DNK[..., 0] <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
     what = "the best that anyone could do from the pictures; for each distance another point"
     return Variant(name, what, hits_ND, hits_ND)
 

@@ -4,7 +4,7 @@ Shapes: N photos, B in a batch, K guesses, C cells, D distances.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.partition import Partition
-from openplanet.evaluation import metrics
 from openplanet.evaluation.cell_scores import CellScorer, CellScores
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
-from openplanet.evaluation.rows import POINTS, Row, Truth
+from openplanet.evaluation.rows import Truth
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Located
@@ -119,17 +118,3 @@ def constant_scores(locator: Locator, log_prob_C: NDArray[np.float32], truth: Tr
         lat_B = truth.lat[rows]
         scorer.add(np.broadcast_to(log_prob_C, (len(lat_B), len(log_prob_C))), lat_B, truth.lng[rows])
     return scorer.finish()
-
-
-def points_row(row: Row, points_DNK2: Floats, truth: Truth, what: str, name: str = POINTS) -> Row:
-    """The row of best points, from the row of the likeliest cells: each distance has guesses of its own."""
-    within = [
-        metrics.summarise(points_NK2[..., 0], points_NK2[..., 1], truth.lat, truth.lng, [km])
-        for points_NK2, km in zip(points_DNK2, row.summary.distances_km, strict=True)
-    ]
-    summary = replace(
-        row.summary,
-        within_top1=tuple(each.within_top1[0] for each in within),
-        within_top5=tuple(each.within_top5[0] for each in within),
-    )
-    return Row(name, what, row.lat, row.lng, summary, per_distance=True)
