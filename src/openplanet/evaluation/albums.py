@@ -12,7 +12,7 @@ import numpy as np
 from openplanet.errors import InputError
 from openplanet.evaluation import metrics, travel_choice
 from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
-from openplanet.evaluation.album_bayes import album_limit_of
+from openplanet.evaluation.album_bayes import of_albums
 from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
 from openplanet.evaluation.anchoring import Mask, interpolate
 from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
@@ -65,7 +65,7 @@ def evaluate_albums(
     if world is not None:
         folder = world.parent if world.is_file() else world
         arguments = (folder, truth.photo_id, truth.lat, truth.lng, distances_km)
-        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, album_limit_of(*arguments))]
+        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, limit_of(*arguments, of_albums))]
         ambiguous_N = rows_of(load_world(folder)[1], truth.photo_id, folder)["ambiguous"].to_numpy()
         rule = "indoors, a beach or a meadow: nothing but the scene shows where it is"
     places, alone = _places(albums)

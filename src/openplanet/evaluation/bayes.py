@@ -8,7 +8,7 @@ distances: it bounds each column of the table by itself.
 Legend: N photos, S sites, P candidate points, K guesses, C cells, D distances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,13 +56,18 @@ def limit_of(
     lat_N: Floats,
     lng_N: Floats,
     distances_km: Sequence[float] = metrics.DISTANCES_KM,
+    posterior_of: Callable[[World, pa.Table], Floats] | None = None,
 ) -> BayesLimit:
     """The limit on photos of the planet in ``folder``, matched by ``photo_id`` (as the dataset has it).
 
-    Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
+    ``posterior_of``: exact probabilities [N, S] of the sites from the photos' rows of the table of truth [default: from
+    each picture alone]. Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
     """
     world, truth = load_world(folder)
-    return bayes_limit(world, cues_of(rows_of(truth, photo_ids, folder)), lat_N, lng_N, distances_km)
+    rows = rows_of(truth, photo_ids, folder)
+    if posterior_of is None:
+        return bayes_limit(world, cues_of(rows), lat_N, lng_N, distances_km)
+    return limit_of_posterior(world, posterior_of(world, rows), lat_N, lng_N, distances_km)
 
 
 def rows_of(truth: pa.Table, photo_ids: Sequence[str], folder: Path) -> pa.Table:
