@@ -84,8 +84,27 @@ def test_baselines_and_checkpoints_are_contestants(dataset, predictor, tmp_path:
     text = found.to_text()
     assert "5 albums" in text and "Nothing in this table could be shown to be real" in text  # too few to tell
     assert "Leakage guard: albums: 20 of 20 test photos" in text
+    assert "1 photos were taken outside all" in text and "cells of prior, untrained;" in text
+    assert "one centre crop" in text and "nearest GeoNames city" in text
     with pytest.raises(InputError, match="albums"):
         compare(["random", "nearest"], photoset, dataset, strict=True)
+
+
+def test_a_place_of_the_set_in_the_gallery_is_told_and_refused(rows, write_dataset, tmp_path: Path) -> None:
+    """One training photo stands where a test photo does: a leak for those who answer with a gallery's places."""
+    apart = [{**row, "album_id": f"{row['split']} {row['album_id']}", "dhash": 0} for row in rows]
+    for row in apart:
+        row["image"] = rows[0]["image"] if row["split"] == "train" else row["image"]
+    apart[5].update(lat=apart[61]["lat"], lng=apart[61]["lng"])
+    dataset = write_dataset(tmp_path / "planted", apart)
+    photoset = of_dataset(dataset, "test")
+    a, b = (write(tmp_path / f"{name}.csv", photoset, np.arange(20) % 3 > 0) for name in "ab")
+    found = compare(["nearest", a], photoset, dataset)
+    assert any("gallery: 1 of 20 test photos stand in the gallery" in note for note in found.notes)
+    assert not any("gallery" in note for note in compare([a, b], photoset, dataset).notes)
+    with pytest.raises(InputError, match="leaks into training: gallery: 1 of 20"):
+        compare(["nearest", a], photoset, dataset, strict=True)
+    compare([a, b], photoset, dataset, strict=True)
 
 
 def test_guesses_alone_need_no_picture(photoset: PhotoSet, tmp_path: Path, dataset) -> None:

@@ -79,7 +79,9 @@ def evaluate(
     predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
-    placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares) if albums else None
+    placed = None
+    if albums:
+        placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares, strict)
     if placed is not None:
         click.echo(f"\n{placed.to_text()}")
     if json_file is not None:

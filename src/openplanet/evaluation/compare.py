@@ -3,7 +3,7 @@
 Shapes: N photos, K guesses, M measures.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 
 from openplanet.evaluation import leakage, metrics, paired, tables
 from openplanet.evaluation.bootstrap import LEVEL, Groups
-from openplanet.evaluation.contestants import Contestants, need_pictures
+from openplanet.evaluation.contestants import Contestants, Entry, need_pictures
 from openplanet.evaluation.measured import ECE, LESS_IS_BETTER, MEDIAN, NLL, Figure, Measured, measured
+from openplanet.evaluation.notes import CROP
 from openplanet.evaluation.paired import Difference
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.scoring import measure_names
@@ -97,7 +98,7 @@ def compare(
     models: list[object | None] = [*asked.models()] or [None]
     blind = [each for model in models for each in leakage.blind_spots(train, True, looked_at, model)]
     blind = list(dict.fromkeys(blind))
-    leaks = () if train is None else leakage.check(photoset, train, looked_at)
+    leaks = () if train is None else (*leakage.check(photoset, train, looked_at), *asked.gallery_leaks())
     if strict:
         leakage.refuse(leaks, blind)
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
@@ -122,6 +123,9 @@ def compare(
             f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo "
             "without a guess counts as wrong, and in the median as half way round the Earth.",
             *_probabilities(measures),
+            *_outside(entries),
+            f"Country, region and city: {metrics.COUNTRY_METHOD}.",
+            *([CROP] if asked.models() else []),
             *_meaning(groups, pairs, exchanges),
             *photoset.notes,
             *(f"{name}: {what}." for name, what in asked.told.items()),
@@ -146,6 +150,20 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
         (a, b, tuple(replace(each, p_corrected=next(tested) if each.differ else 1.0) for each in differences))
         for a, b, differences in pairs
     )
+
+
+def _outside(entries: Mapping[str, Entry]) -> Iterator[str]:
+    """How many photos lie in no cell, for each set of cells."""
+    sure = [(name, each.scores, each.partition) for name, each in entries.items()]
+    by_cells: dict[tuple[int, int], list[str]] = {}
+    for name, scores, partition in sure:
+        if scores is not None and partition is not None:
+            by_cells.setdefault((int((scores.cell_N < 0).sum()), len(partition)), []).append(name)
+    for (outside, cells), names in by_cells.items():
+        yield (
+            f"{outside:,} photos were taken outside all {cells:,} cells of {', '.join(names)}; they count like any "
+            "other in all but NLL."
+        )
 
 
 def _probabilities(measures: Sequence[str]) -> Iterator[str]:

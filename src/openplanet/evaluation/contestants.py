@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import InputError
-from openplanet.evaluation import baselines, locating, metrics, retrieval, travel_choice
+from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval, travel_choice
 from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, ask_all
 from openplanet.evaluation.cell_scores import CellScores
 from openplanet.evaluation.geoclip import PREFIX, open_locator
+from openplanet.evaluation.leakage import Leak
 from openplanet.evaluation.locating import Answers, Locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
@@ -36,6 +37,7 @@ Floats = NDArray[np.float64]
 
 BASELINES = ("random", "prior", "nearest", "density", "embedding")
 OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a checkpoint says of the single photos
+OF_A_GALLERY = ("nearest", "density", "embedding")
 NAMED = (*BASELINES, *OF_ALBUMS)
 SUFFIXES = (".csv", ".json")
 
@@ -92,6 +94,14 @@ class Contestants:
         for each in self._models.values():
             found += [each, each.image] if isinstance(each, AlbumContestant) else [each]
         return found
+
+    def gallery_leaks(self) -> tuple[Leak, ...]:
+        """Whether the very places of the set stand among those that retrieval, if it takes part, answers with."""
+        named = next((text for text in self._texts if text in OF_A_GALLERY), None)
+        if named is None:
+            return ()
+        gallery = self._fitted(named)
+        return (leakage.check_gallery(self.photoset, gallery.lat, gallery.lng),)
 
     def entries(self) -> dict[str, Entry]:
         """What each says, by name, in the order given."""
