@@ -172,7 +172,8 @@ def _probabilities(measures: Sequence[str]) -> Iterator[str]:
     yield (
         "NLL (mean of -ln p of the true cell, over photos in a cell that are answered) and ECE (of the likeliest cell, "
         "in 15 bins) are compared between contestants over the same cells only; between two, NLL is over the photos "
-        "that count for both. In the median, NLL and ECE less is better."
+        "that count for both. In the median, NLL and ECE less is better. Intervals of ECE lie somewhat high: drawing "
+        "photos again adds noise, which it counts as error."
     )
 
 

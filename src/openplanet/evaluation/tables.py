@@ -82,6 +82,13 @@ def breakdown_blocks(evaluation: "Evaluation") -> list[Block]:
     ]
 
 
+def best_of_block(row: Row) -> Block:
+    """Share of photos within each distance for the nearest of one locator's first 1 to 5 guesses."""
+    names = tuple(km_text(km) for km in row.summary.distances_km)
+    lines = [Line(f"best of {k}", percents(shares)) for k, shares in enumerate(row.summary.best_of, 1)]
+    return Block(f"{row.name}: best of its guesses, % within", names, tuple(lines))
+
+
 def level_block(row: Row) -> Block | None:
     """Likelihood and calibration of one locator at each level of coarseness."""
     if row.distribution is None:
@@ -189,8 +196,10 @@ def to_csv(evaluation: "Evaluation") -> str:
 
 def all_blocks(evaluation: "Evaluation") -> list[Block]:
     """Every table there is."""
-    levels = level_block(evaluation.model)
-    return [*blocks(evaluation), *([levels] if levels else []), *breakdown_blocks(evaluation)]
+    model = evaluation.model
+    levels = level_block(model)
+    more = [best_of_block(model), *([levels] if levels else [])]
+    return [*blocks(evaluation), *more, *breakdown_blocks(evaluation)]
 
 
 def km_text(km: float) -> str:
