@@ -8,7 +8,7 @@ import torch
 from real_photos_measure import CHOSEN_BY, KM, Answers, Float32s
 
 from openplanet.earth.partition import Partition
-from openplanet.evaluation import bootstrap
+from openplanet.evaluation import bootstrap, paired
 from openplanet.evaluation.bootstrap import Groups
 from openplanet.evaluation.rows import Truth
 from openplanet.models.calibration import fit_temperature
@@ -70,8 +70,8 @@ def intervals(answers: Mapping[str, Sequence[Answers]], groups: Groups) -> None:
             f"{100 * m:.1f} ({100 * a:.0f}–{100 * b:.0f})" for m, a, b in zip(hits_NM.mean(0), low, high, strict=True)
         ]
         print(f"| {name} | {' | '.join(cells)} |")
-    pairs = [(a, b, bootstrap.compare(names, hits[a], hits[b], groups)) for a, b in PAIRS]
-    corrected = iter(bootstrap.holm([each.p for _, _, found in pairs for each in found]))
+    pairs = [(a, b, paired.compare(names, hits[a], hits[b], groups)) for a, b in PAIRS]
+    corrected = iter(paired.holm([each.p for _, _, found in pairs for each in found]))
     print(f"\n| difference, points | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
     for a, b, found in pairs:
         cells = [

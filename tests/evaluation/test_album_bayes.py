@@ -87,4 +87,4 @@ def test_the_posterior_is_calibrated_and_worth_more_than_that_of_one_photo(world
     single = bayes_limit(world, photos.cues, photos.lat_N, photos.lng_N)
     assert all(a >= s - 0.02 for a, s in zip(album.summary.within_top1, single.summary.within_top1, strict=True))
     assert album.expected_top1[1] > single.expected_top1[1] + 0.1
-    np.testing.assert_allclose((album.first_km_DN[1] <= 25.0).mean(), album.summary.within_top1[1])
+    np.testing.assert_allclose((album.km_DNK[1, :, 0] <= 25.0).mean(), album.summary.within_top1[1])

@@ -16,7 +16,10 @@ from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import of_dataset
 from openplanet.inference.predictor import Predictor
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums
+from openplanet.models.album.registry import build
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
@@ -30,13 +33,13 @@ def found(dataset, predictor):
     return evaluate_albums(dataset, predictor.checkpoint, "test", extra_distances=(100,), anchor_shares=(0.0, 0.5))
 
 
-def rows(found):
+def by_name(found):
     return {each.name: each for each in found.variants}
 
 
 def test_one_photo_is_what_evaluate_says_of_the_model(dataset, predictor, found):
     expected = evaluate(dataset, predictor, "test", extra_distances=(100,))
-    one = rows(found)[ONE_PHOTO]
+    one = by_name(found)[ONE_PHOTO]
     assert one.first_ND.mean(axis=0).tolist() == pytest.approx(list(expected.model.summary.within_top1))
     points = expected.row("model, best point")
     assert one.points_ND.mean(axis=0).tolist() == pytest.approx(list(points.summary.within_top1))
@@ -53,7 +56,7 @@ def test_photos_that_fail_are_wrong_for_all_variants(found):
 
 
 def test_the_average_gives_all_photos_of_an_album_one_answer(dataset, predictor, found):
-    hits = rows(found)["average"].first_ND[:, 3]  # within 200 km: cities are farther from each other
+    hits = by_name(found)["average"].first_ND[:, 3]  # within 200 km: cities are farther from each other
     album_N = np.array(of_dataset(dataset, "test").truth.album)
     for album in np.unique(album_N):
         assert len(np.unique(hits[(album_N == album) & (np.arange(20) < 18)])) == 1
@@ -77,7 +80,7 @@ def test_tables_and_json(found):
         assert name in text
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert [row["name"] for row in values["rows"]] == [each.name for each in found.variants]
-    assert values["best"] in rows(found)
+    assert values["best"] in by_name(found)
     assert "<td>travel</td>" in section(found).figure
     assert found.to_markdown().count("| travel |") >= 3
 
@@ -87,6 +90,21 @@ def test_single_photos_and_strange_models_are_refused(dataset, predictor):
         place_albums(of_dataset(dataset, "test"), predictor, "test")
     with pytest.raises(InputError, match="needs --checkpoint"):
         place_albums(dataset, None, "test")
+
+
+def test_strict_asks_what_an_album_checkpoint_was_trained_on(rows, write_dataset, predictor, tmp_path):
+    dataset = write_dataset(tmp_path / "photos.ds", rows)
+    dataset.manifest["fingerprint"] = "of this one"
+    model = build(AlbumConfig("lstm", width=8), predictor.partition, predictor.model.embedding_dim).eval()
+    for name in ("of this one", "of another"):
+        about = {"manifest": {"fingerprint": name}, "dataset": f"{name}.ds"}
+        AlbumCheckpoint(model, predictor.checkpoint, {"name": "none"}, {}, about).save(tmp_path / name)
+    same = evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of this one"], strict=True)
+    assert not any("not sure" in note for note in same.all_notes())
+    told = evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of another"])
+    assert any("of another: the checkpoint was trained on of another.ds" in note for note in told.all_notes())
+    with pytest.raises(InputError, match=r"may leak into training.*of another\.ds"):
+        evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of another"], strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +124,8 @@ def test_limits_and_ambiguous_photos_of_the_planet(planet):
     found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")
     truth = of_dataset(dataset, "train").truth
     expected = limit_of(folder / "world", truth.photo_id, truth.lat, truth.lng)
-    assert rows(found)[PHOTO_LIMIT].first_ND.mean(axis=0).tolist() == list(expected.summary.within_top1)
-    assert rows(found)[ALBUM_LIMIT].first_ND[:, 1].mean() > rows(found)[PHOTO_LIMIT].first_ND[:, 1].mean()
+    assert by_name(found)[PHOTO_LIMIT].first_ND.mean(axis=0).tolist() == list(expected.summary.within_top1)
+    assert by_name(found)[ALBUM_LIMIT].first_ND[:, 1].mean() > by_name(found)[PHOTO_LIMIT].first_ND[:, 1].mean()
     assert 0.1 < found.ambiguous_N.mean() < 0.4
     assert found.places["first photo"].sum() == found.places["last photo"].sum() > 0
     thirds = sum(found.places[f"{name} third"].sum() for name in ("first", "middle", "last"))

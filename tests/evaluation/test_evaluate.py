@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from openplanet.earth import geo
 from openplanet.errors import DatasetError, InputError
 from openplanet.evaluation import evaluate as evaluating
 from openplanet.evaluation import metrics
 from openplanet.evaluation.bayes import BayesLimit
 from openplanet.evaluation.charts import share_curve
 from openplanet.evaluation.evaluate import evaluate
+from openplanet.evaluation.photoset import of_dataset
 from openplanet.evaluation.result import Evaluation
+from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.shards import Dataset
 
@@ -99,7 +102,43 @@ def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> No
     assert "country %" in table[0] and table[-1].startswith("model")
     assert "20 photos" in text and "1 could not be read" in text and "outside all" in text
     markdown = evaluation.to_markdown()
+    assert markdown.count("| model, best point |") == 3
     assert markdown.count("| model |") == 4  # first guess, best of five, intervals, probabilities
+
+
+def test_every_row_has_the_intervals_of_the_slow_way(
+    evaluation: Evaluation, dataset: Dataset, predictor: Predictor
+) -> None:
+    """Albums are drawn again a thousand times, photo by photo; best points are asked for anew."""
+    truth, answers = evaluation.truth, list(predictor.locate_many(of_dataset(dataset, "test").images()))
+    finder = PointFinder(predictor.partition)
+    albums = sorted(set(truth.album))
+    drawn = np.random.default_rng(0).integers(5, size=(1000, 5))
+    rows_R = [np.concatenate([[n for n in range(20) if truth.album[n] == albums[a]] for a in each]) for each in drawn]
+
+    def slow(values: np.ndarray) -> tuple[float, float]:
+        means = np.sort([values[rows.astype(int)].mean() for rows in rows_R])
+        return means[25], means[974]
+
+    found = {row.name: row.intervals for row in evaluation.rows}
+    assert evaluation.groups.count == 5 and all(found.values())
+    for distance, km in enumerate(evaluation.distances_km):
+        hit_N = np.zeros(20)
+        for n, answer in enumerate(answers):
+            if answer.prediction is not None:
+                lat, lng, _ = finder.best_within(answer.prediction.probabilities, km)
+                hit_N[n] = geo.distance_km(lat[0], lng[0], truth.lat[n], truth.lng[n]) <= km
+        assert found["model, best point"].within[distance] == pytest.approx(slow(hit_N))
+    for name in ("model", "nearest neighbour"):
+        row = evaluation.row(name)
+        right = metrics.same_place(row.lat[:, 0], row.lng[:, 0], truth.lat, truth.lng)
+        for measure, right_N in zip(("country", "region", "city"), right, strict=True):
+            assert getattr(found[name], measure) == pytest.approx(slow(right_N))
+    assert found["model, best point"].city == found["model"].city  # of its likeliest cell
+    low, high = found["nearest neighbour"].region
+    assert low < evaluation.row("nearest neighbour").summary.region <= high
+    lines = evaluation.to_text().split("first guess, 95 % interval")[1].splitlines()[1:]
+    assert [line.split("  ")[0] for line in lines[1 : 1 + len(ROWS)]] == ROWS
 
 
 def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predictor) -> None:
@@ -124,7 +163,7 @@ def test_bayes_limit_stands_beside_the_model(
         asked.append((folder, tuple(photo_ids)))
         perfect = metrics.summarise(lat[:, None], lng[:, None], lat, lng, distances)
         half = dataclasses.replace(perfect, within_top1=(0.0, *[0.5] * (len(distances) - 1)))
-        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None], np.zeros((len(distances), len(lat))))
+        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None], np.zeros((len(distances), len(lat), 5)))
 
     monkeypatch.setattr(evaluating, "limit_of", limit_of)
     (tmp_path / "world.parquet").touch()
@@ -139,6 +178,9 @@ def test_bayes_limit_stands_beside_the_model(
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
+    intervals = found.rows[-1].to_dict()
+    assert intervals["within_km"][1]["top1_interval_95"] == [1.0, 1.0]  # all its points were right
+    assert intervals["interval_95"]["country_accuracy"] is None  # answered by itself
     assert share_curve(found).count("<circle") == 15  # a ring a distance, of the limit and both best points
 
 

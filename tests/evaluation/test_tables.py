@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from openplanet.earth.geo import distance_km
 from openplanet.evaluation import tables
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
@@ -72,6 +73,22 @@ def test_csv_has_every_figure(guessed: Evaluation) -> None:
     rows = list(csv.DictReader(io.StringIO(tables.to_csv(guessed))))
     assert {"table": "first guess, % within", "row": "theirs", "column": "1 km", "value": "75.0"} in rows
     assert any(row["table"] == "Continent" and row["row"] == "Europe" for row in rows)
+
+
+def test_best_of_one_to_five_stands_in_every_table(dataset, predictor) -> None:
+    """A photo counts where any of its first k guesses is near, one after the other."""
+    found = evaluate(dataset, predictor)
+    (block,) = (each for each in tables.all_blocks(found) if each.title == "model: best of its guesses, % within")
+    truth, model = found.truth, found.model
+    for k, line in enumerate(block.lines, 1):
+        for km, cell in zip(found.distances_km, line.cells, strict=True):
+            near = 0
+            for n in range(len(truth.lat)):
+                off = [distance_km(model.lat[n, i], model.lng[n, i], truth.lat[n], truth.lng[n]) for i in range(k)]
+                near += any(each <= km for each in off)
+            assert cell == f"{100 * near / len(truth.lat):.1f}"
+    assert [line.name for line in block.lines] == [f"best of {k}" for k in range(1, 6)]
+    assert "| best of 3 |" in tables.to_markdown(found) and "best of 4 &" in tables.to_latex(found)
 
 
 def test_latex_is_escaped_and_balanced(guessed: Evaluation) -> None:

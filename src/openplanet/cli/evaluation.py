@@ -79,7 +79,9 @@ def evaluate(
     predictor = None if checkpoint is None else open_locator(checkpoint)
     result = run(data, predictor, split, world, extra, trained, predictions, strict)
     click.echo(result.to_text())
-    placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares) if albums else None
+    placed = None
+    if albums:
+        placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares, strict)
     if placed is not None:
         click.echo(f"\n{placed.to_text()}")
     if json_file is not None:
@@ -89,7 +91,11 @@ def evaluate(
         write_tables(report, result)
 
 
-@click.command(cls=Command, example="openplanet compare model_a model_b theirs.csv nearest photos.ds")
+@click.command(
+    cls=Command,
+    example="openplanet compare model_a model_b theirs.csv nearest photos.ds\n"
+    "openplanet compare model album_model travel photos.ds",
+)
 @click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
@@ -106,8 +112,9 @@ def compare(
 ) -> None:
     """Put locators side by side on the test photos, with intervals, and say which differences are real.
 
-    A CONTESTANT is a checkpoint folder, a CSV or JSON of predictions, or a baseline: random, prior, nearest, density,
-    embedding (prior and embedding: with the cells and the embedding of the first checkpoint).
+    A CONTESTANT is a checkpoint folder, of photos or of albums, a CSV or JSON of predictions, or a baseline: random,
+    prior, nearest, density, embedding; average, geometric_mean, travel (untrained, of whole albums). Prior, embedding
+    and those of albums take the cells and the network of the first checkpoint.
     """
     extra = _distances(distances)
     from openplanet.evaluation.compare import compare as run

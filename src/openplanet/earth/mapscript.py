@@ -34,7 +34,7 @@ MAP_STYLE = """
 .op-keys span{display:inline-flex;align-items:center;gap:5px}
 .op-keys svg{width:18px;height:18px;flex:none}
 .op-scale{position:absolute;right:8px;bottom:8px;display:none;font-size:10px;color:#22303a;background:#ffffffb0;
-  border:solid #22303a;border-width:0 1px 1px;text-align:center;line-height:13px}
+  border:solid #22303a;border-width:0 1px 1px;text-align:center;line-height:13px;white-space:nowrap}
 .op-live .op-scale{display:block}
 @media print{.op-buttons,.op-scale{display:none!important}}
 """

@@ -3,7 +3,7 @@
 Shapes: N photos of the set, T photos of an album, C cells, D distances.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from openplanet.earth.partition import Partition
 from openplanet.evaluation import metrics
 from openplanet.evaluation.anchoring import Mask, draw
+from openplanet.evaluation.locating import Answers, Collector
 from openplanet.evaluation.rows import Truth
 from openplanet.inference.best_point import PointFinder
+from openplanet.inference.prediction import Prediction
 from openplanet.models.album.base import Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
 from openplanet.models.checkpoint import Checkpoint
@@ -93,14 +95,8 @@ def ask(albums: AlbumSet, answer: AlbumAnswer, anchors: Iterable[Mask] | None = 
     lat_N, lng_N, entropy_N = (np.full(count, np.nan) for _ in range(3))
     points_DN2 = np.full((len(albums.distances_km), count, 2), np.nan)
     finder, p = PointFinder(albums.partition), albums.partition
-    masks = [None] * len(albums.albums) if anchors is None else list(anchors)
-    for album, mask in zip(albums.albums, masks, strict=True):
-        places, rows = albums.rows(album)
-        given = None if mask is None else [mask]
-        one = batch([album], albums.image.model, p, given, temperature_of(albums.image))
-        with torch.inference_mode():
-            log_probs_TC = answer(one)[0].double().cpu().numpy()[places]
-        for row, log_probs_C in zip(rows.tolist(), log_probs_TC, strict=True):
+    for rows, log_probs_TC in _told(albums, answer, anchors):
+        for row, log_probs_C in zip(rows.tolist(), log_probs_TC.astype(np.float64), strict=True):
             probability_C = np.exp(log_probs_C)
             best = int(probability_C.argmax())
             lat_N[row], lng_N[row] = p.centroid_lat[best], p.centroid_lng[best]
@@ -109,3 +105,27 @@ def ask(albums: AlbumSet, answer: AlbumAnswer, anchors: Iterable[Mask] | None = 
                 lat_K, lng_K, _ = finder.best_within(probability_C, km)
                 points_DN2[distance, row] = lat_K[0], lng_K[0]
     return Guesses(lat_N, lng_N, points_DN2, entropy_N)
+
+
+def ask_all(albums: AlbumSet, answer: AlbumAnswer, coarser: Sequence[Partition] = ()) -> Answers:
+    """What ``locating.ask`` finds of a model of single photos: five guesses, and what the probabilities are worth,
+    also at the levels ``coarser``."""
+    answers = Collector(albums.partition, coarser, albums.truth, albums.distances_km)
+    for rows, log_probs_TC in _told(albums, answer):
+        answers.add(rows.tolist(), [Prediction(albums.partition, log_probs_C) for log_probs_C in log_probs_TC])
+    return answers.finish()
+
+
+def _told(
+    albums: AlbumSet, answer: AlbumAnswer, anchors: Iterable[Mask] | None = None
+) -> Iterator[tuple[Ints, NDArray[np.float32]]]:
+    """Of each album that has located photos: their rows, and the model's log-probabilities [T, C] of them."""
+    masks = [None] * len(albums.albums) if anchors is None else list(anchors)
+    for album, mask in zip(albums.albums, masks, strict=True):
+        places, rows = albums.rows(album)
+        if len(rows) == 0:
+            continue
+        given = None if mask is None else [mask]
+        one = batch([album], albums.image.model, albums.partition, given, temperature_of(albums.image))
+        with torch.inference_mode():
+            yield rows, answer(one)[0].float().cpu().numpy()[places]

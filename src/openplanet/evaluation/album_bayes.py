@@ -9,15 +9,11 @@ and in UTC even something of the longitude; models that take absolute times are 
 Shapes: N photos, S sites, D days of the year (in this file), T photos of one album.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from openplanet.evaluation import metrics
-from openplanet.evaluation.bayes import BayesLimit, limit_of_posterior, rows_of
-from openplanet.photos.synthetic import cues_of, load_world
+from openplanet.photos.synthetic import cues_of
 from openplanet.photos.world import (
     DAY_STEPS,
     DAYS,
@@ -32,22 +28,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def album_limit_of(
-    folder: Path,
-    photo_ids: Sequence[str],
-    lat_N: Floats,
-    lng_N: Floats,
-    distances_km: Sequence[float] = metrics.DISTANCES_KM,
-) -> BayesLimit:
-    """The limit on photos of the planet in ``folder``, each given all of ``photo_ids`` that are of its album.
-
-    Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
-    """
-    world, truth = load_world(folder)
-    rows = rows_of(truth, photo_ids, folder)
+def of_albums(world: World, rows: pa.Table) -> Floats:
+    """``album_posterior`` of rows of the table of truth: ``bayes.limit_of`` with it is the limit of albums."""
     album_N, order_N = (rows[name].to_numpy().astype(np.int64) for name in ("album", "album_order"))
-    probability_NS = album_posterior(world, cues_of(rows), album_N, order_N)
-    return limit_of_posterior(world, probability_NS, lat_N, lng_N, distances_km)
+    return album_posterior(world, cues_of(rows), album_N, order_N)
 
 
 def album_posterior(world: World, cues: Cues, album_N: Ints, order_N: Ints) -> Floats:

@@ -26,6 +26,7 @@ def place_albums(
     world: Path | None = None,
     extra_distances: Sequence[float] = (),
     anchor_shares: Sequence[float] = (),
+    strict: bool = False,
 ) -> AlbumEvaluation:
     """``evaluate_albums`` of what ``evaluate`` was asked about.
 
@@ -36,7 +37,7 @@ def place_albums(
     if not isinstance(predictor, Predictor):
         raise InputError("--albums needs --checkpoint with a folder of `openplanet train`: its embeddings are used")
     return evaluate_albums(
-        photos, predictor.checkpoint, split, album_checkpoints, world, extra_distances, anchor_shares
+        photos, predictor.checkpoint, split, album_checkpoints, world, extra_distances, anchor_shares, strict
     )
 
 

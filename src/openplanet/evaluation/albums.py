@@ -6,13 +6,14 @@ Shapes: N located photos of the split, T photos of an album, D distances.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from openplanet.errors import InputError
-from openplanet.evaluation import metrics, travel_choice
+from openplanet.evaluation import leakage, metrics, travel_choice
 from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
-from openplanet.evaluation.album_bayes import album_limit_of
+from openplanet.evaluation.album_bayes import of_albums
 from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
 from openplanet.evaluation.anchoring import Mask, interpolate
 from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
@@ -42,17 +43,22 @@ def evaluate_albums(
     world: Path | None = None,
     extra_distances: Sequence[float] = (),
     anchor_shares: Sequence[float] = (),
+    strict: bool = False,
 ) -> AlbumEvaluation:
     """Measure average, geometric mean, travel and the trained ``album_checkpoints`` on the albums of a split.
 
     ``travel`` is learnt on the train split and set on the val split. ``world``: folder of the synthetic planet, for the
     Bayes limits of a photo and of its album. ``anchor_shares`` (0..1): how well the rest is placed when so many photos
     of each album have a position. Raises DatasetError where the split has no located photo, InputError where an album
-    checkpoint reads the embeddings of another image model.
+    checkpoint reads the embeddings of another image model, and, with ``strict``, where one was trained on other data.
     """
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
     albums = _album_set(dataset, split, checkpoint, distances_km)
-    models, notes = _models(dataset, checkpoint, album_checkpoints, distances_km)
+    trained = {folder: _trained(folder, checkpoint) for folder in album_checkpoints}
+    blind = _blind(dataset, split, trained)
+    if strict:
+        leakage.refuse((), blind)
+    models, notes = _models(dataset, checkpoint, trained, distances_km)
     truth, found = albums.truth, {}
     for name, (answer, _) in models.items():
         say(f"albums: {name}")
@@ -65,7 +71,7 @@ def evaluate_albums(
     if world is not None:
         folder = world.parent if world.is_file() else world
         arguments = (folder, truth.photo_id, truth.lat, truth.lng, distances_km)
-        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, album_limit_of(*arguments))]
+        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, limit_of(*arguments, of_albums))]
         ambiguous_N = rows_of(load_world(folder)[1], truth.photo_id, folder)["ambiguous"].to_numpy()
         rule = "indoors, a beach or a meadow: nothing but the scene shows where it is"
     places, alone = _places(albums)
@@ -85,6 +91,7 @@ def evaluate_albums(
             *notes,
             *_on_set(alone, failed, len(truth.lat)),
             *(["travel was set on the photos that it is measured on"] if split == "val" else []),
+            *(f"leakage guard: not sure: {reason}" for reason in blind),
         ),
     )
 
@@ -95,7 +102,7 @@ def _album_set(dataset: Dataset, split: str, checkpoint: Checkpoint, distances_k
 
 
 def _models(
-    dataset: Dataset, checkpoint: Checkpoint, folders: Sequence[Path], distances_km: tuple[float, ...]
+    dataset: Dataset, checkpoint: Checkpoint, albums: Mapping[Path, AlbumCheckpoint], distances_km: tuple[float, ...]
 ) -> tuple[dict[str, tuple[AlbumAnswer, str]], list[str]]:
     """Each variant's name, and with it how to ask it and what it is in a sentence; and notes."""
     partition, width = checkpoint.partition, checkpoint.model.embedding_dim
@@ -103,16 +110,9 @@ def _models(
     for variant, name in UNTRAINED.items():
         model = build(AlbumConfig(variant), partition, width)
         found[name] = (model, f"the {name} of what the image model says of the album's photos")
-    val = AlbumSet(
-        read_truth(dataset, "val", needed=False),
-        tuple(embedded_albums(dataset, "val", checkpoint)),
-        checkpoint,
-        distances_km,
-    )
-    travel, how = travel_choice.learnt(embedded_albums(dataset, "train", checkpoint), val)
+    travel, how = travel_choice.learnt_on(dataset, checkpoint, distances_km)
     found["travel"] = (travel, "a hidden Markov model: how far people get in how long")
-    for folder in folders:
-        trained = _trained(folder, checkpoint)
+    for folder, trained in albums.items():
         name = trained.config.variant if trained.config.variant not in found else Path(folder).name
         found[name] = (trained.model, f"album checkpoint {Path(folder).name}")
     return found, [f"travel: {how}"]
@@ -128,8 +128,17 @@ def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
     return trained
 
 
+def _blind(dataset: Dataset, split: str, albums: Mapping[Path, AlbumCheckpoint]) -> tuple[str, ...]:
+    """Why nobody can say whether the album checkpoints have seen these photos."""
+    found = []
+    for folder, checkpoint in albums.items():
+        reasons = leakage.blind_spots(dataset, split != "train", True, SimpleNamespace(checkpoint=checkpoint))
+        found += [f"{folder}: {reason}" for reason in reasons]
+    return tuple(found)
+
+
 def _limit(name: str, limit: BayesLimit) -> Variant:
-    hits_ND = (limit.first_km_DN <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
+    hits_ND = (limit.km_DNK[..., 0] <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
     what = "the best that anyone could do from the pictures; for each distance another point"
     return Variant(name, what, hits_ND, hits_ND)
 

@@ -36,6 +36,7 @@ SCALES = (1, 2, 4)
 HISTOGRAM_BINS = (4, 14, 14)  # lightness, a, b: Im2GPS's joint histogram
 DIFFERENT_PLACE_KM = 1.0  # a second neighbour from the same spot would be no second guess
 BATCH = 256
+VERSION = 1  # raise it with every change of the features: those of other versions are kept on disks
 
 _BYTE = np.arange(256) / 255.0
 _LINEAR = np.where(_BYTE <= 0.04045, _BYTE / 12.92, ((_BYTE + 0.055) / 1.055) ** 2.4).astype(np.float32)
@@ -139,6 +140,12 @@ def feature_blocks(rgb_NSS3: NDArray[np.uint8]) -> list[Float32s]:
     lab = rgb_to_lab(rgb_NSS3)
     light = lab[..., 0]
     return [_pool(lab, TINY).reshape(len(lab), -1), _histogram(lab), _oriented_energy(light), texton_histogram(light)]
+
+
+def blocks_of(joined_NF: Float32s) -> list[Float32s]:
+    """The blocks of features that were put side by side."""
+    ends = np.cumsum([TINY**2 * 3, np.prod(HISTOGRAM_BINS), len(SCALES) * GRID**2 * ORIENTATIONS])
+    return np.split(joined_NF, ends, axis=1)
 
 
 def _small(photo: bytes) -> NDArray[np.uint8] | None:

@@ -8,7 +8,7 @@ distances: it bounds each column of the table by itself.
 Legend: N photos, S sites, P candidate points, K guesses, C cells, D distances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,14 +40,14 @@ class BayesLimit:
     """``summary``: what the best guesses achieved on these photos; ``expected`` [D]: what they achieve on average.
 
     ``lat_NK``, ``lng_NK``: the sites a single answer would name, by expected GeoScore (K = 5, best first).
-    ``first_km_DN``: how far from the truth the point chosen for each distance lies.
+    ``km_DNK``: how far from the truth the points chosen for each distance lie.
     """
 
     summary: metrics.Summary
     expected_top1: tuple[float, ...]
     lat_NK: Floats
     lng_NK: Floats
-    first_km_DN: Floats
+    km_DNK: Floats
 
 
 def limit_of(
@@ -56,13 +56,18 @@ def limit_of(
     lat_N: Floats,
     lng_N: Floats,
     distances_km: Sequence[float] = metrics.DISTANCES_KM,
+    posterior_of: Callable[[World, pa.Table], Floats] | None = None,
 ) -> BayesLimit:
     """The limit on photos of the planet in ``folder``, matched by ``photo_id`` (as the dataset has it).
 
-    Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
+    ``posterior_of``: exact probabilities [N, S] of the sites from the photos' rows of the table of truth [default: from
+    each picture alone]. Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
     """
     world, truth = load_world(folder)
-    return bayes_limit(world, cues_of(rows_of(truth, photo_ids, folder)), lat_N, lng_N, distances_km)
+    rows = rows_of(truth, photo_ids, folder)
+    if posterior_of is None:
+        return bayes_limit(world, cues_of(rows), lat_N, lng_N, distances_km)
+    return limit_of_posterior(world, posterior_of(world, rows), lat_N, lng_N, distances_km)
 
 
 def rows_of(truth: pa.Table, photo_ids: Sequence[str], folder: Path) -> pa.Table:
@@ -97,20 +102,20 @@ def limit_of_posterior(
     world: World, probability_NS: Floats, lat_N: Floats, lng_N: Floats, distances_km: Sequence[float]
 ) -> BayesLimit:
     """``bayes_limit`` where the exact posterior of each photo over the sites is given."""
-    top1, top5, expected, first = [], [], [], []
+    top1, top5, expected, km_DNK = [], [], [], []
     for distance in distances_km:
         km_NK, mass_N = _best_points(world, probability_NS, lat_N, lng_N, distance)
         top1.append(float((km_NK[:, 0] <= distance).mean()))
         top5.append(float((km_NK.min(axis=1) <= distance).mean()))
         expected.append(float(mass_N.mean()))
-        first.append(km_NK[:, 0])
+        km_DNK.append(km_NK)
     site_NK = _best_sites(world, probability_NS)
     lat_NK, lng_NK = world.lat_S[site_NK], world.lng_S[site_NK]
     country_N = _best_country(world, probability_NS)
     single = metrics.summarise(lat_NK, lng_NK, lat_N, lng_N, distances_km)
     country = metrics.same_country(world.lat_S[country_N], world.lng_S[country_N], lat_N, lng_N)
     summary = replace(single, within_top1=tuple(top1), within_top5=tuple(top5), country=float(country.mean()))
-    return BayesLimit(summary, tuple(expected), lat_NK, lng_NK, np.stack(first))
+    return BayesLimit(summary, tuple(expected), lat_NK, lng_NK, np.stack(km_DNK))
 
 
 def cell_posterior(world: World, cues: Cues, partition: Partition) -> Floats:

@@ -7,7 +7,7 @@ A photo without an answer is a row of minus infinity: the empty distribution, wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class CellScores:
 
     def __len__(self) -> int:
         return len(self.cell_N)
+
+    def take(self, index_N: Ints) -> "CellScores":
+        """The scores of the photos of these indices, in this order."""
+        by_photo = [each.name for each in fields(self) if each.name not in ("levels", "groups")]
+        return replace(self, **{name: getattr(self, name)[..., index_N] for name in by_photo})
 
 
 class CellScorer:

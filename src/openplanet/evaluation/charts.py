@@ -9,54 +9,37 @@ from html import escape
 
 import numpy as np
 
-from openplanet.evaluation import metrics
+from openplanet.evaluation import metrics, rows
 from openplanet.evaluation.result import Evaluation
-from openplanet.evaluation.rows import (
-    BAYES,
-    DENSITY,
-    EMBEDDED,
-    MODEL,
-    NEAREST,
-    POINTS,
-    PRIOR,
-    PRIOR_POINTS,
-    RANDOM,
-    Row,
-)
+from openplanet.evaluation.rows import MODEL, Row
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 68, 12, 14, 60  # room for the larger letters of a telephone
 FROM_KM, TO_KM = 0.5, 20_100.0
 STEPS = 240
 
-COLOURS = {
-    RANDOM: "#b9bec6",
-    DENSITY: "#8f5a0a",
-    EMBEDDED: "#2a7d4f",
-    PRIOR: "#8b929c",
-    NEAREST: "#c2700a",
-    MODEL: "#1a5fb4",
-    POINTS: "#1a5fb4",
-    PRIOR_POINTS: "#77767b",
-    BAYES: "#2b2f36",
+LINES = {  # colour and dashes of each locator
+    rows.RANDOM: ("#b9bec6", "1 3"),
+    rows.PRIOR: ("#8b929c", "2 3"),
+    rows.PRIOR_POINTS: ("#77767b", "5 3"),
+    rows.NEAREST: ("#c2700a", "7 3"),
+    rows.DENSITY: ("#8f5a0a", "3 3"),
+    rows.EMBEDDED: ("#2a7d4f", "7 3"),
+    rows.MODEL: ("#1a5fb4", ""),
+    rows.POINTS: ("#1a5fb4", "5 3"),
+    rows.BAYES: ("#2b2f36", "9 3 2 3"),
 }
-DASHES = {
-    RANDOM: "1 3",
-    DENSITY: "3 3",
-    EMBEDDED: "7 3",
-    PRIOR: "2 3",
-    NEAREST: "7 3",
-    MODEL: "",
-    POINTS: "5 3",
-    PRIOR_POINTS: "5 3",
-    BAYES: "9 3 2 3",
-}
-OTHER_COLOUR = "#7a3e9d"
+OTHER = ("#7a3e9d", "")
 
 
 def colour(name: str) -> str:
     """The colour that a locator has in every figure."""
-    return COLOURS.get(name, OTHER_COLOUR)
+    return LINES.get(name, OTHER)[0]
+
+
+def dashes(name: str) -> str:
+    """Its pattern of dashes; none for an unbroken line."""
+    return LINES.get(name, OTHER)[1]
 
 
 def x_of(km: float) -> float:
@@ -78,7 +61,7 @@ def share_curve(evaluation: Evaluation) -> str:
         *distance_grid(evaluation.distances_km),
     ]
     for row in drawn_rows(evaluation):
-        drawn = _rings(row) if row.per_distance else _line(evaluation, row, 1, DASHES.get(row.name, ""))
+        drawn = _rings(row) if row.per_distance else _line(evaluation, row, 1, dashes(row.name))
         parts.append(drawn)
     parts.append(_line(evaluation, evaluation.model, metrics.TOP_K, "1 4"))
     return "".join([*parts, "</svg>"])
@@ -91,7 +74,7 @@ def drawn_rows(evaluation: Evaluation) -> list[Row]:
 
 def legend(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     """(name, colour, dash pattern) of every line of ``share_curve``."""
-    first = [(f"{row.name}", colour(row.name), DASHES.get(row.name, "")) for row in drawn_rows(evaluation)]
+    first = [(f"{row.name}", colour(row.name), dashes(row.name)) for row in drawn_rows(evaluation)]
     return [*first, (f"{MODEL}, best of five", colour(MODEL), "1 4")]
 
 
@@ -123,7 +106,7 @@ def _rings(row: Row) -> str:
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
     ink = colour(row.name)
     rings = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#fff" stroke="{ink}"/>' for x, y in at)
-    dash = DASHES.get(row.name, "")
+    dash = dashes(row.name)
     return (
         f'<polyline fill="none" stroke="{ink}" stroke-width="1.2" stroke-dasharray="{dash}" points="{points}"/>'
         f'<g stroke-width="1.6">{rings}<title>{escape(row.name)}</title></g>'

@@ -1,32 +1,70 @@
-"""Who takes part in a comparison: checkpoints, files of guesses, baselines; and their guesses.
+"""Who takes part in a comparison: checkpoints of photos and of albums, files of guesses, baselines; and their answers.
 
 Shapes: N photos, K guesses.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from openplanet.earth.partition import Partition
 from openplanet.errors import InputError
-from openplanet.evaluation import baselines, locating, retrieval
+from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval, travel_choice
+from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, ask_all
+from openplanet.evaluation.cell_scores import CellScores
 from openplanet.evaluation.geoclip import PREFIX, open_locator
-from openplanet.evaluation.locating import Locator
+from openplanet.evaluation.leakage import Leak
+from openplanet.evaluation.locating import Answers, Locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.predictions import read_predictions
 from openplanet.evaluation.retrieval import Gallery
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST
-from openplanet.models.hub import PREFIX as HUB
+from openplanet.inference.predictor import Predictor
+from openplanet.models import hub
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
+from openplanet.models.album.embedded import embedded_albums
+from openplanet.models.album.registry import build
 from openplanet.photos.shards import Dataset
 
 Floats = NDArray[np.float64]
-Guessed = tuple[Floats, Floats]
 
 BASELINES = ("random", "prior", "nearest", "density", "embedding")
-OF_A_MODEL = ("prior", "embedding")  # of the cells, or by the embedding, of the first checkpoint that is named
+OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a checkpoint says of the single photos
+OF_A_GALLERY = ("nearest", "density", "embedding")
+NAMED = (*BASELINES, *OF_ALBUMS)
 SUFFIXES = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant's guesses lat, lng [N, K], most likely first, NaN for none; where it gives probabilities, what
+    they are worth, and the cells that they are over."""
+
+    lat: Floats
+    lng: Floats
+    scores: CellScores | None = None
+    partition: Partition | None = None
+
+    @classmethod
+    def of(cls, answers: Answers) -> "Entry":
+        """The entry of a model that was asked."""
+        return cls(answers.lat, answers.lng, answers.scores, answers.partition)
+
+
+class AlbumContestant:
+    """An album model, with the image model through which it sees photos."""
+
+    def __init__(self, folder: Path) -> None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.checkpoint = AlbumCheckpoint.load(folder, device)
+        self.image = Predictor(self.checkpoint.image, device)
 
 
 def need_pictures(texts: Sequence[str]) -> bool:
@@ -39,79 +77,151 @@ class Contestants:
 
     def __init__(self, texts: Sequence[str], photoset: PhotoSet, train: Dataset | None) -> None:
         if len(texts) < 2:
-            raise InputError(f"a comparison needs two: checkpoints, files of predictions, or {', '.join(BASELINES)}")
+            raise InputError(f"a comparison needs two: checkpoints, files of predictions, or {', '.join(NAMED)}")
         self.photoset, self.train = photoset, train
         self.told: dict[str, str] = {}
         self._texts = texts
-        self._locators = {text: open_locator(text) for text in texts if self._is_locator(text)}
+        self._models = {text: _open(text) for text in texts if _is_model(text)}
+        placed = [text for text in texts if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant)]
+        if placed:
+            _need_albums(placed[0], photoset)
         self._gallery: Gallery | None = None
         self._features: retrieval.Found = {}
 
-    def locators(self) -> list[Locator]:
-        """The models among them."""
-        return list(self._locators.values())
-
-    def guesses(self) -> dict[str, Guessed]:
-        """The guesses lat, lng [N, K] of each, most likely first, NaN for none; by name, in the order given."""
-        found: dict[str, Guessed] = {}
-        for text in self._texts:
-            for name, guesses in self._of(text).items():
-                if name in found:
-                    raise InputError(f"two contestants are called {name}: rename a folder or file")
-                found[name] = guesses
+    def models(self) -> list[object]:
+        """The models among them, an album model followed by its image model: whose training is to be known."""
+        found: list[object] = []
+        for each in self._models.values():
+            found += [each, each.image] if isinstance(each, AlbumContestant) else [each]
         return found
 
-    @staticmethod
-    def _is_locator(text: str) -> bool:
-        """Before anything is asked, so that a wrong name costs no minutes."""
-        if text in BASELINES:
-            return False
-        if text.startswith((PREFIX, HUB)) or Path(text).is_dir():
-            return True
-        if Path(text).suffix.lower() not in SUFFIXES:
-            raise InputError(
-                f"{text} is no contestant: give a checkpoint folder, a CSV or JSON of predictions, or "
-                f"{', '.join(BASELINES)}"
-            )
-        return False
+    def gallery_leaks(self) -> tuple[Leak, ...]:
+        """Whether the very places of the set stand among those that retrieval, if it takes part, answers with."""
+        named = next((text for text in self._texts if text in OF_A_GALLERY), None)
+        if named is None:
+            return ()
+        gallery = self._fitted(named)
+        return (leakage.check_gallery(self.photoset, gallery.lat, gallery.lng),)
 
-    def _of(self, text: str) -> dict[str, Guessed]:
+    def entries(self) -> dict[str, Entry]:
+        """What each says, by name, in the order given."""
+        found: dict[str, Entry] = {}
+        for text in self._texts:
+            for name, entry in self._of(text).items():
+                if name in found:
+                    raise InputError(f"two contestants are called {name}: rename a folder or file")
+                found[name] = entry
+        return found
+
+    def _of(self, text: str) -> dict[str, Entry]:
+        if text in OF_ALBUMS:
+            return {text: self._untrained(text)}
         if text in BASELINES:
             return {text: self._baseline(text)}
-        if text in self._locators:
-            answers = locating.ask(self._locators[text], self.photoset, ())
+        if text in self._models:
+            model = self._models[text]
             name = PREFIX.removesuffix(":") if text.startswith(PREFIX) else Path(text).resolve().name
-            return {name: (answers.lat, answers.lng)}
+            if isinstance(model, AlbumContestant):
+                self.told[name] = f"an album model ({model.checkpoint.config.variant}), given whole albums"
+                return {name: self._by_albums(model.checkpoint.model, model.image)}
+            return {name: Entry.of(locating.ask(model, self.photoset, ()))}
         found = read_predictions(Path(text), self.photoset.truth)
         if any(each.human for each in found):
             raise InputError(f"{text} holds rounds of a game: measure it with openplanet evaluate --predictions {text}")
-        return {each.name: (each.lat, each.lng) for each in found}
+        return {each.name: Entry(each.lat, each.lng) for each in found}
 
-    def _baseline(self, name: str) -> Guessed:
+    def _by_albums(self, answer: AlbumAnswer, image: Predictor) -> Entry:
+        dataset, split = self.photoset.dataset, self.photoset.split
+        assert dataset is not None, "_need_albums has seen to it"
+        embedded = tuple(embedded_albums(dataset, split, image.checkpoint))
+        albums = AlbumSet(self.photoset.truth, embedded, image.checkpoint, ())
+        return Entry.of(ask_all(albums, answer, image.coarser))
+
+    def _untrained(self, name: str) -> Entry:
+        text, image = self._first(name)
+        if not isinstance(image, Predictor):
+            raise InputError(f"{name} needs the embeddings of a checkpoint of ours; {text} gives none")
+        model, how = build(AlbumConfig(name), image.partition, image.checkpoint.model.embedding_dim), ""
+        if name == "travel":
+            model, learnt = travel_choice.learnt_on(self._needed(name), image.checkpoint, metrics.DISTANCES_KM)
+            how = f"; {learnt}"
+        self.told[name] = f"over what {text} says of the albums' photos{how}"
+        return self._by_albums(model.to(image.device), image)
+
+    def _baseline(self, name: str) -> Entry:
         gallery = self._fitted(name)
+        count = len(self.photoset)
         if name == "random":
-            return baselines.random_guesses(gallery.lat, gallery.lng, len(self.photoset), TOP_K)
-        if name in OF_A_MODEL:
-            if not self._locators:
-                raise InputError(f"{name} needs a model's cells or embedding: name a checkpoint too")
-            model, locator = next(iter(self._locators.items()))
-            if name == "prior":
-                self.told[name] = f"over the cells of {model}"
-                return baselines.prior_guesses(locator.partition, gallery.lat, gallery.lng, len(self.photoset), TOP_K)
+            return Entry(*baselines.random_guesses(gallery.lat, gallery.lng, count, TOP_K))
+        if name == "prior":
+            text, locator = self._first(name)
+            self.told[name] = f"over the cells of {text}"
+            guesses = baselines.prior_guesses(locator.partition, gallery.lat, gallery.lng, count, TOP_K)
+            told_C = baselines.prior_log_probs(locator.partition, gallery.lat, gallery.lng)
+            scores = locating.constant_scores(locator, told_C, self.photoset.truth)
+            return Entry(*guesses, scores, locator.partition)
+        if name == "embedding":
+            text, locator = self._first(name)
             if not hasattr(locator, "embed_many"):
-                raise InputError(f"embedding needs a checkpoint of ours before {model}, which gives none")
+                raise InputError(f"embedding needs a checkpoint of ours before {text}, which gives none")
             guesses, how = retrieval.by_embedding(gallery, self.photoset, locator)[EMBEDDED]
-            self.told[name] = f"by the embedding of {model}; {how}"
-            return guesses
+            self.told[name] = f"by the embedding of {text}; {how}"
+            return Entry(*guesses)
         if not self._features:
             self._features = retrieval.by_features(gallery, self.photoset)
         guesses, self.told[name] = self._features[NEAREST if name == "nearest" else DENSITY]
-        return guesses
+        return Entry(*guesses)
 
-    def _fitted(self, name: str) -> Gallery:
+    def _first(self, name: str) -> tuple[str, Locator]:
+        """The first model that was named, of an album's its image model."""
+        if not self._models:
+            raise InputError(f"{name} needs a model's cells or embedding: name a checkpoint too")
+        text, model = next(iter(self._models.items()))
+        return text, model.image if isinstance(model, AlbumContestant) else model
+
+    def _needed(self, name: str) -> Dataset:
         if self.train is None:
             raise InputError(f"{name} is fitted on training photos: give the dataset with --train")
-        self._gallery = self._gallery or Gallery(self.train)
+        return self.train
+
+    def _fitted(self, name: str) -> Gallery:
+        train = self._needed(name)
+        self._gallery = self._gallery or Gallery(train)
         if len(self._gallery) == 0:
-            raise InputError(f"{self.train.path} has no training photo with a position: {name} cannot be fitted on it")
+            raise InputError(f"{train.path} has no training photo with a position: {name} cannot be fitted on it")
         return self._gallery
+
+
+def _is_model(text: str) -> bool:
+    """Before anything is asked, so that a wrong name costs no minutes."""
+    if text in NAMED:
+        return False
+    if text.startswith((PREFIX, hub.PREFIX)) or Path(text).is_dir():
+        return True
+    if Path(text).suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{text} is no contestant: give a checkpoint folder, a CSV or JSON of predictions, or {', '.join(NAMED)}"
+        )
+    return False
+
+
+def _open(text: str) -> Locator | AlbumContestant:
+    if text.startswith(PREFIX):
+        return open_locator(text)
+    folder = hub.resolve(text)
+    return AlbumContestant(folder) if is_album_checkpoint(folder) else open_locator(folder)
+
+
+def _need_albums(name: str, photoset: PhotoSet) -> None:
+    """Raise InputError where no two photos of the set are of one album."""
+    if photoset.dataset is None:
+        raise InputError(
+            f"{name} places photos by their albums, and {photoset.name} is a set of single photos: give a dataset of "
+            "`openplanet ingest`, or leave it out"
+        )
+    albums = photoset.dataset.table(["album_id"], photoset.split)["album_id"].to_pylist()
+    if max(Counter(album for album in albums if album).values(), default=0) < 2:
+        raise InputError(
+            f"{name} places photos by their albums, and no two photos of {photoset.name} of {photoset.dataset.path} "
+            "are of one album: ingest with --albums, or leave it out"
+        )

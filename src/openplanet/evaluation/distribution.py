@@ -83,9 +83,14 @@ def recall_at(scores: CellScores, areas_km2: Sequence[float]) -> list[float]:
     return [float(share) for share in found / len(ordered)]
 
 
+def bin_of(confidence_N: NDArray[Any]) -> NDArray[np.int64]:
+    """Which bin of equal width each confidence is in [N]."""
+    return np.minimum((confidence_N * BINS).astype(np.int64), BINS - 1)
+
+
 def reliability(confidence_N: NDArray[np.float32], right_N: NDArray[np.bool_]) -> tuple[Bin, ...]:
     """Bins of equal width with how often they were right; a confidence of 1 is in the last one."""
-    bin_N = np.minimum((confidence_N * BINS).astype(np.int64), BINS - 1)
+    bin_N = bin_of(confidence_N)
     counts = np.bincount(bin_N, minlength=BINS)
     sure = np.bincount(bin_N, weights=confidence_N, minlength=BINS)
     right = np.bincount(bin_N, weights=right_N, minlength=BINS)

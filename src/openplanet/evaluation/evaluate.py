@@ -4,18 +4,17 @@ Shapes: N photos, M training photos, K guesses per photo, C cells.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openplanet.errors import InputError
 from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval
 from openplanet.evaluation.bayes import limit_of
 from openplanet.evaluation.breakdown import Breakdown, break_down, divide
-from openplanet.evaluation.cell_scores import CellScorer, CellScores
 from openplanet.evaluation.leakage import Leak
-from openplanet.evaluation.locating import SCORED_AT_A_TIME, Locator
+from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.notes import WHAT, notes
 from openplanet.evaluation.photoset import PhotoSet, of_dataset, read_images, read_truth
@@ -33,14 +32,11 @@ from openplanet.evaluation.rows import (
     PRIOR_POINTS,
     RANDOM,
     Row,
-    Truth,
 )
 from openplanet.evaluation.scoring import Measure
 from openplanet.photos.shards import Dataset
 
 __all__ = ["evaluate", "read_images", "read_truth"]
-
-Floats = NDArray[np.float64]
 
 
 def evaluate(
@@ -72,10 +68,10 @@ def evaluate(
     truth, groups = photoset.truth, photoset.truth.groups()
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
     # what can be wrong is read first: to be told before the model has looked at every photo
-    limit = [] if world is None else [bayes_row(world, truth, distances_km)]
+    measure = Measure(truth, distances_km, groups, photoset.labels)
+    limit = [] if world is None else [bayes_row(world, measure)]
     for path in predictions:
         read_predictions(path, truth)
-    measure = Measure(truth, distances_km, groups, photoset.labels)
     gallery = retrieval.Gallery(train) if train is not None else None
     looked_at = predictor is not None or strict or isinstance(asked, Dataset)
     leaks = _leaks(photoset, train, gallery, looked_at) if held_out else ()
@@ -137,9 +133,9 @@ def baseline_rows(
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
     prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
     told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
-    row = measure.row(PRIOR, WHAT[PRIOR], prior, _constant_scores(predictor, told_C, measure.truth))
+    row = measure.row(PRIOR, WHAT[PRIOR], prior, locating.constant_scores(predictor, told_C, measure.truth))
     points_DNK2 = baselines.prior_points(partition, told_C, count, TOP_K, measure.distances_km)
-    rows = [row, locating.points_row(row, points_DNK2, measure.truth, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
+    rows = [row, measure.points_row(row, points_DNK2, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
     if gallery is None or len(gallery) == 0 or not held_out:
         return rows
     rows.insert(0, measure.row(RANDOM, WHAT[RANDOM], baselines.random_guesses(lat_M, lng_M, count, TOP_K)))
@@ -153,22 +149,13 @@ def baseline_rows(
     return rows
 
 
-def _constant_scores(predictor: Locator, log_prob_C: NDArray[np.float32], truth: Truth) -> CellScores:
-    scorer = CellScorer(predictor.partition, predictor.coarser)
-    for start in range(0, len(truth.lat), SCORED_AT_A_TIME):
-        rows = slice(start, start + SCORED_AT_A_TIME)
-        lat_B = truth.lat[rows]
-        scorer.add(np.broadcast_to(log_prob_C, (len(lat_B), len(log_prob_C))), lat_B, truth.lng[rows])
-    return scorer.finish()
-
-
 def model_rows(measure: Measure, photoset: PhotoSet, predictor: Locator, name: str = MODEL) -> list[Row]:
     """The model's likeliest cells and, where there is time for it, the best points for each distance."""
     answers = locating.ask(predictor, photoset, measure.distances_km)
     row = measure.row(name, WHAT[MODEL], (answers.lat, answers.lng), answers.scores)
     if answers.points is None:
         return [row]
-    return [row, locating.points_row(row, answers.points, measure.truth, WHAT[POINTS])]
+    return [row, measure.points_row(row, answers.points, WHAT[POINTS], POINTS)]
 
 
 def prediction_rows(measure: Measure, path: Path, model: Row | None) -> list[Row]:
@@ -194,11 +181,15 @@ def prediction_rows(measure: Measure, path: Path, model: Row | None) -> list[Row
     return rows
 
 
-def bayes_row(world: Path, truth: Truth, distances_km: Sequence[float]) -> Row:
+def bayes_row(world: Path, measure: Measure) -> Row:
     """The Bayes limit on the photos of the synthetic planet in folder ``world`` (or its ``world.parquet``).
 
     Raises InputError where no planet is there, DatasetError where a photo is not of it.
     """
     folder = world.parent if world.is_file() else world
-    limit = limit_of(folder, truth.photo_id, truth.lat, truth.lng, distances_km)
-    return Row(BAYES, WHAT[BAYES], limit.lat_NK, limit.lng_NK, limit.summary, per_distance=True)
+    truth = measure.truth
+    limit = limit_of(folder, truth.photo_id, truth.lat, truth.lng, measure.distances_km)
+    row = measure.limit_row(measure.row(BAYES, WHAT[BAYES], (limit.lat_NK, limit.lng_NK)), limit.km_DNK)
+    assert row.intervals is not None
+    # the country is answered by itself too: the interval of the site's would be another figure's
+    return replace(row, summary=limit.summary, intervals=replace(row.intervals, country=None))

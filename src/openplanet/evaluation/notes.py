@@ -3,35 +3,25 @@
 from collections.abc import Sequence
 
 from openplanet.evaluation import metrics
+from openplanet.evaluation import rows as named
 from openplanet.evaluation.bootstrap import FEW_GROUPS, Groups
 from openplanet.evaluation.leakage import Leak
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.published import Published
-from openplanet.evaluation.rows import (
-    BAYES,
-    DENSITY,
-    EMBEDDED,
-    MODEL,
-    NEAREST,
-    POINTS,
-    PRIOR,
-    PRIOR_POINTS,
-    RANDOM,
-    Row,
-)
+from openplanet.evaluation.rows import Row
 
 WHAT = {
-    RANDOM: "the places of training photos drawn by chance",
-    PRIOR: "always the cells that hold most training photos, whatever the photo shows",
-    PRIOR_POINTS: "for each distance by itself the point with most training photos within it, the same for every "
+    named.RANDOM: "the places of training photos drawn by chance",
+    named.PRIOR: "always the cells that hold most training photos, whatever the photo shows",
+    named.PRIOR_POINTS: "for each distance by itself the point with most training photos within it, the same for every "
     "photo: what is known without looking at one (its median, mean, GeoScore and country are the prior's)",
-    NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
-    DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
-    EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",
-    MODEL: "the trained network: the centre of gravity of the most probable cells",
-    POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
+    named.NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
+    named.DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
+    named.EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",
+    named.MODEL: "the trained network: the centre of gravity of the most probable cells",
+    named.POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
     "(its median, mean, GeoScore and country are those of its likeliest cell)",
-    BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
+    named.BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
     "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
@@ -80,11 +70,11 @@ def notes(
         if row.labels:
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
             found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
-    if cells and NEAREST not in [row.name for row in rows]:
+    if cells and named.NEAREST not in [row.name for row in rows]:
         found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
     found += [f"Leakage guard: {leak.text}." for leak in leaks]
     found += [f"Leakage guard: not sure: {reason}" for reason in blind]
-    if any(row.name == DENSITY for row in rows) and photoset.name == VAL:
+    if any(row.name == named.DENSITY for row in rows) and photoset.name == VAL:
         found.append("The kernels of the densities were chosen on photos that are measured here.")
     found += [_source(each) for each in published]
     return tuple(found)

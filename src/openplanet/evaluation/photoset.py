@@ -23,6 +23,8 @@ class PhotoSet:
     notes: tuple[str, ...] = ()  # what a reader must know of it
     of_files: bool = False  # pictures as their authors published them; else a dataset's, made smaller by ingest
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names of places, as its authors give them
+    dataset: Dataset | None = None  # where its photos are those of a split of one: it knows their albums
+    split: str = ""
 
     def __len__(self) -> int:
         return len(self.truth.lat)
@@ -30,7 +32,8 @@ class PhotoSet:
 
 def of_dataset(dataset: Dataset, split: str) -> PhotoSet:
     """The located photos of a split, in stored order; DatasetError where there is none."""
-    return PhotoSet(f"the {split} split", read_truth(dataset, split), lambda: read_images(dataset, split))
+    truth = read_truth(dataset, split)
+    return PhotoSet(f"the {split} split", truth, lambda: read_images(dataset, split), dataset=dataset, split=split)
 
 
 def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:

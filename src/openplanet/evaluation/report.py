@@ -67,6 +67,7 @@ def write_report(
         curve=Markup(charts.share_curve(evaluation)),
         legend=charts.legend(evaluation),
         best_of=Markup(plots.best_of_curves(evaluation)),
+        best_of_table=tables.best_of_block(evaluation.model),
         best_of_legend=[(f"best of {k}" if k > 1 else "first guess", ink) for k, ink in enumerate(plots.SHADES, 1)],
         probable=_probable(evaluation),
         breakdowns=[

@@ -1,20 +1,23 @@
 """The baselines that look for like pictures, each indexed on the train split: by hand-made features as Im2GPS did,
-and by the network's own embedding as Vo et al. (2017) did.
+and by the network's own embedding as Vo et al. (2017) did. What photos of a dataset look like is kept.
 
 Shapes: N photos asked, M training photos, V validation photos, D embedding.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.evaluation import baselines, gallery_cache, neighbours
+from openplanet.evaluation import baselines, neighbours
+from openplanet.evaluation.feature_cache import Photos, remembered
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet, read_images, read_truth
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
-from openplanet.inference.predictor import Predictor
+from openplanet.inference.predictor import DECODE_SIDE, Predictor
+from openplanet.models.album.embedded import weights_sha256
 from openplanet.photos.shards import Dataset
 from openplanet.progress import track
 
@@ -41,14 +44,20 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def images(self) -> Iterable[bytes]:
-        """The encoded training photos, in the order of ``lat``, ``lng``."""
-        shown = chosen(read_images(self.train, "train"), self.kept)
-        return track(shown, "looking at training photos", total=len(self.kept))
+    @property
+    def photos(self) -> Photos:
+        """The training photos, in the order of ``lat``, ``lng``."""
 
-    def val_images(self) -> Iterable[bytes]:
+        def images() -> Iterable[bytes]:
+            shown = chosen(read_images(self.train, "train"), self.kept)
+            return track(shown, "looking at training photos", total=len(self.kept))
+
+        return Photos(images, self.kept, self.train, "train")
+
+    @property
+    def val_photos(self) -> Photos:
         """The validation photos by which the kernel is chosen."""
-        return chosen(read_images(self.train, "val"), self._val_kept)
+        return Photos(lambda: chosen(read_images(self.train, "val"), self._val_kept), self._val_kept, self.train, "val")
 
     def searched(self, index_MF: Float32s) -> str:
         """How many photos are searched, in words, and what their features take in memory."""
@@ -65,39 +74,58 @@ class Gallery:
 
 def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
     """Nearest neighbour, and the densest place among the nearest, on hand-made features: name → guesses, what."""
-    train = baselines.features(gallery.images())
+    train = _features(gallery.photos)
     kept = baselines.readable(train)
     train = [block[kept] for block in train]
     lat_M, lng_M = gallery.lat[kept], gallery.lng[kept]
-    asked = baselines.features(track(photoset.images(), "comparing", total=len(photoset)))
+    asked = _features(_shown(photoset, "comparing"))
     train_MF, asked_NF = baselines.standardised(train, asked)
     index_NS, far_NS = neighbours.nearest(train_MF, asked_NF)
     places = baselines.different_places(index_NS, lat_M, lng_M, TOP_K)
     found: Found = {NEAREST: (places, gallery.searched(train_MF))}
-    val = baselines.features(gallery.val_images())
-    val_VF = baselines.standardised(train, val)[1] if val else np.zeros((0, train_MF.shape[1]), np.float32)
+    val_VF = np.zeros((0, train_MF.shape[1]), np.float32)
+    if len(gallery.val_photos):
+        val_VF = baselines.standardised(train, _features(gallery.val_photos))[1]
     found[DENSITY] = _density(gallery, train_MF, lat_M, lng_M, val_VF, index_NS, far_NS)
     return found
 
 
 def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Any) -> Found:
-    """The densest place among the nearest in the network's embedding (of length 1, so that angles count).
-
-    The embeddings of training photos are kept beside the dataset (``gallery_cache``).
-    """
-    if isinstance(predictor, Predictor):
-        folder = gallery_cache.folder_of(gallery.train, predictor, gallery.kept)
-        train_MD = gallery_cache.remembered(
-            folder, len(gallery), gallery.images, lambda photos: embedded(predictor, photos)
-        )
-    else:
-        train_MD = embedded(predictor, gallery.images())
+    """The densest place among the nearest in the network's embedding (of length 1, so that angles count)."""
+    train_MD = _embedding(gallery.photos, predictor)
     kept = np.flatnonzero(~np.isnan(train_MD).any(axis=1))
     train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
-    asked_ND = embedded(predictor, track(photoset.images(), "comparing embeddings", total=len(photoset)))
+    asked_ND = _embedding(_shown(photoset, "comparing embeddings"), predictor)
     index_NS, far_NS = neighbours.nearest(train_MD, asked_ND)
-    val_VD = embedded(predictor, gallery.val_images())
+    val_VD = _embedding(gallery.val_photos, predictor)
     return {EMBEDDED: _density(gallery, train_MD, lat_M, lng_M, val_VD, index_NS, far_NS)}
+
+
+def _shown(photoset: PhotoSet, what: str) -> Photos:
+    photos = Photos.of(photoset)
+    return replace(photos, images=lambda: track(photoset.images(), what, total=len(photos)))
+
+
+def _features(photos: Photos) -> list[Float32s]:
+    looker = {"what": "hand-made features", "version": baselines.VERSION}
+    found = remembered(photos, looker, lambda each: np.hstack(baselines.features(each)), "hand-made features")
+    return baselines.blocks_of(found)
+
+
+def _embedding(photos: Photos, predictor: Any) -> Float32s:
+    if not isinstance(predictor, Predictor):  # nothing tells its weights from others
+        return embedded(predictor, photos.images())
+    return remembered(photos, looks_of(predictor), lambda each: embedded(predictor, each), "embeddings")
+
+
+def looks_of(predictor: Predictor) -> dict[str, Any]:
+    """All that decides the embeddings of a network, and nothing else."""
+    return {
+        "what": "embeddings of length 1",
+        "weights": weights_sha256(predictor.model),
+        "image": asdict(predictor.checkpoint.image),
+        "decoded_at": DECODE_SIDE,
+    }
 
 
 def embedded(predictor: Any, photos: Iterable[bytes]) -> Float32s:

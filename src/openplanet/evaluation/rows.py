@@ -49,12 +49,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Intervals:
-    """95 % intervals (low, high), by drawing groups of photos again: of a row's first guesses."""
+    """95 % intervals (low, high), by drawing groups of photos again: of a row's first guesses, ``within`` of its points
+    where it names one for each distance."""
 
     within: tuple[tuple[float, float], ...]
     median_km: tuple[float, float]
     geoscore: tuple[float, float]
-    country: tuple[float, float]
+    country: tuple[float, float] | None
+    region: tuple[float, float]
+    city: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,11 @@ class Row:
             each = self.intervals
             for entry, interval in zip(found["within_km"], each.within, strict=True):
                 entry["top1_interval_95"] = list(interval)
-            median = [km if math.isfinite(km) else None for km in each.median_km]
             found["interval_95"] = {
-                "median_km": median, "geoscore": list(each.geoscore), "country_accuracy": list(each.country)
-            }  # fmt: skip
+                "median_km": [km if math.isfinite(km) else None for km in each.median_km],
+                "geoscore": list(each.geoscore),
+                "country_accuracy": None if each.country is None else list(each.country),
+                "region_accuracy": list(each.region),
+                "city_accuracy": list(each.city),
+            }
         return found

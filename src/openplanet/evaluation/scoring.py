@@ -5,7 +5,7 @@ Shapes: N photos, K guesses, M measures, D distances.
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,33 @@ class Measure:
             labels=label_accuracy(self.labels, guesses[0][:, 0], guesses[1][:, 0]),
         )
 
+    def points_row(self, row: Row, points_DNK2: Floats, what: str, name: str) -> Row:
+        """The row of points [D, N, K, 2] that are named for each distance by itself, best first, NaN for none; all else
+        is that of ``row``, the same locator's likeliest cells."""
+        lat_N, lng_N = self.truth.lat, self.truth.lng
+        km_DNK = [metrics.distances(each[..., 0], each[..., 1], lat_N, lng_N) for each in points_DNK2]
+        return self.limit_row(replace(row, name=name, what=what), np.stack(km_DNK))
+
+    def limit_row(self, row: Row, km_DNK: Floats) -> Row:
+        """``row`` with answers of their own for each distance, which are so far from the truth (infinite: none)."""
+        wanted_D = np.array(self.distances_km)[:, None]
+        first_DN, best_DN = km_DNK[..., 0] <= wanted_D, km_DNK.min(axis=2) <= wanted_D
+        summary = replace(
+            row.summary,
+            within_top1=tuple(first_DN.mean(axis=1).tolist()),
+            within_top5=tuple(best_DN.mean(axis=1).tolist()),
+        )
+        assert row.intervals is not None
+        within = _pairs(mean_intervals(first_DN.T.astype(np.float64), self.groups))
+        return replace(
+            row,
+            summary=summary,
+            per_distance=True,
+            distribution=None,
+            labels=(),
+            intervals=replace(row.intervals, within=within),
+        )
+
     def part(self, index: NDArray[np.int64]) -> "Measure":
         """The same for some of the photos."""
         truth = self.truth.part(index)
@@ -49,23 +76,26 @@ class Measure:
 
     def _intervals(self, guesses: tuple[Floats, Floats]) -> Intervals:
         values_NM = per_photo(guesses, self.truth, self.distances_km)
-        low, high = mean_intervals(values_NM, self.groups)
-        pairs = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+        pairs = _pairs(mean_intervals(values_NM, self.groups))
         km_N = metrics.distances(*guesses, self.truth.lat, self.truth.lng)[:, 0]
-        return Intervals(tuple(pairs[:-2]), median_interval(km_N, self.groups), pairs[-2], pairs[-1])
+        return Intervals(pairs[:-4], median_interval(km_N, self.groups), *pairs[-4:])
+
+
+def _pairs(found: tuple[Floats, Floats]) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(*(ends.tolist() for ends in found), strict=True))
 
 
 def measure_names(distances_km: Sequence[float]) -> list[str]:
     """Names of the columns of ``per_photo``."""
-    return [*(f"within {km:g} km" for km in distances_km), "GeoScore", "country"]
+    return [*(f"within {km:g} km" for km in distances_km), "GeoScore", "country", "region", "city"]
 
 
 def per_photo(guesses: tuple[Floats, Floats], truth: Truth, distances_km: Sequence[float]) -> Floats:
-    """[N, D + 2]: within each distance (0 or 1), GeoScore, right country (0 or 1), of the first guesses."""
+    """[N, D + 4]: within each distance (0 or 1), GeoScore, right country, region, city (0 or 1), of first guesses."""
     km_N = metrics.distances(*guesses, truth.lat, truth.lng)[:, 0]
-    country_N = metrics.same_country(guesses[0][:, 0], guesses[1][:, 0], truth.lat, truth.lng)
-    within = [(km_N <= km).astype(np.float64) for km in distances_km]
-    return np.stack([*within, metrics.geoscore(km_N), country_N.astype(np.float64)], axis=1)
+    right_3N = metrics.same_place(guesses[0][:, 0], guesses[1][:, 0], truth.lat, truth.lng)
+    within = [km_N <= km for km in distances_km]
+    return np.stack([*within, metrics.geoscore(km_N), *right_3N], axis=1).astype(np.float64)
 
 
 def label_accuracy(

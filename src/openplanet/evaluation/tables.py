@@ -43,7 +43,8 @@ def blocks(evaluation: "Evaluation") -> list[Block]:
     drawn = [row for row in evaluation.rows if row.intervals is not None]
     if drawn:
         title = "first guess, 95 % interval"
-        found.append(Block(title, (*names, "median", "GeoScore", "country %"), tuple(map(_interval, drawn))))
+        columns = (*names, "median", "GeoScore", "country %", "region %", "city %")
+        found.append(Block(title, columns, tuple(map(_interval, drawn))))
     sure = [row for row in evaluation.rows if row.distribution is not None]
     if sure:
         found.append(Block("probabilities of cells", PROBABILITY_COLUMNS, tuple(map(_probabilities, sure))))
@@ -79,6 +80,13 @@ def breakdown_blocks(evaluation: "Evaluation") -> list[Block]:
         )
         for each in evaluation.breakdowns
     ]
+
+
+def best_of_block(row: Row) -> Block:
+    """Share of photos within each distance for the nearest of one locator's first 1 to 5 guesses."""
+    names = tuple(km_text(km) for km in row.summary.distances_km)
+    lines = [Line(f"best of {k}", percents(shares)) for k, shares in enumerate(row.summary.best_of, 1)]
+    return Block(f"{row.name}: best of its guesses, % within", names, tuple(lines))
 
 
 def level_block(row: Row) -> Block | None:
@@ -135,11 +143,14 @@ def _reported(block: Block) -> Block:
 def _interval(row: Row) -> Line:
     found = row.intervals
     assert found is not None
-    shares = [f"{100 * low:.1f}–{100 * high:.1f}" for low, high in found.within]
+
+    def percent(pair: tuple[float, float] | None) -> str:
+        return NOT_SAID if pair is None else f"{100 * pair[0]:.1f}–{100 * pair[1]:.1f}"
+
     median = "–".join(f"{km:,.0f}" if math.isfinite(km) else "∞" for km in found.median_km)
     score = "–".join(f"{points:,.0f}" for points in found.geoscore)
-    country = "–".join(f"{100 * share:.1f}" for share in found.country)
-    return Line(row.name, (*shares, median, score, country))
+    names = [percent(pair) for pair in (found.country, found.region, found.city)]
+    return Line(row.name, (*map(percent, found.within), median, score, *names))
 
 
 def _probabilities(row: Row) -> Line:
@@ -185,8 +196,10 @@ def to_csv(evaluation: "Evaluation") -> str:
 
 def all_blocks(evaluation: "Evaluation") -> list[Block]:
     """Every table there is."""
-    levels = level_block(evaluation.model)
-    return [*blocks(evaluation), *([levels] if levels else []), *breakdown_blocks(evaluation)]
+    model = evaluation.model
+    levels = level_block(model)
+    more = [best_of_block(model), *([levels] if levels else [])]
+    return [*blocks(evaluation), *more, *breakdown_blocks(evaluation)]
 
 
 def km_text(km: float) -> str:

@@ -5,13 +5,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from openplanet.evaluation.album_answers import AlbumSet, ask
-from openplanet.models.album.embedded import EmbeddedAlbum
+from openplanet.evaluation.photoset import read_truth
+from openplanet.models.album.embedded import EmbeddedAlbum, embedded_albums
 from openplanet.models.album.movement import Movement
 from openplanet.models.album.travel import EXPONENT, JUMP, Travel
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.photos.shards import Dataset
 
 EXPONENTS = (0.2, 0.3, 0.5, 0.7, 1.0)
 JUMPS = (0.01, 0.1)
 LEAST_PHOTOS = 20  # of val albums of several photos; with fewer the defaults stand
+
+
+def learnt_on(dataset: Dataset, image: Checkpoint, distances_km: Sequence[float]) -> tuple[Travel, str]:
+    """``learnt`` on the train and val splits of a dataset, as the image model sees them."""
+    val = embedded_albums(dataset, "val", image)
+    chosen_on = AlbumSet(read_truth(dataset, "val", needed=False), tuple(val), image, tuple(distances_km))
+    return learnt(embedded_albums(dataset, "train", image), chosen_on)
 
 
 def learnt(train: Sequence[EmbeddedAlbum], val: AlbumSet) -> tuple[Travel, str]:

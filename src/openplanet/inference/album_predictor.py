@@ -25,15 +25,13 @@ from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumModel, Albums
-from openplanet.models.album.checkpoint import FORMAT, AlbumCheckpoint
+from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
-from openplanet.models.checkpoint import CONFIG
 from openplanet.photos import sources
 from openplanet.photos.albums import album_orders
 from openplanet.photos.images import SUFFIXES
 from openplanet.photos.reading import Reading, Task, read_facts
-from openplanet.storage import read_json
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
@@ -78,8 +76,7 @@ class AlbumPredictor:
         """
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         folder = hub.resolve(path)
-        config = folder / CONFIG
-        if config.is_file() and read_json(config).get("format") == FORMAT:
+        if is_album_checkpoint(folder):
             trained = AlbumCheckpoint.load(folder, device)
             return cls(Predictor(trained.image, device), trained.model, trained.config.variant)
         predictor = Predictor.load(folder, device)

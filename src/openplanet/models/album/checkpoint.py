@@ -22,7 +22,7 @@ from openplanet.models.album.base import AlbumConfig, AlbumModel
 from openplanet.models.album.model_card import model_card
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, check_file, load_weights, read_config
-from openplanet.storage import atomic_path, sha256_of, write_json, write_text
+from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-album-checkpoint"
 FORMAT_VERSION = 1
@@ -30,6 +30,12 @@ IMAGE = "image"
 KINDS: dict[str, type] = {"openplanet_version": str}
 KINDS |= dict.fromkeys(("album", "recipe", "accuracy", "training", "sha256"), dict)
 """What config.json has to hold."""
+
+
+def is_album_checkpoint(folder: Path) -> bool:
+    """Whether the folder says that it is one of albums (an image checkpoint says otherwise, or nothing)."""
+    config = folder / CONFIG
+    return config.is_file() and read_json(config).get("format") == FORMAT
 
 
 @dataclass
