@@ -1,7 +1,7 @@
 """What ingest costs: photos a second against decoding and resizing alone, a second run, near-duplicates.
 
 python benchmarks/ingest.py throughput   [--photos 60]      one worker; ratio to the fastest decoders that are installed
-python benchmarks/ingest.py incremental  [--photos 2000]    1 % new or renamed against the first run; --size "3 megapixels"
+python benchmarks/ingest.py incremental  [--photos 2000]    1 % new or renamed against the first run; --size
 python benchmarks/ingest.py duplicates   [--photos 1000000] seconds, memory, recall; a tenth of them are the test split
 
 Photos are synthetic: coarse structure with the noise of a sensor, so that they weigh what a camera's weigh (12
@@ -177,7 +177,7 @@ def cpu(command: Sequence[str]) -> float:
 
 
 def incremental(photos: int, name: str) -> None:
-    """The first run, then with nothing new, 1 % new in folders of their own, 1 % renamed, 1 % new all over the place."""
+    """The first run, then with nothing new, 1 % new in folders of their own, 1 % renamed, 1 % new anywhere."""
     with tempfile.TemporaryDirectory() as folder:
         root, out = Path(folder) / "photos", Path(folder) / "out"
         data = [camera_photo(seed, SIZES[name]) for seed in range(40)]
