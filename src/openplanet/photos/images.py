@@ -46,9 +46,7 @@ _PLAIN = ("RGB", "L", "CMYK", "YCbCr", "LAB", "RGBA", "LA")  # modes that can be
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA")
 
 
-def load(
-    source: Path | str | bytes, short_side: int | None = None, known: exif.Metadata | None = None
-) -> Image.Image:
+def load(source: Path | str | bytes, short_side: int | None = None, known: exif.Metadata | None = None) -> Image.Image:
     """Decode a photo: mode RGB, upright by its orientation, the short side at most ``short_side`` pixels.
 
     Never enlarged; the aspect is kept. Of an animation the first frame, of HEIC the primary image.
