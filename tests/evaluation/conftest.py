@@ -69,7 +69,7 @@ def write_dataset() -> Callable[[Path, list[dict]], shards.Dataset]:
 
 def _write_dataset(folder: Path, rows: list[dict]) -> shards.Dataset:
     folder.mkdir(parents=True)
-    path = folder / shards.shard_name(0)
+    path = folder / shards.shard_name("0")
     with shards.open_writer(path) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
     manifest = {

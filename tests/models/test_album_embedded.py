@@ -52,7 +52,7 @@ def _dataset(folder: Path) -> Dataset:
             }
         )  # fmt: skip
     folder.mkdir()
-    shard = folder / shards.shard_name(0)
+    shard = folder / shards.shard_name("0")
     with shards.open_writer(shard) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
     manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}

@@ -487,8 +487,9 @@ def test_exif_cases_all_end_in_one_place(exif_cases: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("moment", ["first", "renewal"])
-def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str) -> None:
+def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that ingests is killed at random moments: forked, so that a try costs a fraction of a second."""
+    monkeypatch.setattr(write, "SHARD_BYTES", SMALL_SHARDS)  # some of them are left where they are in a renewal
     root, out, dice = tmp_path / "p", tmp_path / "out", random.Random(7)
     for seed in range(30):
         save(root / f"a{seed % 3}" / f"{seed}.jpg", seed, lat=1.0 + seed)
@@ -496,7 +497,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str) -> None:
         ingest([root], out, side=32, workers=1)
         for seed in range(30, 40):
             save(root / "b" / f"{seed}.jpg", seed, lat=1.0 + seed)
-    script = KILLED.format(root=str(root), out=str(out))
+    script = KILLED.format(root=str(root), out=str(out), small=SMALL_SHARDS)
     kills = 0
     for _ in range(200):
         command = [sys.executable, "-c", script]
@@ -519,13 +520,15 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, moment: str) -> None:
     ingest([root], tmp_path / "whole", side=32, workers=1)
     assert contents(out) == contents(tmp_path / "whole")
     assert Dataset.open(out).count() == (30 if moment == "first" else 40)
+    assert len(Dataset.open(out).shards) > 2
 
 
 # One interpreter forks the ingests, each of which is killed by its parent's parent; the child itself reads.
+SMALL_SHARDS = round(8 * write.PIXEL_BYTES * 32**2)
 KILLED = """
 import os, sys
 from pathlib import Path
-from openplanet.photos import parts
+from openplanet.photos import parts, write
 from openplanet.photos.ingest import ingest
 from openplanet.photos.parts import write_part
 
@@ -534,7 +537,7 @@ def here(slices, folder, side, workers, progress):
         write_part(slice_, folder, side)
     return []
 
-parts._run, parts.PART_PHOTOS = here, 2
+parts._run, parts.PART_PHOTOS, write.SHARD_BYTES = here, 2, {small}
 for _ in range(30):
     child = os.fork()
     if child == 0:

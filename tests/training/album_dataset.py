@@ -41,7 +41,7 @@ def write(folder: Path, train: int = 18, val: int = 6) -> Dataset:
                     }
                 )  # fmt: skip
     folder.mkdir(parents=True)
-    shard = folder / shards.shard_name(0)
+    shard = folder / shards.shard_name("0")
     with shards.open_writer(shard) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
     manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}

@@ -58,7 +58,7 @@ def make_dataset() -> DatasetMaker:
                 lat, lng = lat + rng.normal(0, 0.05), lng + rng.normal(0, 0.05)
                 rows.append(_row(index, split, photo_bytes(colour, rng), lat, lng))
         rows += [_row(1000 + i, *values) for i, values in enumerate(extra)]
-        shard = folder / shards.shard_name(0)
+        shard = folder / shards.shard_name("0")
         with shards.open_writer(shard) as writer:
             writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
         manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}

@@ -10,12 +10,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+ROWS = 16384  # names that are Python objects at a time
 _DIGITS = re.compile("[0-9]+")
 
 
 def natural(name: str) -> str:
     """A sort key that puts IMG_2 before IMG_10: numbers have the same width, and stand before letters."""
     return _DIGITS.sub(lambda number: f"\0{number[0].lstrip('0').zfill(20)}", name)
+
+
+def _naturals(name: pa.ChunkedArray) -> pa.Array:
+    return pa.array(list(map(natural, name.to_pylist())), pa.string())
 
 
 def album_orders(
@@ -27,12 +32,13 @@ def album_orders(
     ``name``. Times are compared as they stand: where some photos of an album tell UTC and others local time,
     the order can be off by that difference.
     """
+    naturals = [_naturals(name.slice(at, ROWS)) for at in range(0, len(name), ROWS)]
     keys = pa.table(
         {
             "album": album,
             "order": pc.fill_null(table_order.cast(pa.int64()), np.iinfo(np.int64).max),
             "time": pc.fill_null(taken_at.cast(pa.int64()), np.iinfo(np.int64).max),
-            "natural": pa.array(map(natural, name.to_pylist()), pa.string()),
+            "natural": pa.chunked_array(naturals, pa.string()),
             "name": name,
         }
     )

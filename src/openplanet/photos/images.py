@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, JpegImagePlugin
 
 from openplanet.errors import PhotoError
-from openplanet.photos.containers import Header, read_header
-from openplanet.photos.exif import orientation_of, read_blocks
+from openplanet.photos import exif
+from openplanet.photos.containers import read_header
 from openplanet.photos.opening import MAX_BYTES, MAX_PIXELS, open_file, quiet_pillow, too_many_pixels
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "dhash", "encode_jpeg", "load"]
@@ -46,12 +46,13 @@ _PLAIN = ("RGB", "L", "CMYK", "YCbCr", "LAB", "RGBA", "LA")  # modes that can be
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA")
 
 
-def load(source: Path | str | bytes, short_side: int | None = None) -> Image.Image:
+def load(source: Path | str | bytes, short_side: int | None = None, known: exif.Metadata | None = None) -> Image.Image:
     """Decode a photo: mode RGB, upright by its orientation, the short side at most ``short_side`` pixels.
 
     Never enlarged; the aspect is kept. Of an animation the first frame, of HEIC the primary image.
     Transparency is laid over white, 16 bits become 8 by scaling, a colour profile is turned into sRGB. The
-    image returned carries no metadata.
+    image returned carries no metadata. ``known``: what `exif.read` gave for this very photo, so that it is not
+    looked for again.
 
     Raises PhotoError with reason "unreadable", "not a photo", "corrupt" (also for pixels that end early) or
     "too large" (more than MAX_PIXELS pixels or MAX_BYTES bytes; checked before decoding).
@@ -62,40 +63,42 @@ def load(source: Path | str | bytes, short_side: int | None = None) -> Image.Ima
     if isinstance(source, bytes) and len(source) > MAX_BYTES:
         raise PhotoError(f"{name}: more than {MAX_BYTES:,} bytes; leave it out", "too large")
     with io.BytesIO(source) if isinstance(source, bytes) else open_file(Path(source)) as stream:
-        header = read_header(stream, name)
-        # Pillow turns a TIFF while it loads it.
-        orientation = 1 if header.format == "TIFF" else orientation_of(header, read_blocks(header, name))
+        if known is None:
+            header = read_header(stream, name)
+            kind, orientation = header.format, exif.orientation_of(header, exif.read_blocks(header, name))
+        else:
+            kind, orientation = known.format, known.orientation
         with quiet_pillow:
             try:
-                image = _decode(stream, header, short_side)
+                image = _decode(stream, kind, short_side)
             except Image.DecompressionBombError:
                 raise too_many_pixels(name) from None
             except Exception as error:  # decoders raise whatever their libraries do
                 what = str(error) or type(error).__name__
                 message = f"{name}: is damaged ({what}); export it again or leave it out"
                 raise PhotoError(message, "corrupt") from None
-    if orientation in _TURNS:
+    if orientation in _TURNS and kind != "TIFF":  # which Pillow turns while it loads it
         image = image.transpose(_TURNS[orientation])
     image.info = {}
     return image
 
 
-def _decode(stream: BinaryIO, header: Header, short_side: int | None) -> Image.Image:
+def _decode(stream: BinaryIO, kind: str, short_side: int | None) -> Image.Image:
     try:
-        return _reduced(_open(stream, header), short_side)
+        return _reduced(_open(stream, kind), short_side)
     except ValueError:
-        if header.format != "PNG":
+        if kind != "PNG":
             raise
         # Pillow refuses a PNG whose text (a long XMP, or a bomb) inflates to over a megabyte.
-        return _reduced(_open(_without_text(stream), header), short_side)
+        return _reduced(_open(_without_text(stream), kind), short_side)
 
 
-def _open(stream: BinaryIO, header: Header) -> Image.Image:
+def _open(stream: BinaryIO, kind: str) -> Image.Image:
     stream.seek(0)
-    if header.format == "JPEG":  # not Image.open, which goes after the further pictures of a JPEG (MPO)
+    if kind == "JPEG":  # not Image.open, which goes after the further pictures of a JPEG (MPO)
         image: Image.Image = JpegImagePlugin.JpegImageFile(stream)
     else:
-        image = Image.open(stream, formats=[header.format])
+        image = Image.open(stream, formats=[kind])
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if "progressive" in image.info and image.width * image.height * _scans(stream) > MAX_SCANNED:

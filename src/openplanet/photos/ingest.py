@@ -84,7 +84,8 @@ def ingest(
         if not settled.rows.num_rows:
             raise _nothing_left(out, plan, settled)
         tag = plan.fingerprint[:8]
-        described = write.write_shards(settled.rows, read, work / "shards", tag)
+        earlier = finished.manifest["shards"] if finished is not None else []
+        described = write.write_shards(settled.rows, read, work / "shards", side, earlier)
         index = work / "shards" / f"readings-{tag}.parquet"
         readings.write_index(read, at_K[at_K >= 0], index)
         manifest = _manifest(plan, options, settled, described)
@@ -111,7 +112,8 @@ def _read(
 ) -> tuple[readings.Indices, readings.Readings]:
     """Read what no earlier run has read; returns the reading of each candidate, and all readings."""
     try:
-        read = readings.gather(work, finished)
+        lent = readings.earlier(finished)
+        read = readings.gather(work, lent)
         to_read = plan.table["reason"].is_null().to_numpy()
         at_K = read.find(plan.table["key"], plan.needs_gps_K)
         todo = np.flatnonzero(to_read & (at_K < 0))
@@ -120,7 +122,7 @@ def _read(
         if len(todo):
             tasks = plan.tasks(todo, read.known_sizes(plan.table["size"].take(todo)))
             parts.process(tasks, len(todo), work / "parts", side, workers)
-            read = readings.gather(work, finished)
+            read = readings.gather(work, lent)
             at_K = read.find(plan.table["key"], plan.needs_gps_K)
     except OSError as error:
         raise InputError(f"{work} cannot be written: {error.strerror or error}") from error

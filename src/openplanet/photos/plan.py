@@ -39,7 +39,8 @@ TOLD = pa.schema(
 _SCHEMA = pa.schema(
     [
         ("name", pa.string()), ("album", pa.string()), ("rank", pa.int8()), ("key", pa.binary(16)),
-        ("size", pa.int64()), ("task", pa.binary()), ("reason", pa.string()), ("detail", pa.string()),
+        ("size", pa.int64()), ("path", pa.binary()), ("more", pa.binary()),
+        ("reason", pa.string()), ("detail", pa.string()),
     ]
 )  # fmt: skip
 
@@ -68,11 +69,11 @@ class Plan:
     def tasks(self, wanted: npt.NDArray[np.int64], twins: dict[int, frozenset[str]]) -> Iterator[Task]:
         """The tasks of the candidates ``wanted``; ``twins``: photo_ids of known photos by their size."""
         for start in range(0, len(wanted), 1024):
-            rows = self.table.select(["task", "size"]).take(wanted[start : start + 1024]).to_pylist()
+            rows = self.table.select(["key", "size", "path", "more"]).take(wanted[start : start + 1024]).to_pylist()
             for index, row in zip(wanted[start : start + 1024], rows, strict=True):
-                task: Task = pickle.loads(row["task"])  # our own, of this run
-                needs_gps = bool(self.needs_gps_K[index])
-                yield replace(task, needs_gps=needs_gps, twins=twins.get(row["size"], frozenset()))
+                more = pickle.loads(row["more"]) if row["more"] is not None else ()  # our own, of this run
+                task = Task(row["key"], os.fsdecode(row["path"]), bool(self.needs_gps_K[index]), *more)
+                yield replace(task, twins=twins.get(row["size"], frozenset()))
 
 
 def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:
@@ -152,14 +153,17 @@ def _row(candidate: Candidate, side: int) -> tuple[Any, ...]:
     else:
         found = candidate_size(candidate.path)
         if isinstance(found, str):
-            return (*base, None, -1, None, "unreadable", found)
+            return (*base, None, -1, None, None, "unreadable", found)
         size = found[0] if candidate.span is None else candidate.span[1]
         stamps = [*found, candidate.span]
         for beside in candidate.beside:
             stamps += [beside.kind, os.fsencode(beside.path), beside.span, candidate_size(Path(beside.path))]
     key = parts.key_of(path, stamps, side)
-    task = Task(key, path, False, candidate.span, candidate.origin, candidate.beside, candidate.told)
-    return (*base, key, size, pickle.dumps(task, pickle.HIGHEST_PROTOCOL), None, None)
+    more = None  # a file with nothing beside it, as most are: a million of them are at hand at a time
+    if candidate.span is not None or candidate.origin or candidate.beside or candidate.told is not None:
+        told = (candidate.span, candidate.origin, candidate.beside, candidate.told)
+        more = pickle.dumps(told, pickle.HIGHEST_PROTOCOL)
+    return (*base, key, size, os.fsencode(path), more, None, None)
 
 
 def _with_told(plan: pa.Table, entries: dict[int, Entry], options: Options) -> pa.Table:

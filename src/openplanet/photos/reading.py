@@ -151,7 +151,7 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     }  # fmt: skip
     if photo_id in task.twins:
         return Reading(task.key, known=True, **common), None
-    image = images.load(data, short_side=side)
+    image = images.load(data, side, metadata)
     from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
     flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
     grey = image.convert("L")  # once for both

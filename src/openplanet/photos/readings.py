@@ -61,12 +61,26 @@ class Readings:
         return dict(zip(light["size"].to_pylist(), map(frozenset, lists), strict=True))
 
 
-def gather(work: Path, finished: Dataset | None) -> Readings:
-    """Every reading that still holds: from the parts in ``work`` and from the ``finished`` dataset.
+@dataclass(frozen=True)
+class Earlier:
+    """What the dataset that is renewed lends: its readings, and the shards that are as they were written."""
+
+    index: Path | None
+    shards: list[Path]
+
+
+def earlier(finished: Dataset | None) -> Earlier:
+    """Checks every byte of the ``finished`` dataset."""
+    index = _index_file(finished)
+    return Earlier(index, _whole_shards(finished) if index is not None and finished is not None else [])
+
+
+def gather(work: Path, lent: Earlier) -> Readings:
+    """Every reading that still holds: from the parts in ``work``, and those of the dataset that is renewed.
 
     The thumbnails go to a file in ``work``. Where a key has several readings the one with a picture counts.
     """
-    index = _index_file(finished)
+    index, whole = lent.index, lent.shards
     stored = parts.stored(work / "parts")
     sources = ([index] if index is not None else []) + stored
     thumbnails = work / "thumbnails.u8"
@@ -76,7 +90,6 @@ def gather(work: Path, finished: Dataset | None) -> Readings:
     pictures = np.zeros((0, _PIXELS), np.uint8)
     if table.num_rows:  # an empty file cannot be mapped
         pictures = np.memmap(thumbnails, np.uint8, "r+").reshape(-1, _PIXELS)
-    whole = _whole_shards(finished) if index is not None and finished is not None else []
     indexed = 0 if index is None else pq.read_metadata(index).num_rows
     files, file_N, row_N = _places(table, whole, stored, indexed)
     table = _fill_known(table, pictures, file_N)

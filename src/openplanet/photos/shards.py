@@ -72,14 +72,15 @@ SCHEMA: pa.Schema = _schema()
 """Columns of a dataset row."""
 
 
-def shard_name(index: int, tag: str = "0") -> str:
-    """File name of shard ``index`` of the writing ``tag``."""
-    return f"photos-{tag}-{index:05d}.parquet"
+def shard_name(tag: str) -> str:
+    """File name of a shard; ``tag``: the first 16 digits of its SHA-256. The manifest tells their order."""
+    return f"photos-{tag}.parquet"
 
 
 def is_ours(name: str) -> bool:
     """Whether a file name is one that this or an earlier version gives to shards or readings."""
-    return re.fullmatch(r"(photos-([0-9a-f]{8}-|0-)?[0-9]{5}|readings-[0-9a-f]{8})\.parquet", name) is not None
+    shard = "[0-9a-f]{16}|([0-9a-f]{8}-|0-)?[0-9]{5}"
+    return re.fullmatch(rf"(photos-({shard})|readings-[0-9a-f]{{8}})\.parquet", name) is not None
 
 
 def open_writer(path: Path) -> pq.ParquetWriter:

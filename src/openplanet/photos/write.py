@@ -1,4 +1,8 @@
-"""Writing the shards: rows in their order, each with its picture from wherever it lies."""
+"""Writing the shards: rows in their order, each with its picture from wherever it lies.
+
+Where a shard ends is said by the photos in it, not by how many stand before it: photos that are added change the
+shards that they fall into and no other, and a shard that the earlier dataset has already is left where it is.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,41 +18,78 @@ from openplanet.photos import shards
 from openplanet.photos.readings import Readings
 from openplanet.storage import atomic_path
 
-SHARD_BYTES = 200_000_000  # of pictures: a size that hubs, object stores and readers like
+SHARD_BYTES = 100_000_000  # of pictures, about: hubs and readers like it, and one new photo makes one shard anew
+PIXEL_BYTES = 0.3  # of a picture for each pixel of its short side squared: 30 kB at 320
 _OPEN = 6  # row groups of pictures held at a time; neighbours here were neighbours there
+_LEAVES = [name for name in shards.SCHEMA.names if name != "image"]
 
 
-def write_shards(rows: pa.Table, readings: Readings, folder: Path, tag: str) -> list[dict[str, Any]]:
-    """Write ``rows`` in order as shards into ``folder``; returns the manifest's lines on them.
+def write_shards(
+    rows: pa.Table, readings: Readings, folder: Path, side: int, earlier: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Write ``rows`` in order as shards into ``folder``; returns the manifest's lines on all of them.
 
-    A shard ends after the row group that takes its pictures past SHARD_BYTES: the same rows, the same bytes.
-    ``tag`` is part of the names, so that new shards never carry those of the dataset they replace.
+    ``earlier``: the manifest's lines on the dataset that is renewed; what it has already is not written again.
+    A shard's name comes from its bytes: the same rows give the same files, and no new file ever takes the name
+    of another.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described: list[dict[str, Any]] = []
-    groups = _row_groups(rows, readings)
-    table = next(groups, None)
-    while table is not None:
-        path, written, size = folder / shards.shard_name(len(described), tag), 0, 0
-        with atomic_path(path) as temporary, shards.open_writer(temporary) as writer:
-            while table is not None and size < SHARD_BYTES:
-                writer.write_table(table)
-                written, size = written + table.num_rows, size + table["image"].nbytes
-                table = next(groups, None)
-        described.append(shards.describe_shard(path, written))
+    there = {Path(entry["file"]).name: entry for entry in earlier}
+    pictures, described = _Pictures(readings), list[dict[str, Any]]()
+    for start, stop in stretches(rows["photo_id"], max(8, round(SHARD_BYTES / (PIXEL_BYTES * side**2)))):
+        stretch = rows.slice(start, stop - start)
+        described.append(_already_there(stretch, readings, there) or _write(stretch, pictures, folder))
     return described
 
 
-def _row_groups(rows: pa.Table, readings: Readings) -> Iterator[pa.Table]:
-    pictures = _Pictures(readings)
-    names = [name for name in shards.SCHEMA.names if name != "image"]
-    for start in range(0, rows.num_rows, shards.ROW_GROUP_ROWS):
-        group = rows.slice(start, shards.ROW_GROUP_ROWS).combine_chunks()
-        ids = group["photo_id"].combine_chunks()
-        path = pc.binary_join_element_wise(ids, "jpg", ".")
-        image = pa.StructArray.from_arrays([pictures.take(group["reading"].to_numpy()), path], ["bytes", "path"])
-        columns = {name: group[name] for name in names} | {"image": image}
-        yield pa.table([columns[name] for name in shards.SCHEMA.names], schema=shards.SCHEMA)
+def stretches(photo_id: pa.ChunkedArray, aim: int) -> Iterator[tuple[int, int]]:
+    """First row of each shard and the one after its last; ``aim``: rows of a shard, which has half to twice as many.
+
+    It ends after a photo whose id is a multiple of ``aim / 2``: behind an insertion the ends soon fall where they fell
+    without it.
+    """
+    start, stop = 0, 0
+    for chunk in photo_id.chunks:
+        for name in chunk.to_pylist():
+            stop += 1
+            rows = stop - start
+            if rows >= 2 * aim or (rows >= aim / 2 and int(name[:12], 16) % (aim // 2) == 0):
+                yield start, stop
+                start = stop
+    if start < stop:
+        yield start, stop
+
+
+def _already_there(stretch: pa.Table, readings: Readings, there: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The earlier dataset's line on the shard that holds just these rows, pictures and all."""
+    reading_N = stretch["reading"].to_numpy()
+    file_N, row_N = readings.file_N[reading_N], readings.row_N[reading_N]
+    shard = readings.files[file_N[0]]
+    entry = there.get(shard.name)
+    if entry is None or entry["rows"] != len(row_N):
+        return None
+    if (file_N != file_N[0]).any() or (row_N != np.arange(len(row_N))).any():
+        return None
+    return entry if pq.read_table(shard, columns=_LEAVES).equals(stretch.select(_LEAVES)) else None
+
+
+def _write(stretch: pa.Table, pictures: "_Pictures", folder: Path) -> dict[str, Any]:
+    path = folder / "photos-next.parquet"
+    with atomic_path(path) as temporary, shards.open_writer(temporary) as writer:
+        for start in range(0, stretch.num_rows, shards.ROW_GROUP_ROWS):
+            writer.write_table(_row_group(stretch.slice(start, shards.ROW_GROUP_ROWS), pictures))
+    entry = shards.describe_shard(path, stretch.num_rows)
+    entry["file"] = shards.shard_name(entry["sha256"][:16])
+    path.replace(folder / entry["file"])
+    return entry
+
+
+def _row_group(rows: pa.Table, pictures: "_Pictures") -> pa.Table:
+    rows = rows.combine_chunks()
+    path = pc.binary_join_element_wise(rows["photo_id"].combine_chunks(), "jpg", ".")
+    image = pa.StructArray.from_arrays([pictures.take(rows["reading"].to_numpy()), path], ["bytes", "path"])
+    columns = {name: rows[name] for name in _LEAVES} | {"image": image}
+    return pa.table([columns[name] for name in shards.SCHEMA.names], schema=shards.SCHEMA)
 
 
 class _Pictures:
