@@ -59,7 +59,7 @@ function start(figure){
     names.forEach(function(name){
       var x=(name.x-view.x)/k,y=(name.y-view.y)/k;
       var box={left:x+name.start-8,right:x+name.start+name.wide+2,top:y-8,bottom:y+8};
-      var free=taken.every(function(other){
+      var free=box.top>=0&&box.bottom<=view.h/k&&box.right<=view.w/k&&taken.every(function(other){
         return box.right<other.left||box.left>other.right||box.bottom<other.top||box.top>other.bottom});
       name.sign.style.display=free?"":"none";
       if(free)taken.push(box);

@@ -173,7 +173,7 @@ def _percent(share: float) -> str:
     """Three digits; what is there is never shown as none, nor what is not all as all."""
     if share in (0, 1):
         return f"{share:.0%}"
-    return "<0.01%" if share < 1e-4 else ">99.9%" if share > 0.9995 else f"{100 * share:.3g}%"
+    return "<0.01%" if share < 1e-4 else ">99.9%" if share >= 0.9995 else f"{100 * share:.3g}%"
 
 
 def _area(km2: float) -> str:
