@@ -10,6 +10,16 @@ def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
 
 
+def accuracy_table(accuracy: dict[str, Any]) -> list[str]:
+    """Lines of the shares within 25 and 750 km."""
+    return [
+        "| within | share of photos |",
+        "|---|---|",
+        f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
+        f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+    ]
+
+
 def _start(recipe: dict[str, Any]) -> str:
     weights = recipe.get("weights")
     if not weights:
@@ -86,10 +96,7 @@ def _accuracy(config: dict[str, Any]) -> list[str]:
         "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate`"
         " measures the test split). Distance from the centroid of the most likely cell:",
         "",
-        "| within | share of photos |",
-        "|---|---|",
-        f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
-        f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+        *accuracy_table(accuracy),
         "",
         "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
         f" names): {Calibration(**config.get('calibration', {})).describe()}.",
