@@ -3,6 +3,7 @@
 python benchmarks/ingest.py throughput   [--photos 60]      one worker; ratio to the fastest decoders that are installed
 python benchmarks/ingest.py incremental  [--photos 2000]    1 % new or renamed against the first run; --size
 python benchmarks/ingest.py duplicates   [--photos 1000000] seconds, memory, recall; a tenth of them are the test split
+python benchmarks/ingest.py copies --like FOLDER            the share of copies of these photos that is found
 
 Photos are synthetic: coarse structure with the noise of a sensor, so that they weigh what a camera's weigh (12
 megapixels, 5 MB). simplejpeg and pyvips are compared where they are installed; the package itself needs neither.
@@ -27,7 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from openplanet.photos import exif, flags, images, likeness, lookup, parts, reading
 from openplanet.photos.ingest import ingest
@@ -260,30 +261,84 @@ def duplicates(photos: int, like: Path | None) -> None:
             grey[test + copy] = grey[at]
         thumbs = likeness.Thumbnails(grey, np.arange(test)), likeness.Thumbnails(grey, np.arange(test, photos))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         found = likeness.near_duplicates(dhash_K, thumbs[0], dhash_N, thumbs[1])
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     hit = found[copies] == np.arange(len(copies))
     bits = lookup.sample_bits(rest)
-    print(f"{photos:,} photos, {test:,} of them test: {seconds:.1f} s, {grown:,.0f} MiB more than before")
+    took = f"{seconds:.1f} s ({cpu:.1f} of one core)"
+    print(f"{photos:,} photos, {test:,} of them test: {took}, {grown:,.0f} MiB more than before")
     for bit in range(11):
         share, stated = hit[distance == bit].mean(), lookup.recall(bit, bits)
         print(f"  copies {bit:2d} bits away: found {share:.3f} (stated for tables: {stated:.3f})")
     print(f"  others accused: {int((found >= 0).sum() - hit.sum())}")
 
 
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return Image.open(out).convert("RGB")
+
+
+def cut(image: Image.Image, share: float) -> Image.Image:
+    left, top = round(image.width * share), round(image.height * share)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half the size, quality 50": lambda image: jpeg(image.resize((image.width // 2, image.height // 2)), 50),
+    "brighter by 1.3": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "contrast 1.3": lambda image: ImageEnhance.Contrast(image).enhance(1.3),
+    "2 % off every edge": lambda image: cut(image, 0.02),
+    "5 % off every edge": lambda image: cut(image, 0.05),
+}
+
+
+def copies(photos: int, folder: Path) -> None:
+    """Real photos and changed copies of them: found where every pair is compared, and by tables among millions."""
+    pictures = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.jpg"))]
+    pictures = pictures[:: max(1, len(pictures) // photos)]
+
+    def told(images_: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+        grey = np.frombuffer(b"".join(map(likeness.thumbnail, images_)), np.uint8).reshape(-1, 256)
+        return np.array([images.dhash(image) for image in images_], np.uint64), grey
+
+    dhash, grey = told(pictures)
+    for name, change in CHANGES.items():
+        changed, changed_grey = told([change(image) for image in pictures])
+        alone = [slice(k, k + 1) for k in range(len(pictures))]
+        exact = (
+            np.array([likeness.near_duplicates(dhash[k], grey[k], changed[k], changed_grey[k])[0] for k in alone]) >= 0
+        )
+        away = np.bitwise_count(likeness.upward_hash(grey) ^ likeness.upward_hash(changed_grey))
+        tried = exact & (away <= likeness.MAX_UPWARD)
+        distance = np.bitwise_count(dhash ^ changed)
+        among = {}
+        for millions in (1, 10):
+            bits = lookup.sample_bits(millions * 1_000_000)
+            met = np.array([lookup.recall(int(d), bits) for d in distance])
+            among[millions] = f"{(met * tried).mean():.2%} among {millions}M"
+        print(f"{name:26} {len(pictures)} copies: {exact.mean():.2%} of every pair, {', '.join(among.values())}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["throughput", "incremental", "duplicates"])
+    parser.add_argument("what", choices=["throughput", "incremental", "duplicates", "copies"])
     parser.add_argument("--photos", type=int)
     parser.add_argument("--size", choices=list(SIZES), default="3 megapixels", help="incremental: of the photos")
-    parser.add_argument("--like", type=Path, help="duplicates: hashes spread like those of the photos in this folder")
+    parser.add_argument(
+        "--like",
+        type=Path,
+        help="duplicates: hashes spread like those of the photos in this folder; copies: these photos",
+    )
     arguments = parser.parse_args()
     if arguments.what == "throughput":
         throughput(arguments.photos or 60)
     elif arguments.what == "incremental":
         incremental(arguments.photos or 2000, arguments.size)
+    elif arguments.what == "copies":
+        copies(arguments.photos or 2000, arguments.like)
     else:
         duplicates(arguments.photos or 1_000_000, arguments.like)
 

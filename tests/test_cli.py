@@ -71,6 +71,24 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "nowhere" in error_line("locate", nowhere, "--checkpoint", tmp_path)
 
 
+def test_names_of_files_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    evil = tmp_path / "\x1b[31mred\x07\n.jpg"
+    line = error_line("locate", evil, "--checkpoint", tmp_path)
+    assert "\\x1b[31mred\\x07" in line and line.isprintable()
+    usage = openplanet("partition", tmp_path, "--max-photos", "\x1b[31m", "--min-photos", 1, "--out", "x", status=2)
+    assert "\x1b" not in usage.stderr
+    (tmp_path / "\x1b[2J.jpg").write_bytes(b"no photo")
+    assert "\x1b" not in openplanet("ingest", tmp_path, "--out", tmp_path / "ds", status=1).stderr
+
+
+def test_a_demo_is_not_written_among_other_files(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    line = error_line("demo", "--out", tmp_path)
+    assert "not empty" in line and "--out" in line
+    assert "is a file" in error_line("demo", "--out", tmp_path / "report.html")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_misspelt_names_get_a_suggestion(tmp_path: Path) -> None:
     train = ["train", tmp_path, "--out", tmp_path / "model"]
     assert "planet_cpu" in error_line(*train, "--recipe", "planet_cpo")

@@ -83,3 +83,25 @@ def test_turned_partitions_lie_askew(coordinates: Path, tmp_path: Path) -> None:
     assert run(coordinates, *thresholds, "--out", tmp_path / "one.parquet").exit_code == 0
     assert plain.cell_id.tolist() == Partition.load(tmp_path / "one.parquet").cell_id.tolist()
     assert askew.turn != plain.turn and askew.total_photos == plain.total_photos == 5000
+
+
+def test_no_output_destroys_anything(coordinates: Path, tmp_path: Path) -> None:
+    two = ("--target-cells", "12,60")
+    one = ("--target-cells", 12)
+    source = coordinates.rename(tmp_path / "cells-2.parquet")
+    before = source.read_bytes()
+    for arguments, says in (
+        ((source, *two, "--out", tmp_path / "cells.parquet"), "source itself"),
+        ((source, *two, "--out", tmp_path / "x.parquet", "--geojson", tmp_path / "cells.parquet"), "source itself"),
+        ((source, *one, "--out", tmp_path / "x", "--report", tmp_path / "x"), "written twice"),
+        ((source, *two, "--out", tmp_path / "x", "--geojson", tmp_path / "y", "--report", tmp_path / "y"), "twice"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 1 and says in str(done.exception), done.output
+    other = tmp_path / "photos.parquet"
+    pq.write_table(pa.table({"lat": [1.0]}), other)
+    assert "no partition" in str(run(source, *one, "--out", other).exception)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "no partition" in str(run(source, *one, "--out", tmp_path / "notes.txt").exception)
+    assert source.read_bytes() == before and pq.read_table(other).num_rows == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cells-2.parquet", "notes.txt", "photos.parquet"]

@@ -3,11 +3,10 @@
 All but ``variant`` and what the paper fixes was chosen on validation photos of the synthetic planet (docs/results.md).
 """
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
-from openplanet.errors import RecipeError
+from openplanet.errors import RecipeError, suggestion
 from openplanet.models.album.registry import ALBUM_MODELS
 from openplanet.training.albumrecipe import AlbumRecipe
 
@@ -90,10 +89,8 @@ def get(name: str) -> AlbumRecipe:
     """The recipe called ``name``; RecipeError, with a suggestion, where there is none."""
     if name in UNTRAINED:
         return _paper(name, "Needs no training: statistics of the training albums at most", seen="in seconds")
-    known = [*RECIPES, *UNTRAINED]
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+        hint = suggestion(name, [*RECIPES, *UNTRAINED])
         raise RecipeError(f"There is no recipe {name!r} of an album model; {hint}")
     return RECIPES[name]()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from openplanet import album_recipes, recipes
 from openplanet.earth import partition
+from openplanet.errors import InputError
 from openplanet.evaluation.album_figure import before_and_after
 from openplanet.evaluation.album_section import section as album_section
 from openplanet.evaluation.albums import evaluate_albums
@@ -29,8 +30,10 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
 
     Returns the text that the command prints: the accuracy table on the test split and where the report lies.
     What an earlier run of the same planet left there is used again, a training that was stopped goes on.
+    Raises InputError where ``out`` holds anything else.
     """
     start = time.monotonic()
+    _check_folder(out)
     world = synthetic.make(out / "world", photos, seed)
     say(summary(ingest([out / "world" / "photos"], out / "dataset"), out / "dataset"))
     dataset = Dataset.open(out / "dataset")
@@ -64,6 +67,16 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
         f"{answers}\n\n{result.to_text()}\n\n{albums.to_text()}\n\n"
         f"report: {out / 'report.html'}   (photos located on a map: {out / 'located.html'}; {minutes:.1f} minutes)"
     )
+
+
+def _check_folder(out: Path) -> None:
+    """A demo begins with its world: where there is none, whatever else is in the folder is not a demo's."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: give the name of a folder with --out")
+    if out.is_dir() and not synthetic.is_planet(out / "world") and any(out.iterdir()):
+        raise InputError(
+            f"{out} is not empty and was not made by the demo: give another folder with --out, or empty it"
+        )
 
 
 INTRO = (

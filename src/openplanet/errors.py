@@ -4,6 +4,9 @@ A message says what was wrong, with which file, and what to do. The command line
 exits with 1; anything that is not an ``OpenPlaNetError`` is a defect of ours and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class OpenPlaNetError(Exception):
     """Base of all errors that are the input's, not the program's."""
@@ -39,3 +42,10 @@ class RecipeError(InputError):
 
 class TrainingError(OpenPlaNetError):
     """Training cannot start or go on (no photos, a loss that is not a number)."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not there: the one of ``known`` that is most like it, or else all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"

@@ -1,4 +1,7 @@
-"""Progress of long work: a bar on a terminal, a plain line every few seconds where output is piped."""
+"""Progress of long work: a bar on a terminal, a plain line every few seconds where output is piped.
+
+What is printed is made plain first, for names of files may hold anything, also what steers a terminal.
+"""
 
 import sys
 import time
@@ -11,9 +14,14 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
 
+def plain(text: str) -> str:
+    """On one line: control characters, and all else that cannot be printed, become backslash escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def say(message: str) -> None:
-    """Print one plain line to standard error, above any bar."""
-    tqdm.write(message, file=sys.stderr)
+    """Print plain lines to standard error, above any bar."""
+    tqdm.write("\n".join(map(plain, message.split("\n"))), file=sys.stderr)
 
 
 class Progress:

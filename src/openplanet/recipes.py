@@ -3,12 +3,11 @@
 A new backbone needs no code: give its timm name (``--set backbone=...``), or add a recipe here.
 """
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from openplanet import album_recipes
-from openplanet.errors import RecipeError
+from openplanet.errors import RecipeError, suggestion
 from openplanet.models.image_model import count_parameters
 from openplanet.training.recipe import Recipe
 
@@ -173,9 +172,7 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         if name in album_recipes.RECIPES:
             raise RecipeError(f"{name} is the recipe of an album model: openplanet train-albums --recipe {name}")
-        near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(RECIPES)}"
-        raise RecipeError(f"There is no recipe {name!r}; {hint}")
+        raise RecipeError(f"There is no recipe {name!r}; {suggestion(name, RECIPES)}")
     return RECIPES[name]()
 
 

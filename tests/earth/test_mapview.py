@@ -70,6 +70,12 @@ def test_line_that_leaves_the_world_map_enters_it_again():
     assert path.count("M") == 2
 
 
+def test_a_cell_too_small_for_the_map_leaves_nothing_behind():
+    # A browser stops drawing a path at a "z" without a beginning, and with it all cells of that shade.
+    leaf = s2.leaf_ids([48.0], [2.0])
+    assert View.of(600, None).rings_path(geojson.rings_of_cells(leaf)[0]) == ""
+
+
 def test_relative_path_by_hand():
     assert relative_path(np.array([[0, 0], [1, 0.5], [1, 0.5], [0.75, 2]]), 2) == "M0 0l1 .5-.25 1.5"
     assert relative_path(np.array([[3, 4], [3.2, 4.1]]), 0) == ""

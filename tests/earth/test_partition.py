@@ -380,6 +380,20 @@ def test_nested_partitions(photos):
         partition.build_many([photos], rules[::-1], nested=True)
 
 
+def test_nested_numbers_of_cells_are_the_nearest_there_are(photos):
+    coarse, fine = partition.build_many([photos], [TargetCells(40, 900), TargetCells(400, 20)], nested=True)
+
+    def cells(max_photos):
+        rules = [Thresholds(coarse.max_photos, 900), Thresholds(max_photos, 20)]
+        return len(partition.build_many([photos], rules, nested=True)[1])
+
+    near = [cells(m) for m in range(fine.max_photos - 30, fine.max_photos + 31, 2)]
+    assert len(fine) == cells(fine.max_photos)
+    assert abs(len(fine) - 400) <= min(abs(number - 400) for number in near)
+    alone = partition.build_many([photos], [TargetCells(400, 20)])[0]
+    assert len(alone) > cells(alone.max_photos), "nothing of it is lost by nesting: no case for this test"
+
+
 def test_dropped_area(photos, towns):
     everything = partition.build([photos], 700, 1)
     assert everything.dropped_area_km2 == 0

@@ -84,7 +84,7 @@ def test_odd_partitions():
 
 
 def test_shares_and_areas_in_words():
-    words = [partitionreport._percent(share) for share in (0, 1e-9, 0.0123, 0.5, 0.99999, 1.0)]
+    words = [partitionreport._percent(share) for share in (0, 1e-9, 0.0123, 0.5, 0.9995, 1.0)]
     assert words == ["0%", "<0.01%", "1.23%", "50%", ">99.9%", "100%"]
     areas = [partitionreport._area(km2) for km2 in (21_252_745.2, 5.81, 0.1, 2e-4, 2e-7, 4.4e-11)]
     assert areas == ["21,252,745 km²", "5.8 km²", "0.1 km²", "200 m²", "0.2 m²", "0.44 cm²"]

@@ -4,8 +4,8 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import dataset_files
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +15,6 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.photos import shards
-from openplanet.storage import write_json
 
 CITIES = [(48.86, 2.35), (35.68, 139.69), (-33.87, 151.21), (40.71, -74.01), (-1.29, 36.82)]
 HOSTILE = '<script>alert("1")</script>&.jpg'
@@ -64,21 +63,7 @@ def hostile() -> str:
 @pytest.fixture(scope="session")
 def write_dataset() -> Callable[[Path, list[dict]], shards.Dataset]:
     """Writes a finished dataset of rows into a new folder."""
-    return _write_dataset
-
-
-def _write_dataset(folder: Path, rows: list[dict]) -> shards.Dataset:
-    folder.mkdir(parents=True)
-    path = folder / shards.shard_name("0")
-    with shards.open_writer(path) as writer:
-        writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
-    manifest = {
-        "format": shards.FORMAT,
-        "format_version": shards.FORMAT_VERSION,
-        "shards": [shards.describe_shard(path, len(rows))],
-    }
-    write_json(folder / shards.MANIFEST, manifest)
-    return shards.Dataset.open(folder)
+    return dataset_files.write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import album_cases as cases
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
+from dataset_files import write_dataset
 from openplanet.errors import InputError
 from openplanet.inference.embedding import embed_album
 from openplanet.inference.predictor import Predictor
@@ -18,9 +18,7 @@ from openplanet.models.album.base import UNKNOWN
 from openplanet.models.album.embedded import batch, embedded_albums, single_photo_log_probs
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
-from openplanet.photos import shards
 from openplanet.photos.shards import Dataset
-from openplanet.storage import write_json
 
 
 def _picture(seed: int) -> bytes:
@@ -51,13 +49,7 @@ def _dataset(folder: Path) -> Dataset:
                 "taken_at": None if index == 1 else 1_000_000 * (100 - index),
             }
         )  # fmt: skip
-    folder.mkdir()
-    shard = folder / shards.shard_name("0")
-    with shards.open_writer(shard) as writer:
-        writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
-    manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}
-    write_json(folder / shards.MANIFEST, manifest | {"shards": [shards.describe_shard(shard, len(rows))]})
-    return Dataset.open(folder)
+    return write_dataset(folder, rows)
 
 
 def _checkpoint(model: ImageModel | None = None) -> Checkpoint:

@@ -34,6 +34,19 @@ def test_every_meeting_comes_with_the_right_pair() -> None:
     assert found == {(0, 1), (0, 3), (1, 1), (1, 3), (2, 0)}
 
 
+def test_a_pair_comes_once_and_only_where_the_second_hashes_are_near_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "MEETINGS", 100)
+    rng = np.random.default_rng(5)
+    few = rng.integers(0, 2**63, 50, np.uint64)
+    many = np.concatenate([flipped(few, bits, rng) for bits in (0, 1, 2, 3)])
+    second_K, second_N = np.zeros(50, np.uint64), np.repeat(np.array([0, 0b11, 0b111, 0], np.uint64), 50)
+    found = [pair for ks, ns in lookup.pairs(few, many, 10) for pair in zip(ks.tolist(), ns.tolist(), strict=True)]
+    assert sorted(found) == sorted({(n % 50, n) for n in range(200)})
+    second = (second_K, second_N, 2)
+    found = [p for ks, ns in lookup.pairs(few, many, 10, second) for p in zip(ks.tolist(), ns.tolist(), strict=True)]
+    assert sorted(found) == sorted({(n % 50, n) for n in (*range(100), *range(150, 200))})
+
+
 def test_nothing_to_look_up() -> None:
     none = np.zeros(0, np.uint64)
     assert list(lookup.pairs(none, np.ones(3, np.uint64), 10)) == []

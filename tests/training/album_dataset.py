@@ -5,16 +5,14 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 
+from dataset_files import write_dataset
 from openplanet.earth import partition
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.photos import shards
 from openplanet.photos.shards import Dataset
-from openplanet.storage import write_json
 
 PLACES = {(48.8, 2.3): (200, 40, 40), (-33.9, 151.2): (40, 200, 40), (35.7, 139.7): (40, 40, 200)}
 GREY = (120, 120, 120)
@@ -40,13 +38,7 @@ def write(folder: Path, train: int = 18, val: int = 6) -> Dataset:
                         "album_order": order, "split": split, "taken_at": order * 10**9 if order else None,
                     }
                 )  # fmt: skip
-    folder.mkdir(parents=True)
-    shard = folder / shards.shard_name("0")
-    with shards.open_writer(shard) as writer:
-        writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
-    manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}
-    write_json(folder / shards.MANIFEST, manifest | {"shards": [shards.describe_shard(shard, len(rows))]})
-    return Dataset.open(folder)
+    return write_dataset(folder, rows)
 
 
 def image_checkpoint(dataset: Dataset) -> Checkpoint:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
-from openplanet.photos import shards
+from dataset_files import write_dataset
 from openplanet.photos.shards import Dataset
-from openplanet.storage import write_json
 from openplanet.training.recipe import Recipe
 
 PLACES = {
@@ -50,7 +48,6 @@ def make_dataset() -> DatasetMaker:
         folder: Path, train: int = 40, val: int = 12, extra: tuple[tuple[str, bytes, float, float], ...] = ()
     ) -> Dataset:
         rng = np.random.default_rng(0)
-        folder.mkdir(parents=True)
         rows = []
         for split, count in (("train", train), ("val", val)):
             for index in range(count):
@@ -58,12 +55,7 @@ def make_dataset() -> DatasetMaker:
                 lat, lng = lat + rng.normal(0, 0.05), lng + rng.normal(0, 0.05)
                 rows.append(_row(index, split, photo_bytes(colour, rng), lat, lng))
         rows += [_row(1000 + i, *values) for i, values in enumerate(extra)]
-        shard = folder / shards.shard_name("0")
-        with shards.open_writer(shard) as writer:
-            writer.write_table(pa.Table.from_pylist(rows, schema=shards.SCHEMA))
-        manifest = {"format": shards.FORMAT, "format_version": shards.FORMAT_VERSION}
-        write_json(folder / shards.MANIFEST, manifest | {"shards": [shards.describe_shard(shard, len(rows))]})
-        return Dataset.open(folder)
+        return write_dataset(folder, rows)
 
     return make
 

@@ -4,6 +4,7 @@ Exit status 0 when done; 1 with one line on standard error for anything that a u
 Commands import what they need when they run, so that ``--help`` and ``recipes`` answer at once.
 """
 
+import io
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from openplanet.cli.locating import locate
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import OpenPlaNetError
+from openplanet.progress import plain
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,10 +52,12 @@ def main() -> None:
     try:
         status = cli.main(standalone_mode=False)
     except OpenPlaNetError as error:
-        click.echo(f"openplanet: error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"openplanet: error: {plain(' '.join(str(error).split()))}", err=True)
         status = 1
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        click.echo("\n".join(map(plain, usage.getvalue().splitlines())), err=True)
         status = error.exit_code
     except click.Abort:
         click.echo("openplanet: stopped", err=True)

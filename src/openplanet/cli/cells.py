@@ -41,10 +41,11 @@ def partition(
     Give --max-photos and --min-photos, or --target-cells, with or without --min-photos [default then: a 200th of
     the --max-photos that is found, as the paper's 50 of 10,000]. Several numbers of cells, from coarse to fine, or
     --turned, give several partitions in one pass, nested or askew, in the files cells-1.parquet, cells-2.parquet ...
+    (--geojson and --report likewise). Partitions of an earlier run are replaced; any other file is refused.
     """
     from openplanet.earth.geojson import cells_feature_collection
     from openplanet.earth.partitionreport import write_report
-    from openplanet.earth.partitionset import build_set, numbered, rules_of
+    from openplanet.earth.partitionset import build_set, check_files, numbered, rules_of
     from openplanet.earth.positions import from_file
     from openplanet.photos.shards import Dataset
     from openplanet.storage import write_json
@@ -55,9 +56,7 @@ def partition(
         raise click.UsageError(str(error)) from error
     if not source.exists():
         raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
-    for written in (out, geojson, report):
-        if written is not None and written.exists() and written.samefile(source):
-            raise InputError(f"{written} is the source itself, which would be lost: give another name")
+    check_files(source, out, [geojson, report], len(rules) if turned == 1 else turned)
     if source.is_dir():
         data = Dataset.open(source)
         data.check_train()
@@ -66,17 +65,18 @@ def partition(
         batches = from_file(source)
     built = build_set(batches, rules, turned)
     for number, cells in enumerate(built, 1):
-        file = numbered(out, number, len(built))
+        file, nested = numbered(out, number, len(built)), turned == 1 and number > 1
         cells.save(file)
         if geojson is not None:
             write_json(numbered(geojson, number, len(built)), cells_feature_collection(cells))
         if report is not None:
-            write_report(numbered(report, number, len(built)), cells, source.name)
+            write_report(numbered(report, number, len(built)), cells, source.name, nested)
         levels = cells.level
         if target_cells is not None:
             click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
         click.echo(
             f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
-            f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos "
-            f"were dropped with their {cells.dropped_photos:,} photos"
+            f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos"
+            f"{' or outside the coarser cells' if nested else ''} were dropped with their "
+            f"{cells.dropped_photos:,} photos"
         )

@@ -111,21 +111,26 @@ class CountTree:
         kept = self.count >= _min_photos(target, max_photos)
         return int((self.cells(max_photos, target.max_level) & kept).sum())
 
-    def nearest(self, target: TargetCells) -> Thresholds:
+    def nearest(self, target: TargetCells, within: Bools | None = None) -> Thresholds:
         """The thresholds, from ``floor`` up, that give the nearest number of cells; of equals, the highest.
+
+        within: bool[K], the nodes that may be cells; None: all.
 
         Exact: a node is a cell for the max_photos of one interval, from its own count to below its parent's,
         so that sweeping over the intervals' ends gives the number of cells for every threshold there is.
         """
         lowest = max(self.floor, target.min_photos or 1)
         known = self.level <= target.max_level
+        highest = self.count[self.level == 0].max() + 1  # past the fullest face nothing is split
+        if within is not None:
+            known &= within
         count, parent_count, level = self.count[known], self.parent_count[known], self.level[known]
         first = np.maximum(np.where(level == target.max_level, 1, count), lowest)
         if target.min_photos is None:  # max_photos // share <= count
             end = np.minimum(parent_count, PAPER_SHARE * (count + 1))
         else:
             end = np.where(count >= target.min_photos, parent_count, 0)
-        end = np.minimum(end, count[level == 0].max() + 1)  # past the fullest face nothing is split
+        end = np.minimum(end, highest)
         alive = end > first
         at, where = np.unique(np.concatenate([first[alive], end[alive]]), return_inverse=True)
         change = np.bincount(where[: alive.sum()], minlength=len(at)) - np.bincount(
@@ -145,11 +150,11 @@ def _min_photos(target: TargetCells, max_photos: int) -> int:
     return max(1, max_photos // PAPER_SHARE) if target.min_photos is None else target.min_photos
 
 
-def find(runs: LeafRuns, wanted: Sequence[Thresholds | TargetCells]) -> tuple[CountTree, list[Thresholds]]:
-    """A tree that knows all that is wanted, and the thresholds for it.
+def grow_for(runs: LeafRuns, wanted: Sequence[Thresholds | TargetCells]) -> CountTree:
+    """A tree that knows all that is wanted.
 
     For a number of cells the tree is grown until its lowest threshold gives that many (or is min_photos): the
-    answer is the best of all thresholds from there up.
+    answer (``CountTree.nearest``) is the best of all thresholds from there up.
     """
     given = [each.max_photos for each in wanted if isinstance(each, Thresholds)]
     targets = [each for each in wanted if isinstance(each, TargetCells)]
@@ -160,6 +165,5 @@ def find(runs: LeafRuns, wanted: Sequence[Thresholds | TargetCells]) -> tuple[Co
         tree = CountTree.grow(runs, floor, max_level)
         short = [each for each in targets if tree.most_cells(each) < each.cells and floor > (each.min_photos or 1)]
         if not short:
-            break
+            return tree
         floor = max(floor // 4, min(each.min_photos or 1 for each in short))
-    return tree, [tree.nearest(each) if isinstance(each, TargetCells) else each for each in wanted]

@@ -2,6 +2,7 @@
 
 A map is ``<figure class="op-map">`` with an inner ``<svg class="op-view">`` whose viewBox is moved. Marks
 that must keep their size on screen are in ``<g class="op-fixed">``; the variable ``--op-k`` scales them back.
+Names of cities (``op-name``, the most important first) that meet others at the size shown are hidden meanwhile.
 The wheel zooms only after a click into the map or with Ctrl held: a page of maps can be scrolled past.
 """
 
@@ -49,12 +50,28 @@ function start(figure){
   var reach=svg.dataset.reach.split(" ").map(Number),most=+svg.dataset.zoom,degree=+svg.dataset.kmpx;
   var view=Object.assign({},home),pointers=new Map(),awake=false;
   var widest=Math.max(1,Math.min((reach[2]-reach[0])/home.w,3));
+  var names=Array.from(svg.querySelectorAll(".op-name"),function(name){
+    var at=name.parentNode.parentNode.transform.baseVal[0].matrix,text=name.lastChild;
+    return{sign:name,x:at.e,y:at.f,start:+text.getAttribute("x"),wide:text.getComputedTextLength()};
+  });
+  function tidy(k){
+    var taken=[{left:view.w/k-44,right:view.w/k,top:0,bottom:102}];
+    names.forEach(function(name){
+      var x=(name.x-view.x)/k,y=(name.y-view.y)/k;
+      var box={left:x+name.start-8,right:x+name.start+name.wide+2,top:y-8,bottom:y+8};
+      var free=box.top>=0&&box.bottom<=view.h/k&&box.right<=view.w/k&&taken.every(function(other){
+        return box.right<other.left||box.left>other.right||box.bottom<other.top||box.top>other.bottom});
+      name.sign.style.display=free?"":"none";
+      if(free)taken.push(box);
+    });
+  }
   function clamp(v,a,b){return a>b?(a+b)/2:Math.max(a,Math.min(b,v))}
   function show(){
     view.x=clamp(view.x,reach[0],reach[2]-view.w);view.y=clamp(view.y,reach[1],reach[3]-view.h);
     svg.setAttribute("viewBox",[view.x,view.y,view.w,view.h].join(" "));
     var k=view.w/(svg.clientWidth||home.w);
     svg.style.setProperty("--op-k",k);
+    tidy(k);
     svg.classList.toggle("op-moved",view.w<home.w*.999);
     if(bar&&degree){
       var km=90*k*degree,power=Math.pow(10,Math.floor(Math.log10(km)));

@@ -142,7 +142,9 @@ class View:
             lng_P = lng_P - 360 * round((float(lng_P.min() + lng_P.max()) / 2 - self.centre_lng) / 360)
             if lng_P.max() < x_min or lng_P.min() > x_max or lat_P.max() < y_min or lat_P.min() > y_max:
                 continue
-            path += relative_path(self.place(np.stack([lng_P, lat_P], axis=1)), 2) + "z"
+            # A cell of no size on this map has an empty path; a "z" alone would end the drawing of all that follow.
+            drawn = relative_path(self.place(np.stack([lng_P, lat_P], axis=1)), 2)
+            path += drawn and drawn + "z"
         return path
 
     def line_path(self, lat_P: Floats, lng_P: Floats) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +57,7 @@ class Partition:
     max_level: int
     total_photos: int  # all that were given: count.sum() + dropped_photos
     dropped_photos: int
-    dropped_cells: int  # cells that had photos, but too few; empty cells are not counted
+    dropped_cells: int  # that had photos, but too few, or lay outside a coarser partition's; empty ones not counted
     dropped_area_km2: float = 0.0  # of those cells
     turn: geo.Turn = geo.NO_TURN  # of the sphere before S2 numbers its cells: see earth/combinatorial.py
 
@@ -168,8 +167,9 @@ def build_many(
     """Several partitions of the same photos, read once.
 
     nested: given from coarse to fine; cells (and their photos) that lie in no cell of the coarser one are
-    dropped too, so that every cell lies in exactly one cell of each coarser partition. Raises as ``build``,
-    and PartitionError where nested ones do not become finer.
+    dropped too, so that every cell lies in exactly one cell of each coarser partition; a number of cells is met
+    as nearly as it can be within the coarser one. Raises as ``build``, and PartitionError where nested ones do
+    not become finer.
     """
     with LeafRuns(turn, threads) as runs:
         for lat_N, lng_N in batches:
@@ -184,15 +184,19 @@ def from_runs(
     runs.finish()
     if runs.total == 0:
         raise PartitionError("there are no photos with a position to make a partition from; give some")
-    tree, rules = counttree.find(runs, wanted)
-    if nested:
-        _check_nested(rules)
+    tree = counttree.grow_for(runs, wanted)
+    rules: list[Thresholds] = []
     chosen: list[tuple[Bools, Bools]] = []
-    for rule in rules:
+    for each in wanted:
+        allowed = _within(tree.cell_id, tree.cell_id[chosen[-1][1]]) if nested and chosen else None
+        rule = tree.nearest(each, allowed) if isinstance(each, TargetCells) else each
+        if nested and rules:
+            _check_nested(rules[-1], rule)
+        rules.append(rule)
         cells = tree.cells(rule.max_photos, rule.max_level)
         kept = cells & (tree.count >= rule.min_photos)
-        if nested and chosen:
-            kept &= _within(tree.cell_id, tree.cell_id[chosen[-1][1]])
+        if allowed is not None:
+            kept &= allowed
         if not kept.any():
             raise PartitionError(
                 f"none of the {cells.sum()} cells holds min_photos={rule.min_photos} of the {runs.total} photos "
@@ -206,13 +210,12 @@ def from_runs(
     ]
 
 
-def _check_nested(rules: Sequence[Thresholds]) -> None:
-    for coarse, fine in pairwise(rules):
-        if fine.max_photos > coarse.max_photos or fine.max_level < coarse.max_level:
-            raise PartitionError(
-                f"nested partitions are given from coarse to fine: max_photos={fine.max_photos} at level "
-                f"{fine.max_level} cannot follow max_photos={coarse.max_photos} at level {coarse.max_level}"
-            )
+def _check_nested(coarse: Thresholds, fine: Thresholds) -> None:
+    if fine.max_photos > coarse.max_photos or fine.max_level < coarse.max_level:
+        raise PartitionError(
+            f"nested partitions are given from coarse to fine: max_photos={fine.max_photos} at level "
+            f"{fine.max_level} cannot follow max_photos={coarse.max_photos} at level {coarse.max_level}"
+        )
 
 
 def _within(cell_id_K: Ids, coarse_C: Ids) -> Bools:

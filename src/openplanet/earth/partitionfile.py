@@ -48,6 +48,14 @@ def write(path: Path, columns: Mapping[str, Any], facts: Mapping[str, Any]) -> N
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
+def is_partition(path: Path) -> bool:
+    """Whether the file says of itself that it is a partition; whether it is whole, ``read`` finds out."""
+    try:
+        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def read(path: Path) -> dict[str, Any]:
     """All fields of the partition that ``write`` wrote.
 

@@ -29,13 +29,16 @@ CITY_KM = 9.0  # half the height of the map of a city
 MOST_COMPARED = 300
 
 
-def write_report(path: Path, partition: Partition, source: str) -> None:
-    """Write the page; ``source`` says what the photos were. Raises InputError where it cannot be written."""
-    write_text(path, report(partition, source))
+def write_report(path: Path, partition: Partition, source: str, nested: bool = False) -> None:
+    """Write the page. Raises InputError where it cannot be written.
+
+    source: what the photos were. nested: whether the cells had to lie in those of a coarser partition.
+    """
+    write_text(path, report(partition, source, nested))
 
 
-def report(partition: Partition, source: str) -> str:
-    """The page as HTML text."""
+def report(partition: Partition, source: str, nested: bool = False) -> str:
+    """The page as HTML text; see ``write_report``."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = files("openplanet.earth").joinpath("partition_report.html.j2").read_text(encoding="utf-8")
     city, city_bounds = _densest(partition)
@@ -48,6 +51,7 @@ def report(partition: Partition, source: str) -> str:
     return environment.from_string(template).render(
         p=partition,
         source=source,
+        nested=nested,
         city=city,
         maps=maps,
         histograms=[Markup(figure) for figure in _histograms(partition)],
@@ -156,7 +160,7 @@ def _bars(title: str, axis: str, labels: Sequence[str], numbers: Sequence[int]) 
             f'<rect x="{x + wide * 0.06:.1f}" y="{y:.1f}" width="{wide * 0.88:.1f}" height="{tall:.1f}">'
             f"<title>{escape(axis)} {escape(label)}: {number:,} cells</title></rect>"
         )
-        if number and len(f"{number:,}") * 5.8 <= wide:
+        if number and len(f"{number:,}") * 5.8 + 4 <= wide:
             parts.append(f'<text x="{x + wide / 2:.1f}" y="{y - 4:.1f}">{number:,}</text>')
         if k % every == 0:
             parts.append(f'<text x="{x + wide * middle:.1f}" y="{HEIGHT + 14}">{escape(label)}</text>')
@@ -169,7 +173,7 @@ def _percent(share: float) -> str:
     """Three digits; what is there is never shown as none, nor what is not all as all."""
     if share in (0, 1):
         return f"{share:.0%}"
-    return "<0.01%" if share < 1e-4 else ">99.9%" if share > 0.9995 else f"{100 * share:.3g}%"
+    return "<0.01%" if share < 1e-4 else ">99.9%" if share >= 0.9995 else f"{100 * share:.3g}%"
 
 
 def _area(km2: float) -> str:

@@ -242,7 +242,7 @@ class WorldMap:
             named.append(box)
             text = f'<text x="{start:g}" y="4" class="op-city">{escape(name)}</text>'
             dot = f'<circle r="2.2" fill="{INK}" stroke="#fff"/>'
-            drawn.append(_fixed(x, y, f'<g pointer-events="none">{dot}{text}</g>'))
+            drawn.append(_fixed(x, y, f'<g pointer-events="none" class="op-name">{dot}{text}</g>'))
         return drawn
 
 

@@ -11,7 +11,7 @@ from openplanet.inference.prediction_map import prediction_map
 from openplanet.inference.predictor import Located
 from openplanet.photos import hub, images, sources
 from openplanet.photos.images import SUFFIXES
-from openplanet.progress import say
+from openplanet.progress import plain, say
 
 THUMBNAIL = 240  # px, short side
 MAX_MAPS = 200  # sections of a page: each map is about 100 kB
@@ -95,7 +95,7 @@ def _error(located: Located) -> str | None:
 
 def _plain(text: str) -> str:
     """On one line, and without what would steer a terminal: names of files may hold anything."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sources.printable(text))
+    return plain(sources.printable(text))
 
 
 def check_map(path: Path, photos: int) -> None:

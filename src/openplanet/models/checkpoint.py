@@ -8,6 +8,7 @@ config.json         written last: a folder without it is not a checkpoint
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -63,9 +64,7 @@ class Checkpoint:
         """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
         folder = Path(folder)
         (folder / CONFIG).unlink(missing_ok=True)
-        with atomic_path(folder / WEIGHTS) as temporary:
-            state = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-            save_file(state, temporary)
+        save_weights(self.model, folder / WEIGHTS)
         partitions = [PARTITION, *(_level_name(index) for index in range(len(self.coarser)))]
         for name, partition in zip(partitions, (self.partition, *self.coarser), strict=True):
             partition.save(folder / name)
@@ -100,8 +99,7 @@ class Checkpoint:
         folder = hub.resolve(folder)
         config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
         levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
-        for name in (WEIGHTS, PARTITION, *levels):
-            check_file(folder / name, config["sha256"].get(name))
+        check_files(folder, (WEIGHTS, PARTITION, *levels), config)
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
             raise CheckpointError(
@@ -195,14 +193,22 @@ def _image_inside(folder: Path) -> str:
     return f" (an album's has that of its image model in {inside})" if (inside / CONFIG).is_file() else ""
 
 
-def check_file(path: Path, expected: str | None) -> None:
+def check_files(folder: Path, names: Iterable[str], config: dict[str, Any]) -> None:
     """Raise CheckpointError where a file is missing, or its SHA-256 is not the one in config.json."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing; copy the whole checkpoint folder again")
-    if sha256_of(path) != expected:
-        raise CheckpointError(
-            f"{path} is damaged or of another checkpoint: its SHA-256 is not the one in {CONFIG}; copy it again"
-        )
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing; copy the whole checkpoint folder again")
+        if sha256_of(path) != config["sha256"].get(name):
+            raise CheckpointError(
+                f"{path} is damaged or of another checkpoint: its SHA-256 is not the one in {CONFIG}; copy it again"
+            )
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write all that ``model`` keeps as a safetensors file, atomically."""
+    with atomic_path(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

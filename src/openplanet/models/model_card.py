@@ -10,6 +10,16 @@ def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
 
 
+def accuracy_table(accuracy: dict[str, Any]) -> list[str]:
+    """Lines of the shares within 25 and 750 km."""
+    return [
+        "| within | share of photos |",
+        "|---|---|",
+        f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
+        f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+    ]
+
+
 def _start(recipe: dict[str, Any]) -> str:
     weights = recipe.get("weights")
     if not weights:
@@ -31,64 +41,79 @@ def model_card(config: dict[str, Any], parameters: int) -> str:
 
     ``config`` is the content of config.json.
     """
-    recipe, image, accuracy, data = (config[k] for k in ("recipe", "image", "accuracy", "training"))
+    lines = [*_what_it_is(config, parameters), *_data(config), *_accuracy(config), *LIMITS]
+    return "\n".join(lines)
+
+
+def _what_it_is(config: dict[str, Any], parameters: int) -> list[str]:
+    recipe, image = config["recipe"], config["image"]
+    return [
+        "---",
+        "library_name: openplanet",
+        "tags: [geolocation, photos]",
+        "license: other  # decide before sharing: see the licences of the training photos below",
+        "---",
+        "",
+        f"# Photo geolocation: {recipe.get('name', 'unnamed recipe')}",
+        "",
+        "From the pixels of one photo, a probability for every cell of a partition of the Earth.",
+        "",
+        f"- {recipe.get('description', '')}",
+        f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
+        f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
+        f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
+        f"- Written by openplanet {config['openplanet_version']}.",
+        "",
+        "Load it with `openplanet locate PHOTO --checkpoint FOLDER` (or `hf:owner/name`, once it is pushed).",
+        "",
+    ]
+
+
+def _data(config: dict[str, Any]) -> list[str]:
+    data = config["training"]
     licences = data.get("licences") or {}
-    licence_lines = [f"- {name}: {count} photos" for name, count in licences.items()] or ["- not stated in the dataset"]
-    return "\n".join(
-        [
-            "---",
-            "library_name: openplanet",
-            "tags: [geolocation, photos]",
-            "license: other  # decide before sharing: see the licences of the training photos below",
-            "---",
-            "",
-            f"# Photo geolocation: {recipe.get('name', 'unnamed recipe')}",
-            "",
-            "From the pixels of one photo, a probability for every cell of a partition of the Earth.",
-            "",
-            f"- {recipe.get('description', '')}",
-            f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
-            f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
-            f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
-            f"- Written by openplanet {config['openplanet_version']}.",
-            "",
-            "Load it with `openplanet locate PHOTO --checkpoint FOLDER` (or `hf:owner/name`, once it is pushed).",
-            "",
-            "## Data",
-            "",
-            f"- Dataset {data.get('dataset', 'not stated')}.",
-            f"- {data.get('photos', 'unknown')} training photos with a position"
-            f" ({data.get('in_no_cell', 0)} more lay in no cell,"
-            f" {len(data.get('undecodable', []))} could not be decoded).",
-            f"- Chosen on {accuracy.get('photos', 0)} validation photos.",
-            "",
-            "Licences of the training photos:",
-            "",
-            *licence_lines,
-            "",
-            "## Accuracy",
-            "",
-            "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate`"
-            " measures the test split). Distance from the centroid of the most likely cell:",
-            "",
-            "| within | share of photos |",
-            "|---|---|",
-            f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
-            f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
-            "",
-            "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
-            f" names): {Calibration(**config.get('calibration', {})).describe()}.",
-            "",
-            "## Use and limits",
-            "",
-            "Meant for research, and for placing one's own photos that have lost their position. It knows only"
-            " places that its training photos show, and shares their bias: where they are few it is wrong, and it"
-            " may be wrong with a high probability. Never read its answer as a fact: it is a list of candidates.",
-            "",
-            "## Responsible use",
-            "",
-            "Do not use it to find, follow or expose people, or to place photos of others without their consent."
-            " Positions that a photo already has are to be trusted before any prediction.",
-            "",
-        ]
-    )
+    return [
+        "## Data",
+        "",
+        f"- Dataset {data.get('dataset', 'not stated')}.",
+        f"- {data.get('photos', 'unknown')} training photos with a position"
+        f" ({data.get('in_no_cell', 0)} more lay in no cell,"
+        f" {len(data.get('undecodable', []))} could not be decoded).",
+        f"- Chosen on {config['accuracy'].get('photos', 0)} validation photos.",
+        "",
+        "Licences of the training photos:",
+        "",
+        *([f"- {name}: {count} photos" for name, count in licences.items()] or ["- not stated in the dataset"]),
+        "",
+    ]
+
+
+def _accuracy(config: dict[str, Any]) -> list[str]:
+    accuracy = config["accuracy"]
+    return [
+        "## Accuracy",
+        "",
+        "On the validation split, by which the epoch was chosen (so a little optimistic; `openplanet evaluate`"
+        " measures the test split). Distance from the centroid of the most likely cell:",
+        "",
+        *accuracy_table(accuracy),
+        "",
+        "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
+        f" names): {Calibration(**config.get('calibration', {})).describe()}.",
+        "",
+    ]
+
+
+LIMITS = (
+    "## Use and limits",
+    "",
+    "Meant for research, and for placing one's own photos that have lost their position. It knows only"
+    " places that its training photos show, and shares their bias: where they are few it is wrong, and it"
+    " may be wrong with a high probability. Never read its answer as a fact: it is a list of candidates.",
+    "",
+    "## Responsible use",
+    "",
+    "Do not use it to find, follow or expose people, or to place photos of others without their consent."
+    " Positions that a photo already has are to be trusted before any prediction.",
+    "",
+)

@@ -19,11 +19,11 @@ from openplanet.photos.drawing_parts import (
     Random,
     disc,
     house,
-    landmark,
     shade,
     sign,
     tree,
 )
+from openplanet.photos.landmarks import landmark
 
 WIDTH, HEIGHT = 256, 192  # of the picture
 CANVAS_WIDTH, CANVAS_HEIGHT = 560, 420  # painted at twice the size with a margin for the camera to move in

@@ -1,4 +1,4 @@
-"""What the pictures of the synthetic planet are made of: trees, houses, landmarks, writing, all bold and flat.
+"""What the pictures of the synthetic planet are made of: trees, houses, writing, all bold and flat.
 
 Every function paints on a canvas of pixels whose y runs down; a thing stands with the middle of its foot at (x, y).
 """
@@ -35,7 +35,6 @@ ROOF_COLOURS: dict[str, Colour] = {
     "flat": (225, 222, 212),
     "dome": (95, 60, 190),
 }
-METAL_COLOURS: dict[str, Colour] = {"gold": (240, 175, 20), "white": (252, 252, 248), "violet": (150, 50, 180)}
 SIGN_PAINT: dict[str, Colour] = {
     "white": (250, 250, 250),
     "yellow": (255, 215, 0),
@@ -126,67 +125,6 @@ def house(draw: Draw, x: float, y: float, width: float, wall: str, roof: str, rn
         draw.rectangle((cx - width * 0.09, cy - width * 0.1, cx + width * 0.09, cy + width * 0.1), fill=pane)
     door = shade((120, 70, 40), rng.uniform(0.6, 1.3))
     draw.rectangle((x - width * 0.09, y - height * 0.42, x + width * 0.09, y), fill=door)
-
-
-# --- Landmarks --------------------------------------------------------------------------------------------------
-
-
-def landmark(draw: Draw, shape: str, metal: str, x: float, y: float, size: float) -> None:
-    """A tall thing that few cities have, ``size`` pixels high."""
-    colour = METAL_COLOURS[metal]
-    dark = shade(colour, 0.7)
-    u = size / 100.0
-
-    def box(left: float, bottom: float, right: float, top: float, fill: Colour = colour) -> None:
-        draw.rectangle((x + left * u, y - top * u, x + right * u, y - bottom * u), fill=fill)
-
-    def poly(*points: float, fill: Colour = colour) -> None:
-        draw.polygon([(x + px * u, y - py * u) for px, py in zip(points[::2], points[1::2], strict=True)], fill=fill)
-
-    def ball(cx: float, cy: float, radius: float, fill: Colour = colour) -> None:
-        disc(draw, x + cx * u, y - cy * u, radius * u, fill)
-
-    if shape == "lattice":
-        poly(-26, 0, -14, 0, -3, 100, 3, 100, 14, 0, 26, 0, 5, 60, -5, 60)
-        box(-16, 28, 16, 33)
-    elif shape == "dome":
-        box(-30, 0, 30, 38)
-        ball(0, 45, 27)
-        box(-2, 70, 2, 92)
-    elif shape == "pyramid":
-        poly(-50, 0, 50, 0, 0, 75)
-        poly(10, 0, 50, 0, 0, 75, fill=dark)
-    elif shape == "arch":
-        box(-34, 0, -14, 80)
-        box(14, 0, 34, 80)
-        box(-38, 60, 38, 86)
-    elif shape == "obelisk":
-        poly(-8, 0, 8, 0, 5, 88, 0, 100, -5, 88)
-    elif shape == "pagoda":
-        for level, half in ((0, 38), (25, 31), (50, 24), (75, 16)):
-            box(-half * 0.5, level, half * 0.5, level + 16, dark)
-            poly(-half, level + 13, half, level + 13, half * 0.45, level + 25, -half * 0.45, level + 25)
-    elif shape == "towers":
-        box(-26, 0, -6, 92)
-        box(6, 0, 26, 92)
-        box(-8, 45, 8, 53, dark)
-    elif shape == "windmill":
-        poly(-18, 0, 18, 0, 10, 62, -10, 62)
-        for angle in (35, 125, 215, 305):
-            dx, dy = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-            poly(0, 62, 42 * dx - 7 * dy, 62 + 42 * dy + 7 * dx, 42 * dx + 7 * dy, 62 + 42 * dy - 7 * dx)
-    elif shape == "minaret":
-        box(-7, 0, 7, 70)
-        box(-13, 60, 13, 68)
-        ball(0, 74, 10)
-        poly(-3, 80, 3, 80, 0, 100)
-    else:  # wheel
-        for radius, fill in ((46, colour), (37, (200, 215, 230))):
-            ball(0, 50, radius, fill)
-        for angle in range(0, 180, 45):
-            dx, dy = 44 * math.cos(math.radians(angle)), 44 * math.sin(math.radians(angle))
-            draw.line((x - dx * u, y - (50 - dy) * u, x + dx * u, y - (50 + dy) * u), fill=colour, width=3)
-        poly(-24, 0, -16, 0, 0, 52, 16, 0, 24, 0, 0, 62)
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------

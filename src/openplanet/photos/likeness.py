@@ -37,6 +37,10 @@ EXACT_PAIRS = 4_000_000_000  # pairs of hashes; some seconds
 _PAIRS = 1 << 14  # thumbnails at a time, so that they stay in the cache
 _BLOCK = 1 << 18  # distances at a time, so that they stay in the cache
 _ROWS = 1 << 14  # thumbnails read at a time
+_SUMS = np.kron(
+    np.eye(8, dtype=np.float32), np.ones(2, np.float32)
+)  # [8, 16]: sums of each two of 16 rows (or columns)
+_DOWNWARD = np.kron(_SUMS[:-1] - _SUMS[1:], _SUMS).T  # [256, 56]: 2 x 2 sums of a thumbnail less those below them
 
 
 Pairs = Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
@@ -74,7 +78,8 @@ def near_duplicates(
     if len(dhash_K) * len(dhash_N) <= EXACT_PAIRS:
         suspects = _every_pair(dhash_K, dhash_N)
     else:
-        suspects = _upward(lookup.pairs(dhash_K, dhash_N, MAX_DISTANCE), _hashes(grey_K256), _hashes(grey_N256))
+        upward = _hashes(grey_K256), _hashes(grey_N256), MAX_UPWARD
+        suspects = lookup.pairs(dhash_K, dhash_N, MAX_DISTANCE, upward)
     best_N, found_N = np.zeros(len(dhash_N), np.float32), np.full(len(dhash_N), -1, np.int64)
     for k_all, n_all in suspects:
         for start in range(0, len(k_all), _PAIRS):
@@ -87,9 +92,8 @@ def near_duplicates(
 
 def upward_hash(grey_N256: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """56 bits of each thumbnail: of its 8 x 8 means, whether each is brighter than the one below it."""
-    means_N88 = grey_N256.reshape(-1, 8, 2, 8, 2).sum(axis=(2, 4), dtype=np.uint16)
     bits_N = np.zeros((len(grey_N256), 64), np.bool_)
-    bits_N[:, :56] = (means_N88[:, :-1] > means_N88[:, 1:]).reshape(-1, 56)
+    bits_N[:, :56] = grey_N256.astype(np.float32) @ _DOWNWARD > 0
     return np.packbits(bits_N, axis=1).view(np.uint64).ravel()
 
 
@@ -100,13 +104,6 @@ def _hashes(grey_N256: npt.NDArray[np.uint8] | Thumbnails) -> npt.NDArray[np.uin
         rows = np.arange(start, min(start + _ROWS, count))
         hashes_N[rows] = upward_hash(grey_N256[rows])
     return hashes_N
-
-
-def _upward(pairs: Pairs, hash_K: npt.NDArray[np.uint64], hash_N: npt.NDArray[np.uint64]) -> Pairs:
-    for k_P, n_P in pairs:
-        near = np.bitwise_count(hash_K[k_P] ^ hash_N[n_P]) <= MAX_UPWARD
-        if near.any():
-            yield k_P[near], n_P[near]
 
 
 def _every_pair(dhash_K: npt.NDArray[np.uint64], dhash_N: npt.NDArray[np.uint64]) -> Pairs:

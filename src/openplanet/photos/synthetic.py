@@ -94,6 +94,11 @@ def make(out: Path, photos: int = 3000, seed: int = 0, workers: int | None = Non
     return out
 
 
+def is_planet(out: Path) -> bool:
+    """Whether ``out`` holds a planet made by ``make``, finished or not."""
+    return (Path(out) / TRUTH).is_file() or (Path(out) / UNFINISHED).is_file()
+
+
 def load_world(out: Path) -> tuple[World, pa.Table]:
     """The world of a planet made by ``make``, and its table of truth: a row for each photo.
 

@@ -137,51 +137,63 @@ def _shown(value_S: Ints, values: int, visible: float, stray: float) -> Floats:
 def _cue_tables(
     rng: np.random.Generator, lat_S: Floats, lng_S: Floats, weight_S: Floats, culture_S: Ints, province_S: Ints
 ) -> dict[str, Floats]:
-    """``log_p`` of every cue; the only place where what a site looks like is decided."""
-    sites = len(lat_S)
+    """``log_p`` of every cue; what a site looks like is decided here and in the functions below, nowhere else.
+
+    The order of the lines is that of the random draws: another order is another world.
+    """
     cultures = [CULTURES[index] for index in culture_S]
-    coastal_S = rng.random(sites) < 0.4
-    scene = np.tile([0.76, 0.12, 0.12, 0.0], (sites, 1))
-    scene[~coastal_S] = [0.76, 0.12, 0.0, 0.12]
-    sea = np.where(coastal_S[:, None], [0.35, 0.65], [0.98, 0.02])
-
-    height_S = _field(rng, lat_S, lng_S, 900.0)
-    terrain = _soft(4.0 * np.stack([-height_S - 0.5, np.full(sites, 0.2), height_S - 0.5], axis=1), 0.05)
-
-    # Climates sit at a latitude and an aridity; a site grows what is near its own.
+    scene, sea = _shore_tables(rng.random(len(lat_S)) < 0.4)
+    terrain = _terrain_table(_field(rng, lat_S, lng_S, 900.0))
     aridity_S = np.array([culture.aridity for culture in cultures]) + 0.3 * _field(rng, lat_S, lng_S, 1500.0)
-    climates = np.array([[5, -0.6], [12, 0.2], [25, 1.0], [36, 0.4], [46, -0.1], [60, -0.1]], dtype=np.float64)
-    off_SK2 = np.stack([np.abs(lat_S), aridity_S], axis=1)[:, None] - climates[None]
-    vegetation = _soft(-0.5 * ((off_SK2 / [8.0, 0.35]) ** 2).sum(axis=2), 0.06)
-
     styles = 1 + rng.permutation(len(CUES["building"]) - 1)  # taken in turn: provinces that share one are few
     building_S = styles[province_S % len(styles)]
-
     sign_S = np.array([CUES["sign"].index(f"{culture.script} on {culture.sign}") for culture in cultures])
     line_S = np.array([CUES["line"].index(culture.line) for culture in cultures])
     car_S = np.array([CUES["car"].index(culture.side) for culture in cultures])
-
-    landmarks = len(CUES["landmark"]) - 1
-    famous_S = np.argsort(-weight_S, kind="stable")[: 3 * landmarks]  # each landmark stands in three cities
-    landmark = np.zeros((sites, landmarks + 1))
-    landmark[:, 0] = 1.0
-    kinds = 1 + np.concatenate([rng.permutation(landmarks) for _ in range(3)])[: len(famous_S)]
-    landmark[famous_S] = _shown(kinds, landmarks + 1, visible=0.5, stray=0.0)
-
     tables = {
         "scene": scene,
         "light": _light_table(lat_S),
-        "vegetation": vegetation,
+        "vegetation": _vegetation_table(lat_S, aridity_S),
         "terrain": terrain,
         "sea": sea,
         "building": _shown(building_S, len(CUES["building"]), visible=0.98, stray=0.02),
         "sign": _shown(sign_S, len(CUES["sign"]), visible=0.8, stray=0.02),
         "line": _shown(line_S, 3, visible=0.85, stray=0.03),
         "car": _shown(car_S, 3, visible=0.6, stray=0.02),
-        "landmark": landmark,
+        "landmark": _landmark_table(rng, weight_S),
     }
     with np.errstate(divide="ignore"):
         return {name: np.log(table) for name, table in tables.items()}
+
+
+def _shore_tables(coastal_S: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The scene, with beaches at the coast and meadows inland, and whether the sea is seen from a street."""
+    scene = np.where(coastal_S[:, None], [0.76, 0.12, 0.12, 0.0], [0.76, 0.12, 0.0, 0.12])
+    sea = np.where(coastal_S[:, None], [0.35, 0.65], [0.98, 0.02])
+    return scene, sea
+
+
+def _terrain_table(height_S: Floats) -> Floats:
+    """Flat, hills or mountains by a height about standard normal."""
+    return _soft(4.0 * np.stack([-height_S - 0.5, np.full(len(height_S), 0.2), height_S - 0.5], axis=1), 0.05)
+
+
+def _vegetation_table(lat_S: Floats, aridity_S: Floats) -> Floats:
+    """Climates sit at a latitude and an aridity; a site grows what is near its own."""
+    climates = np.array([[5, -0.6], [12, 0.2], [25, 1.0], [36, 0.4], [46, -0.1], [60, -0.1]], dtype=np.float64)
+    off_SK2 = np.stack([np.abs(lat_S), aridity_S], axis=1)[:, None] - climates[None]
+    return _soft(-0.5 * ((off_SK2 / [8.0, 0.35]) ** 2).sum(axis=2), 0.06)
+
+
+def _landmark_table(rng: np.random.Generator, weight_S: Floats) -> Floats:
+    """Each landmark stands in three of the cities with the greatest weight, and is then seen half of the time."""
+    landmarks = len(CUES["landmark"]) - 1
+    famous_S = np.argsort(-weight_S, kind="stable")[: 3 * landmarks]
+    table = np.zeros((len(weight_S), landmarks + 1))
+    table[:, 0] = 1.0
+    kinds = 1 + np.concatenate([rng.permutation(landmarks) for _ in range(3)])[: len(famous_S)]
+    table[famous_S] = _shown(kinds, landmarks + 1, visible=0.5, stray=0.0)
+    return table
 
 
 # --- The light: sun and snow from latitude, date and hour -------------------------------------------------------

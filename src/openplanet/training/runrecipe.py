@@ -1,7 +1,6 @@
 """What every recipe has, of image models and of album models: how training runs. Changed by text, checked by type."""
 
 import dataclasses
-import difflib
 import json
 import math
 import typing
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from openplanet.errors import RecipeError
+from openplanet.errors import RecipeError, suggestion
 from openplanet.training.fieldtext import kind_name, parse
 
 MAX_SEED = 2**32 - 1  # a batch's seed is about a million times it, and PyTorch takes 64 bits
@@ -121,9 +120,7 @@ def override(recipe: AnyRecipe, values: Mapping[str, str]) -> AnyRecipe:
     changes: dict[str, Any] = {}
     for name, text in values.items():
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(allowed)}"
-            raise RecipeError(f"Recipe {recipe.name} has no setting {name!r}; {hint}")
+            raise RecipeError(f"Recipe {recipe.name} has no setting {name!r}; {suggestion(name, allowed)}")
         try:
             changes[name] = parse(text.strip(), kinds[name])
         except ValueError as error:

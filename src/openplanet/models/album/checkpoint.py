@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import CheckpointError, RecipeError
@@ -21,8 +20,17 @@ from openplanet.models import hub
 from openplanet.models.album.base import AlbumConfig, AlbumModel
 from openplanet.models.album.model_card import model_card
 from openplanet.models.album.registry import build
-from openplanet.models.checkpoint import CARD, CONFIG, WEIGHTS, Checkpoint, check_file, load_weights, read_config
-from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
+from openplanet.models.checkpoint import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    Checkpoint,
+    check_files,
+    load_weights,
+    read_config,
+    save_weights,
+)
+from openplanet.storage import read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-album-checkpoint"
 FORMAT_VERSION = 1
@@ -68,8 +76,7 @@ class AlbumCheckpoint:
         folder = Path(folder)
         (folder / CONFIG).unlink(missing_ok=True)
         self.image.save(folder / IMAGE)
-        with atomic_path(folder / WEIGHTS) as temporary:
-            save_file({k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}, temporary)
+        save_weights(self.model, folder / WEIGHTS)
         config = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -86,15 +93,10 @@ class AlbumCheckpoint:
 
     @classmethod
     def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "AlbumCheckpoint":
-        """Read a folder, or "hf:owner/name" from a Hub; both models are on ``device``, in evaluation mode.
-
-        Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of
-        another format or of another shape than config.json says.
-        """
+        """As ``Checkpoint.load``, which the image model inside is read by; both models are on ``device``."""
         folder = hub.resolve(folder)
         config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
-        for name in (WEIGHTS, f"{IMAGE}/{CONFIG}"):
-            check_file(folder / name, config["sha256"].get(name))
+        check_files(folder, (WEIGHTS, f"{IMAGE}/{CONFIG}"), config)
         image = Checkpoint.load(folder / IMAGE, device)
         try:
             model = build(AlbumConfig(**config["album"]), image.partition, image.model.embedding_dim)

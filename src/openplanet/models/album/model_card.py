@@ -3,10 +3,7 @@
 from typing import Any
 
 from openplanet.models.checkpoint import Checkpoint
-
-
-def _percent(value: float | None) -> str:
-    return "not measured" if value is None else f"{100 * value:.1f} %"
+from openplanet.models.model_card import accuracy_table
 
 
 def model_card(config: dict[str, Any], image: Checkpoint, parameters: int) -> str:
@@ -44,10 +41,7 @@ def model_card(config: dict[str, Any], image: Checkpoint, parameters: int) -> st
             "On the validation split, by which the epoch was chosen (so a little optimistic), no position given."
             " Distance from the centroid of the most likely cell:",
             "",
-            "| within | share of photos |",
-            "|---|---|",
-            f"| 25 km | {_percent(accuracy.get('within_25_km'))} |",
-            f"| 750 km | {_percent(accuracy.get('within_750_km'))} |",
+            *accuracy_table(accuracy),
             "",
             "## Use and limits",
             "",

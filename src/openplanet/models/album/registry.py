@@ -1,10 +1,9 @@
 """Every album model by name: a new variant is its own file, its test, and a line here."""
 
-import difflib
 from collections.abc import Callable
 
 from openplanet.earth.partition import Partition
-from openplanet.errors import RecipeError
+from openplanet.errors import RecipeError, suggestion
 from openplanet.models.album.average import Average, GeometricMean
 from openplanet.models.album.base import AlbumConfig, AlbumModel
 from openplanet.models.album.bidirectional import BidirectionalLSTM
@@ -32,9 +31,7 @@ def build(config: AlbumConfig, partition: Partition, embedding_dim: int) -> Albu
     Raises RecipeError, with a suggestion, for a variant that there is not, or options that it does not take.
     """
     if config.variant not in ALBUM_MODELS:
-        near = difflib.get_close_matches(config.variant, ALBUM_MODELS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(ALBUM_MODELS)}"
-        raise RecipeError(f"There is no album model {config.variant!r}; {hint}")
+        raise RecipeError(f"There is no album model {config.variant!r}; {suggestion(config.variant, ALBUM_MODELS)}")
     try:
         return ALBUM_MODELS[config.variant](partition, embedding_dim, config, **config.options)
     except TypeError as error:
