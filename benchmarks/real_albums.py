@@ -83,7 +83,7 @@ class Bench:
         options = [part for folder in folders for part in ("--album-checkpoint", str(folder))]
         dataset, checkpoint = self.paths
         command = [sys.executable, "-m", "openplanet", "evaluate", dataset, "--checkpoint", checkpoint, "--albums",
-                   "--anchors", ANCHORS, "--distances", ",".join(f"{km:g}" for km in DISTANCES),
+                   "--no-neighbours", "--anchors", ANCHORS, "--distances", ",".join(f"{km:g}" for km in DISTANCES),
                    "--json", str(self.work / "test.json"), *options]  # fmt: skip
         say(" ".join(command))
         subprocess.run(command, check=True)
