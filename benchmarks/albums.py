@@ -18,7 +18,7 @@ from openplanet.models.album.base import AlbumConfig, Albums
 from openplanet.models.album.registry import build
 
 EMBEDDING = 512
-SECONDS = 3.0
+SECONDS = 1.0
 
 
 def measure(variant: str, length: int, cells: int) -> tuple[float, float]:

@@ -4,12 +4,12 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-import dataset_files
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import dataset_files
 from openplanet.earth import partition as partitions
 from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
@@ -80,7 +80,7 @@ def rows() -> list[dict]:
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory, rows: list[dict]) -> shards.Dataset:
     """The tiny dataset."""
-    return _write_dataset(tmp_path_factory.mktemp("evaluation") / "dataset", rows)
+    return dataset_files.write_dataset(tmp_path_factory.mktemp("evaluation") / "dataset", rows)
 
 
 @pytest.fixture(scope="session")

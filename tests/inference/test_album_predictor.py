@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from openplanet.cli import cli
 from openplanet.earth.partition import build
 from openplanet.errors import InputError
 from openplanet.inference.album_map import write_album_map
@@ -98,12 +100,29 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     assert by["d.jpg"].status == "given"
     assert by["d.jpg"].position == pytest.approx(TOWNS[0], abs=1e-4)
     # five minutes later one is where one was, whatever a network of random weights thinks
-    assert by["c.jpg"].position == pytest.approx(TOWNS[0], abs=0.01)
-    assert by["c.jpg"].status == "located"
+    assert by["c.jpg"].position == by["b.jpg"].position == by["d.jpg"].position
+    assert by["c.jpg"].status == "located" and by["c.jpg"].between is not None
+    assert by["untimed.jpg"].between is not None  # the last of the order: the nearest anchor before it
     answers = json.loads(json.dumps(album.to_dict(), allow_nan=False))
     assert answers["photos"][0]["status"] == "given"
     assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
-    assert "given" in album.to_text()
+    assert answers["photos"][1]["between_anchors"] is True
+    assert answers["photos"][1]["best"] == answers["photos"][0]["best"]
+    assert len(answers["photos"][1]["top"]) > 1  # what the model says of it is told all the same
+    assert "  given  " in album.to_text() and "between  " in album.to_text()
+    by_model = {photo.path.name: photo for photo in predictor.locate(holiday).photos}
+    assert all(photo.between is None for photo in by_model.values())
+
+
+def test_between_anchors_that_are_far_apart_the_model_answers(predictor, tmp_path):
+    """On the way from Paris to Brussels within a day, 260 km: not in a field half way."""
+    write(tmp_path / "a.jpg", 0, TOWNS[0])
+    write(tmp_path / "b.jpg", 600)
+    write(tmp_path / "c.jpg", 1200, TOWNS[1])
+    middle = predictor.locate(tmp_path, anchors=True).photos[1]
+    assert middle.between is None and middle.prediction is not None
+    best = middle.prediction.best
+    assert middle.position == (best.lat, best.lng)
 
 
 def test_the_track_is_a_line_with_times_cut_at_the_antimeridian(predictor, tmp_path):
@@ -160,3 +179,33 @@ def test_an_empty_folder_is_told(predictor, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no photo")
     with pytest.raises(InputError, match="can be read"):
         predictor.locate(tmp_path)
+
+
+def locate(*arguments):
+    return CliRunner().invoke(cli, ["locate", *map(str, arguments)])
+
+
+def test_the_command(checkpoint, holiday, tmp_path):
+    command = ["--album", holiday, "--checkpoint", checkpoint]
+    text = locate(*command, "--anchors", "--map", tmp_path / "map.html", "--clock-offset", "60")
+    assert text.exit_code == 0, text.output
+    assert "d.jpg" in text.output and "given" in text.output
+    assert "1 of 6 photos could not be read" in text.output
+    assert "The journey" in (tmp_path / "map.html").read_text()
+    album = json.loads(locate(*command, "--json", "--top", "2").stdout)
+    assert [len(photo["top"]) for photo in album["photos"] if photo["error"] is None] == [2] * 5
+    assert {photo["status"] for photo in album["photos"]} == {"located", "failed"}
+    track = json.loads(locate(*command, "--geojson", "--anchors").stdout)
+    assert track["features"][0]["geometry"]["type"] == "LineString"
+    assert [point["properties"]["status"] for point in track["features"][1:]].count("given") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--anchors"], "go with --album"), (["--clock-offset", "auto"], "go with --album"),
+     (["--album", "--clock-offset", "soon"], "auto or seconds"), (["--album", "--json", "--geojson"], "not both")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_told(checkpoint, holiday, options, message):
+    done = locate(holiday, "--checkpoint", checkpoint, *options)
+    assert done.exit_code == 2
+    assert message in done.output

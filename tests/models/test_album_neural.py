@@ -16,6 +16,7 @@ from openplanet.models.album.embedded import batch
 from openplanet.models.album.neural import NeuralAlbumModel
 from openplanet.models.album.registry import ALBUM_MODELS, build
 from openplanet.models.album.transformer import gaps
+from openplanet.models.checkpoint import Checkpoint
 
 DIM = 12
 NEURAL = ("lstm", "lstm_offset1", "lstm_offset2", "lstm_repeated", "blstm", "transformer")
@@ -156,7 +157,8 @@ def test_features_are_standardised_by_the_training_albums() -> None:
     for album in albums:
         album.embedding_TD.mul_(3).add_(2)
         album.embedding_TD[:, 0] = 7.0
-    model.fit_statistics(albums, cases.cells())
+    image = Checkpoint(cases.image_model(), cases.cells(), {}, cases.IMAGE, {})
+    model.fit_statistics(albums, image)
     step_BTD = model.steps(batch(albums, cases.image_model(), cases.cells(), with_log_probs=False))
     step_ND = torch.cat([step_BTD[0, :30], step_BTD[1]]).detach()
     torch.testing.assert_close(step_ND.mean(dim=0), torch.zeros(DIM), atol=1e-5, rtol=0)

@@ -10,10 +10,12 @@ import torch
 from openplanet.earth.partition import build
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, Albums
-from openplanet.models.album.embedded import EmbeddedAlbum
+from openplanet.models.album.embedded import EmbeddedAlbum, single_photo_log_probs
 from openplanet.models.album.movement import UNTIMED, Movement, buckets
 from openplanet.models.album.registry import build as build_model
 from openplanet.models.album.travel import Transitions, Travel, prior_of
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.image_model import ImageConfig, ImageModel
 
 USUAL_SZR = torch.from_numpy(Movement.usual().share_SZR)
 
@@ -85,7 +87,9 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
         anchor_T[2] = anchor
     model = Travel.over(small, exponent=exponent, own=exponent, jump=0.05)
     matrix_SKK = model.transitions.among(torch.arange(cells), USUAL_SZR).numpy()
-    prior_C = prior_of(small).numpy()
+    general_C = torch.softmax(torch.arange(cells).double() / cells, dim=0)
+    model.general_C.copy_(general_C)
+    prior_C = general_C.numpy()
     emission_TC = (log_probs_TC.double().exp().numpy() / prior_C) ** exponent
     if anchor is not None:
         emission_TC[2] = np.arange(cells) == anchor
@@ -100,6 +104,19 @@ def test_equals_the_sum_over_all_paths(partition, exponent, anchor):
     answer_TC = model.album(log_probs_TC, seconds_T, anchor_T)
     np.testing.assert_allclose(answer_TC.exp(), marginal_TC / total, atol=1e-6)
     assert model.likelihood(log_probs_TC, seconds_T, anchor_T) == pytest.approx(np.log(total))
+
+
+def test_a_long_album_of_photos_that_say_nothing_stays_where_photos_are(partition):
+    """What the image model says of every photo is no evidence, however often it is said."""
+    photos = 200
+    general_C = prior_of(partition) ** 0.2
+    general_C /= general_C.sum()
+    log_probs_TC = general_C.log().float().expand(photos, -1)
+    model = Travel.over(partition, general_C=general_C)
+    answer_TC = model.album(log_probs_TC, torch.full((photos,), np.nan, dtype=torch.float64), unknown(photos)).exp()
+    fullest = int(prior_of(partition).argmax())
+    assert answer_TC[100, fullest] > answer_TC[100].median()
+    assert answer_TC.max() < 0.5
 
 
 def test_one_photo_alone_is_what_the_image_model_says(partition):
@@ -194,10 +211,19 @@ def test_statistics_are_counted_kept_with_the_weights_and_used_at_once(partition
     before = model.album(*album)
     at_T = np.arange(60) * 7 % len(partition)  # someone who is elsewhere every twenty seconds
     where = partition.centroid_lat[at_T], partition.centroid_lng[at_T]
-    restless = EmbeddedAlbum("a", [""] * 60, torch.zeros(60, 1), *where, np.arange(60) * 20.0)
-    model.fit_statistics([restless], partition)
+    torch.manual_seed(0)
+    config = ImageConfig("test_resnet", 32)
+    image = Checkpoint(ImageModel(config, len(partition)).eval(), partition, {}, config, {})
+    torch.nn.init.normal_(image.model.head.weight, std=0.5)
+    embedding_TD = torch.randn(60, image.model.embedding_dim)
+    restless = EmbeddedAlbum("a", [""] * 60, embedding_TD, *where, np.arange(60) * 20.0)
+    model.fit_statistics([restless], image)
     after = model.album(*album)
     assert model.movement.steps_S[0] == 59
+    said_TC = single_photo_log_probs(image.model, embedding_TD).double().exp()
+    expected_C = (said_TC.sum(dim=0) + 1 / len(partition)) / 61
+    torch.testing.assert_close(model.general_C, expected_C)
+    assert float(expected_C.max() / expected_C.min()) > 2
     assert float((after.exp() - before.exp()).abs().max()) > 0.05
     other.album(*album)
     other.load_state_dict(model.state_dict())

@@ -16,6 +16,7 @@ from openplanet.cli import cli
 from openplanet.errors import CheckpointError, RecipeError, TrainingError
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import batch, embedded_albums
+from openplanet.models.album.travel import Travel
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.shards import Dataset
 from openplanet.training.albumdata import AlbumRows, Swaps, draw_anchors, stretch
@@ -204,3 +205,20 @@ def test_the_command(dataset: Dataset, image: Checkpoint, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     assert "lstm_repeated; on the val split:" in result.output
     assert AlbumCheckpoint.load(out).config.variant == "lstm_repeated"
+
+
+def test_the_options_of_the_command(dataset: Dataset, image: Checkpoint, tmp_path: Path) -> None:
+    model, out, cache = (str(tmp_path / name) for name in ("model", "out", "cache"))
+    image.save(Path(model))
+    command = ["train-albums", str(dataset.path), "--checkpoint", model, "--out", out, "--recipe"]
+    travel = CliRunner().invoke(cli, [*command, "travel", "--cache", cache, "--set", 'options={"exponent": 0.6}'])
+    assert travel.exit_code == 0, travel.output
+    made = AlbumCheckpoint.load(out)
+    assert made.config.options == {"exponent": 0.6}
+    assert isinstance(made.model, Travel)
+    assert sum(made.model.movement.steps_S) == 18 * 3  # of the four located photos of each album
+    assert float((made.model.general_C - 1 / 3).abs().max()) > 1e-6
+    assert list(Path(cache).rglob("*.safetensors"))
+    unknown = CliRunner().invoke(cli, [*command, "ltsm"])
+    assert unknown.exit_code != 0 and isinstance(unknown.exception, RecipeError)
+    assert "did you mean lstm?" in str(unknown.exception)

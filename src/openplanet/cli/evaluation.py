@@ -32,6 +32,7 @@ from openplanet.cli.base import OUTPUT, PATH, Command
 @click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
+@click.option("--no-neighbours", is_flag=True, help="Leave out the baselines that look at every training photo.")
 @click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
 @click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
 @click.option("--anchors", default="", metavar="%,%,...", help="Shares of positions given: 0,10,50.")
@@ -46,6 +47,7 @@ def evaluate(
     strict: bool,
     distances: str,
     world: Path | None,
+    no_neighbours: bool,
     albums: bool,
     album_checkpoints: tuple[Path, ...],
     anchors: str,
@@ -77,7 +79,7 @@ def evaluate(
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
     predictor = None if checkpoint is None else open_locator(checkpoint)
-    result = run(data, predictor, split, world, extra, trained, predictions, strict)
+    result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
     click.echo(result.to_text())
     placed = None
     if albums:

@@ -15,10 +15,11 @@ from openplanet.evaluation import leakage, metrics, travel_choice
 from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
 from openplanet.evaluation.album_bayes import of_albums
 from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
-from openplanet.evaluation.anchoring import Mask, interpolate
+from openplanet.evaluation.anchoring import Mask
 from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
 from openplanet.evaluation.bootstrap import Groups
 from openplanet.evaluation.photoset import read_truth
+from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums, weights_sha256
@@ -28,7 +29,7 @@ from openplanet.photos.shards import Dataset
 from openplanet.photos.synthetic import load_world
 from openplanet.progress import say
 
-ONE_PHOTO, INTERPOLATED = "one photo", "between anchors"
+ONE_PHOTO, INTERPOLATED, OR_BETWEEN = "one photo", "between anchors", ", or between close anchors"
 PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
 LEAST_LONG = 5  # photos of an album whose places are compared
@@ -170,21 +171,21 @@ def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:
 
 
 def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float) -> list[AnchorRow]:
-    """How well the photos without an anchor are placed, by each variant and by interpolation."""
+    """How well the photos without an anchor are placed: by each variant, by interpolation, and by both as ``locate
+    --album --anchors`` has them."""
     masks, quick = albums.anchors(share), replace(albums, distances_km=())
     rest_N = np.ones(len(albums.truth.lat), dtype=bool)
-    lat_N, lng_N = np.full(len(rest_N), np.nan), np.full(len(rest_N), np.nan)
     for album, mask in zip(albums.albums, masks, strict=True):
         places, rows = albums.rows(album)
         rest_N[rows[mask[places]]] = False
-        lat_T, lng_T = interpolate(album, mask)
-        lat_N[rows], lng_N[rows] = lat_T[places], lng_T[places]
-    guessed: dict[str, tuple[Floats, Floats]] = {}
+    guessed: dict[str, Floats] = {}
     for name, (answer, _) in models.items():
         guesses = ask(quick, answer, masks)
-        guessed[name] = (guesses.lat_N, guesses.lng_N)
+        guessed[name] = np.stack([guesses.lat_N, guesses.lng_N])
     if share > 0:
-        guessed[INTERPOLATED] = (lat_N, lng_N)
+        near_2N = _interpolated(albums, masks, CLOSE_KM)
+        both = {f"{name}{OR_BETWEEN}": np.where(np.isnan(near_2N), at_2N, near_2N) for name, at_2N in guessed.items()}
+        guessed |= {INTERPOLATED: _interpolated(albums, masks)} | both
     found = []
     for name, (guess_lat_N, guess_lng_N) in guessed.items():
         km_NK = metrics.distances(guess_lat_N[:, None], guess_lng_N[:, None], albums.truth.lat, albums.truth.lng)
@@ -192,6 +193,15 @@ def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], s
         within = tuple(metrics.share_within(km_N, albums.distances_km).tolist())
         found.append(AnchorRow(share, name, int(rest_N.sum()), within, metrics.median_km(km_N)))
     return found
+
+
+def _interpolated(albums: AlbumSet, masks: Sequence[Mask], most_km: float = np.inf) -> Floats:
+    """lat and lng [2, N] of the photos between anchors; NaN for others."""
+    found_2N = np.full((2, len(albums.truth.lat)), np.nan)
+    for album, mask in zip(albums.albums, masks, strict=True):
+        places, rows = albums.rows(album)
+        found_2N[:, rows] = np.stack(interpolate(album, mask, most_km))[:, places]
+    return found_2N
 
 
 def _groups(albums: AlbumSet) -> Groups:

@@ -48,12 +48,14 @@ def evaluate(
     train: Dataset | None = None,
     predictions: Sequence[Path] = (),
     strict: bool = False,
+    neighbours: bool = True,
 ) -> Evaluation:
     """Measure ``predictor`` and the guesses in ``predictions`` on a set, beside baselines and published figures.
 
     ``asked``: a dataset (its ``split``) or any set of photos. ``train``: the dataset on whose train split baselines
     are fitted, and with which the set must share nothing (default: ``asked``, where it is a dataset). ``world`` (the
     folder of the synthetic planet) adds the Bayes limit; ``extra_distances`` in km join the standard ones.
+    ``neighbours``: False leaves out the baselines that look at every training photo.
     Raises DatasetError where the split has no photo with a position, InputError where there is nothing to measure,
     and with ``strict`` where training photos are in the set, or nobody can say whether they are.
     """
@@ -81,7 +83,7 @@ def evaluate(
 
     rows: list[Row] = []
     if predictor is not None:
-        rows += baseline_rows(measure, photoset, predictor, gallery, held_out)
+        rows += baseline_rows(measure, photoset, predictor, gallery, held_out, neighbours)
         rows += model_rows(measure, photoset, predictor)
     for path in predictions:
         rows += prediction_rows(measure, path, next((row for row in rows if row.name == MODEL), None))
@@ -126,7 +128,12 @@ def _leaks(
 
 
 def baseline_rows(
-    measure: Measure, photoset: PhotoSet, predictor: Locator, gallery: retrieval.Gallery | None, held_out: bool
+    measure: Measure,
+    photoset: PhotoSet,
+    predictor: Locator,
+    gallery: retrieval.Gallery | None,
+    held_out: bool,
+    neighbours: bool = True,
 ) -> list[Row]:
     """Random, prior, and what retrieval on the train split gives: by hand-made features and by the embedding."""
     partition, count = predictor.partition, len(photoset)
@@ -139,6 +146,8 @@ def baseline_rows(
     if gallery is None or len(gallery) == 0 or not held_out:
         return rows
     rows.insert(0, measure.row(RANDOM, WHAT[RANDOM], baselines.random_guesses(lat_M, lng_M, count, TOP_K)))
+    if not neighbours:
+        return rows
     found = retrieval.by_features(gallery, photoset)
     if hasattr(predictor, "embed_many"):
         found |= retrieval.by_embedding(gallery, photoset, predictor)

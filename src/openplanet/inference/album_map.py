@@ -57,7 +57,9 @@ def _entry(photo: AlbumPhoto, picture: bool) -> MapEntry:
         note = f"Given: {photo.place} ({photo.given[0]:.4f}, {photo.given[1]:.4f})."
     elif photo.prediction is not None:
         candidates = [(c.rank, c.place.text, c.probability) for c in photo.prediction.top(CANDIDATES)]
-        if photo.alone is not None and photo.alone.best.cell_index != photo.prediction.best.cell_index:
+        if photo.between is not None:
+            note = f"Between given positions: {photo.place} ({photo.between[0]:.4f}, {photo.between[1]:.4f})."
+        elif photo.alone is not None and photo.alone.best.cell_index != photo.prediction.best.cell_index:
             note = f"By itself: {photo.alone.best.place.text} ({100 * photo.alone.best.probability:.0f} %)."
     return MapEntry(title=title, thumbnail=_thumbnail(photo) if picture else None, candidates=candidates, note=note)
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from openplanet.errors import InputError, PhotoError
+from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.embedding import embed_album
 from openplanet.inference.located_album import AlbumPhoto, LocatedAlbum
@@ -88,7 +89,8 @@ class AlbumPredictor:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
         Time is Exif's, or a sidecar's; photos without one come last, by file name. ``anchors``: positions that photos
-        already have are kept, and place the others. ``clock_offset``: seconds to add to the times of all cameras but
+        already have are kept, and place the others: between anchors that are close by the way between them, elsewhere
+        by the model. ``clock_offset``: seconds to add to the times of all cameras but
         the main one (most positions, else most photos), or "auto": estimated, and applied where it is clear.
         Photos that cannot be read are in the answer with the reason. Raises InputError where none is found or read.
         """
@@ -110,7 +112,7 @@ class AlbumPredictor:
         return LocatedAlbum(tuple(self._place(read, seconds_T, anchors)), self.variant, offsets, main)
 
     def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[AlbumPhoto]:
-        one, places = self._embedded(read, seconds_T, anchors)
+        one, places, near_T2 = self._embedded(read, seconds_T, anchors)
         with torch.inference_mode():
             together_TC = self.model(one)[0].float().cpu().numpy()
         row_of = {place: row for row, place in enumerate(places)}
@@ -118,6 +120,7 @@ class AlbumPredictor:
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
+            near = None if row is None or given else _place(near_T2[row])
             error = photo.error or (None if row is not None else "its picture cannot be read")
             found.append(
                 AlbumPhoto(
@@ -125,6 +128,7 @@ class AlbumPredictor:
                     taken_at=_time(seconds_T[place]),
                     camera=photo.camera,
                     given=given,
+                    between=near,
                     prediction=None if row is None or anchored else self._prediction(together_TC[row]),
                     alone=None if row is None else self._prediction(one.log_probs_BTC[0, row].cpu().numpy()),
                     error=error,
@@ -132,14 +136,16 @@ class AlbumPredictor:
             )
         return found
 
-    def _embedded(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int]]:
-        """The album as models take it, and the places in ``read`` of its photos (those whose pixels can be read)."""
+    def _embedded(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
+        """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
+        these lie between anchors that are close, lat and lng [T, 2], or NaN."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
         album, lost = embed_album(self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T)
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
         image = self.predictor.checkpoint
         one = batch([album], image.model, image.partition, [mask], temperature_of(image))
-        return one, [n for n in range(len(read)) if n not in lost]
+        near_T2 = np.stack(interpolate(album, mask, CLOSE_KM), axis=1)
+        return one, [n for n in range(len(read)) if n not in lost], near_T2
 
     def _offset(
         self,
@@ -150,7 +156,7 @@ class AlbumPredictor:
         anchors: bool,
     ) -> ClockOffset:
         chosen = np.flatnonzero(both_T)
-        one, places = self._embedded([read[n] for n in chosen], seconds_T[chosen], anchors)
+        one, places, _ = self._embedded([read[n] for n in chosen], seconds_T[chosen], anchors)
         model = self.model if isinstance(self.model, Travel) else Travel.over(self.predictor.partition)
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
@@ -188,6 +194,10 @@ def _order(read: list[_Photo], seconds_T: Floats) -> NDArray[np.int64]:
         pa.chunked_array([pa.array([None] * len(read), pa.int64())]),
     )
     return np.argsort(orders).astype(np.int64)
+
+
+def _place(lat_lng: Floats) -> tuple[float, float] | None:
+    return None if np.isnan(lat_lng).any() else (float(lat_lng[0]), float(lat_lng[1]))
 
 
 def _time(seconds: float) -> datetime | None:

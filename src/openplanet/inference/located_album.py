@@ -14,22 +14,29 @@ from openplanet.photos import sources
 
 @dataclass(frozen=True)
 class AlbumPhoto:
-    """One photo of the album. ``given``: the (lat, lng) that it had, which stands; ``alone``: by its pixels only."""
+    """One photo of the album. ``given``: the (lat, lng) that it had, which stands; ``between``: its place on the way
+    between given positions that are close; ``prediction``: the model's answer; ``alone``: by its pixels only."""
 
     path: Path
     taken_at: datetime | None  # by the main camera's clock
     camera: str
     given: tuple[float, float] | None
+    between: tuple[float, float] | None
     prediction: Prediction | None
     alone: Prediction | None
     error: str | None
 
     @property
     def position(self) -> tuple[float, float] | None:
-        """(lat, lng) in degrees: the given one, else the likeliest cell's."""
-        if self.given is not None:
-            return self.given
+        """(lat, lng) in degrees: the given one, else the one between given ones, else the likeliest cell's."""
+        if self.by_anchors is not None:
+            return self.by_anchors
         return None if self.prediction is None else (self.prediction.best.lat, self.prediction.best.lng)
+
+    @property
+    def by_anchors(self) -> tuple[float, float] | None:
+        """The position where it is not the model's."""
+        return self.given or self.between
 
     @property
     def status(self) -> str:
@@ -39,8 +46,8 @@ class AlbumPhoto:
     @property
     def place(self) -> str:
         """The place's name; empty where there is no position."""
-        if self.given is not None:
-            return places.nearest([self.given[0]], [self.given[1]])[0].name
+        if self.by_anchors is not None:
+            return places.nearest([self.by_anchors[0]], [self.by_anchors[1]])[0].name
         return "" if self.prediction is None else self.prediction.best.place.text
 
 
@@ -79,8 +86,9 @@ class LocatedAlbum:
                 "photo": str(photo.path),
                 "time": _iso(photo.taken_at),
                 "status": photo.status,
+                "between_anchors": photo.between is not None,
                 "place": photo.place,
-                "probability": None if photo.prediction is None else photo.prediction.best.probability,
+                "probability": photo.prediction.best.probability if photo.prediction and not photo.between else None,
             }
             features.append(geojson.point_feature(*photo.position, about))
         return geojson.feature_collection(features)
@@ -105,14 +113,15 @@ def _photo_dict(photo: AlbumPhoto, top: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"best": None, "top": []}
     if photo.prediction is not None:
         answer = photo.prediction.to_dict(top)
-    if photo.given is not None:
-        answer = {"best": {"lat": photo.given[0], "lng": photo.given[1]}, "top": answer["top"]}
+    if photo.by_anchors is not None:
+        answer = {"best": dict(zip(("lat", "lng"), photo.by_anchors, strict=True)), "top": answer["top"]}
     alone = None if photo.alone is None else photo.alone.best.to_dict()
     return {
         "photo": str(photo.path),
         "time": _iso(photo.taken_at),
         "camera": photo.camera or None,
         "status": photo.status,
+        "between_anchors": photo.between is not None,
         "error": photo.error,
         **answer,
         "alone": alone,
@@ -124,8 +133,10 @@ def _line(photo: AlbumPhoto) -> str:
     name = sources.printable(photo.path.name)
     if photo.position is None:
         return f"{time}  {name}  not located: {photo.error}"
-    sure = " given" if photo.prediction is None or photo.given else f"{photo.prediction.best.probability:6.1%}"
-    return f"{time}  {sure}  {photo.position[0]:9.4f} {photo.position[1]:10.4f}  {photo.place}  ({name})"
+    sure = "given" if photo.given else "between" if photo.between else ""
+    if not sure and photo.prediction is not None:
+        sure = f"{photo.prediction.best.probability:.1%}"
+    return f"{time}  {sure:>7}  {photo.position[0]:9.4f} {photo.position[1]:10.4f}  {photo.place}  ({name})"
 
 
 def _iso(time: datetime | None) -> str | None:

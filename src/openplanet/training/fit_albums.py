@@ -59,7 +59,7 @@ def fit_albums(
     targets = sum(int((album.cells(image.partition) >= 0).sum()) for album in train)
     if not targets:
         raise TrainingError(f"{dataset.path}: no photo of its train split has a position in a cell of the partition")
-    model.fit_statistics(train, image.partition)
+    model.fit_statistics(train, image)
     summary = _summary(dataset, train, targets, run)
 
     def checkpoint(kept: AlbumModel, accuracy: dict[str, Any]) -> AlbumCheckpoint:

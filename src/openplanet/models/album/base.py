@@ -17,6 +17,7 @@ from openplanet.earth.partition import Partition
 
 if TYPE_CHECKING:  # embedded.py makes batches of what stands here
     from openplanet.models.album.embedded import EmbeddedAlbum
+    from openplanet.models.checkpoint import Checkpoint
 
 UNKNOWN = -1
 """In place of a cell index: this photo's position is not given, or lies in no cell."""
@@ -72,9 +73,9 @@ class AlbumModel(nn.Module):
         super().__init__()
         self.num_cells, self.embedding_dim, self.config = len(partition), embedding_dim, config
 
-    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", partition: Partition) -> None:
-        """Take what the model wants to know of the training albums before anything is trained: into buffers or
-        parameters, which the checkpoint keeps. Nothing by default."""
+    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", image: "Checkpoint") -> None:
+        """Take what the model wants to know of the training albums, and of what ``image`` says of their photos, before
+        anything is trained: into buffers or parameters, which the checkpoint keeps. Nothing by default."""
 
     @abstractmethod
     def forward(self, albums: Albums) -> Tensor:

@@ -5,6 +5,8 @@ Shapes: B albums in a batch, T photos of the longest, C cells, D embedding, N ph
 
 import dataclasses
 import hashlib
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ from openplanet.progress import say
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+MOST_ANSWERS = 20_000  # photos whose answers are averaged: half a minute at 26,263 cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +195,23 @@ def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temper
     with torch.no_grad():
         scores_NC = image_model.combine(image_model.heads(embedding_ND))
         return torch.log_softmax(scores_NC.float() / temperature, dim=1)
+
+
+def mean_answer(albums: Sequence[EmbeddedAlbum], image: Checkpoint) -> Tensor:
+    """What the image model says of photos in general: the mean of its answers to at most MOST_ANSWERS of the albums'
+    photos, evenly spread, and one that says nothing; float64 [C], on the CPU.
+
+    This is the prior that its probabilities hold. It is far flatter than the shares of the training photos where
+    targets were smoothed, or scores are divided by a temperature.
+    """
+    device, cells = next(image.model.parameters()).device, len(image.partition)
+    total_C, count = torch.full((cells,), 1 / cells, dtype=torch.float64), 1
+    step = max(1, math.ceil(sum(map(len, albums)) / MOST_ANSWERS))
+    photos = (album.embedding_TD[row] for album in albums for row in range(len(album)))
+    for some_ND in torch.split(torch.stack(list(itertools.islice(photos, 0, None, step))), 256) if albums else ():
+        log_probs_NC = single_photo_log_probs(image.model, some_ND.to(device), temperature_of(image))
+        total_C, count = total_C + log_probs_NC.double().exp().sum(dim=0).cpu(), count + len(some_ND)
+    return total_C / count
 
 
 def temperature_of(checkpoint: Checkpoint) -> float:

@@ -22,6 +22,7 @@ from openplanet.models.heads import softmax_layer
 
 if TYPE_CHECKING:
     from openplanet.models.album.embedded import EmbeddedAlbum
+    from openplanet.models.checkpoint import Checkpoint
 
 LEAST_STD = 1e-6
 """Of a feature over the training photos: below it the feature says nothing, and is not blown up."""
@@ -43,7 +44,7 @@ class NeuralAlbumModel(AlbumModel):
         self.register_buffer("mean_D", torch.zeros(embedding_dim))
         self.register_buffer("std_D", torch.ones(embedding_dim))
 
-    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", partition: Partition) -> None:
+    def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", image: "Checkpoint") -> None:
         """Mean and standard deviation of each feature over the photos of the training albums."""
         embedding_ND = torch.cat([album.embedding_TD for album in albums])
         std_D = embedding_ND.std(dim=0, correction=0)

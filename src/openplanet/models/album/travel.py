@@ -1,10 +1,12 @@
 """``travel``: a hidden Markov model over cells, whose transitions are how far people get in how long.
 
-The state of a photo is its cell. What the image model says of the photo, divided by the prior of the cells, takes the
-place of the emission (the hybrid of Bourlard and Morgan 1994, "Connectionist Speech Recognition": posterior / prior
-is the likelihood up to a factor). Photos taken one after the other look alike, so that their evidence is not
-independent, and classifiers are surer than they should be: evidence is raised to ``exponent`` below 1 (a photo's own to
-``own``, where that is given). The photo of an album of one is left as the image model has it. Transitions: see
+The state of a photo is its cell. What the image model says of the photo, divided by what it says of photos in general,
+takes the place of the emission (the hybrid of Bourlard and Morgan 1994, "Connectionist Speech Recognition": posterior /
+prior is the likelihood up to a factor). The prior must be the one that the answers hold (``general_C``: their mean over
+the training albums): smoothed targets and a temperature leave little of the shares of the training photos, and dividing
+by these would give the emptiest cells a bonus with every photo of a long album. Where no album was seen it is flat.
+Photos taken one after the other look alike, so that their evidence is not independent: it can be raised to ``exponent``
+below 1 (a photo's own to ``own``). The photo of an album of one is left as the image model has it. Transitions: see
 ``Transitions``. Forward-backward (Rabiner 1989), in logarithms, over the ``top`` cells of the album: exact where the
 partition has no more.
 
@@ -16,7 +18,7 @@ Z sizes of cells.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,13 +28,12 @@ from openplanet.earth import geo
 from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
+from openplanet.models.album.embedded import EmbeddedAlbum, mean_answer
 from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Ints, Movement, buckets, sizes
-
-if TYPE_CHECKING:  # as base.py
-    from openplanet.models.album.embedded import EmbeddedAlbum
+from openplanet.models.checkpoint import Checkpoint
 
 TOP = 512  # cells of an album: 9 matrices of 2 MB
-EXPONENT, JUMP = 0.5, 0.05  # between what the val splits of the synthetic planet and of real photos like best
+EXPONENT, JUMP = 1.0, 0.02  # what real photos in five folds and the val split of the synthetic planet both like
 ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
 
 
@@ -93,12 +94,14 @@ def prior_of(partition: Partition) -> Tensor:
 class Travel(AlbumModel):
     """See the module. ``exponent``, ``own`` (None: as exponent): over 0; ``jump``: in 0..1; ``top``: cells of an album.
 
-    Raises RecipeError for others. Without ``fit_statistics`` people move as in ``Movement.usual``.
+    Raises RecipeError for others. Without ``fit_statistics`` people move as in ``Movement.usual``, and answers of the
+    image model are taken to hold no prior.
     """
 
     needs_training = False
     share_SZR: Tensor
     steps_S: Tensor
+    general_C: Tensor
 
     def __init__(
         self,
@@ -118,14 +121,20 @@ class Travel(AlbumModel):
         usual = Movement.usual()
         self.register_buffer("share_SZR", torch.from_numpy(usual.share_SZR))
         self.register_buffer("steps_S", torch.tensor(usual.steps_S))
+        self.register_buffer("general_C", torch.full((len(partition),), 1 / len(partition), dtype=torch.float64))
         self._last: tuple[int, Tensor, Tensor] | None = None
 
     @classmethod
-    def over(cls, partition: Partition, movement: Movement | None = None, **options: float) -> "Travel":
-        """A model from Python: for ``partition``, with ``movement`` where albums have been counted."""
+    def over(
+        cls, partition: Partition, movement: Movement | None = None, general_C: Tensor | None = None, **options: float
+    ) -> "Travel":
+        """A model from Python: for ``partition``, with ``movement`` and what the image model says in general where
+        albums have been seen."""
         model = cls(partition, 0, AlbumConfig("travel", options=dict(options)), **options)  # type: ignore[arg-type]
         if movement is not None:
             model.movement = movement
+        if general_C is not None:
+            model.general_C.copy_(general_C)
         return model
 
     @property
@@ -138,9 +147,11 @@ class Travel(AlbumModel):
         self.share_SZR.copy_(torch.from_numpy(movement.share_SZR))
         self.steps_S.copy_(torch.tensor(movement.steps_S))
 
-    def fit_statistics(self, albums: Sequence["EmbeddedAlbum"], partition: Partition) -> None:
-        """Count how far the photographers of these albums got in how long."""
+    def fit_statistics(self, albums: Sequence[EmbeddedAlbum], image: Checkpoint) -> None:
+        """Count how far the photographers of these albums got in how long, and what is said of their photos."""
+        partition = image.partition
         self.movement = Movement.fit(((album.cells(partition), album.seconds_T) for album in albums), partition)
+        self.general_C.copy_(mean_answer(albums, image))
 
     def forward(self, albums: Albums) -> Tensor:
         """See ``AlbumModel``. Each album by itself; memory grows with T x C and K x K."""
@@ -194,7 +205,7 @@ class Travel(AlbumModel):
 
     def _forward(self, evidence_TK: Tensor, cells_K: Tensor, matrix_SKK: Tensor, step_T: Ints) -> Tensor:
         before_TK = torch.empty_like(evidence_TK)
-        before_TK[0] = self.transitions.prior_C[cells_K].log()
+        before_TK[0] = self.general_C.cpu()[cells_K].log()  # of one photo its own answer remains
         for t, step in enumerate(step_T.tolist()):
             before_TK[t + 1] = _through(before_TK[t] + evidence_TK[t], matrix_SKK[step].T)
         return before_TK
@@ -218,7 +229,7 @@ class Travel(AlbumModel):
 
     def _evidence(self, log_probs_TC: Tensor, anchor_T: Tensor, cells_K: Tensor, exponent: float) -> Tensor:
         """[T, K]: exponent x log(posterior / prior); at an anchor 0 for its cell and minus infinity elsewhere."""
-        found_TK = exponent * (log_probs_TC[:, cells_K].double() - self.transitions.prior_C[cells_K].log())
+        found_TK = exponent * (log_probs_TC[:, cells_K].double() - self.general_C.cpu()[cells_K].log())
         known_T = anchor_T != UNKNOWN
         clamped_TK = torch.where(cells_K == anchor_T[:, None], 0.0, -math.inf).double()
         return torch.where(known_T[:, None], clamped_TK, found_TK)

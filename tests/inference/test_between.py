@@ -1,0 +1,61 @@
+"""What lies between photos whose position is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from openplanet.inference.between import interpolate
+from openplanet.models.album.embedded import EmbeddedAlbum
+
+NAN = np.nan
+HOUR = 3600.0
+
+
+def album(lat_T, seconds_T, lng_T=None):
+    lat_T = np.array(lat_T, float)
+    lng_T = np.where(np.isnan(lat_T), NAN, 0.0) if lng_T is None else np.array(lng_T, float)
+    names = [f"{place}" for place in range(len(lat_T))]
+    return EmbeddedAlbum("a", names, torch.zeros(len(lat_T), 1), lat_T, lng_T, np.array(seconds_T, float))
+
+
+def mask(count, *at):
+    found = np.zeros(count, bool)
+    found[list(at)] = True
+    return found
+
+
+def test_between_two_anchors_in_proportion_to_time():
+    one = album([0.0, 9.0, 9.0, 8.0], [0.0, 1 * HOUR, 3 * HOUR, 4 * HOUR])
+    lat_T, lng_T = interpolate(one, mask(4, 0, 3))
+    np.testing.assert_allclose(lat_T, [0.0, 2.0, 6.0, 8.0], atol=1e-9)
+    np.testing.assert_allclose(lng_T, 0.0, atol=1e-9)
+
+
+def test_the_way_goes_over_the_antimeridian():
+    one = album([0.0, 0.0, 0.0], [0.0, HOUR, 2 * HOUR], [179.0, 0.0, -179.0])
+    assert abs(interpolate(one, mask(3, 0, 2))[1][1]) == pytest.approx(180.0)
+
+
+def test_an_anchor_more_than_36_hours_off_says_nothing():
+    one = album([5.0, 0.0, 0.0, 0.0], [0.0, 35 * HOUR, 37 * HOUR, 90 * HOUR])
+    np.testing.assert_allclose(interpolate(one, mask(4, 0))[0], [5.0, 5.0, NAN, NAN])
+    far = album([5.0, 0.0, 9.0], [0.0, 30 * HOUR, 80 * HOUR])  # only the one before is near enough
+    assert interpolate(far, mask(3, 0, 2))[0][1] == 5.0
+
+
+def test_without_times_the_order_stands_for_them():
+    one = album([0.0, 9.0, 9.0, 6.0, 9.0], [NAN] * 5)
+    np.testing.assert_allclose(interpolate(one, mask(5, 0, 3))[0], [0.0, 2.0, 4.0, 6.0, 6.0], atol=1e-9)
+    half = album([0.0, 9.0, 6.0], [NAN, HOUR, NAN])  # the anchors have no time
+    assert interpolate(half, mask(3, 0, 2))[0][1] == pytest.approx(3.0)
+
+
+def test_without_anchors_nothing_is_known():
+    assert np.isnan(interpolate(album([1.0, 2.0], [0.0, HOUR]), mask(2))[0]).all()
+
+
+def test_far_apart_anchors_leave_what_lies_between_to_a_model():
+    one = album([0.0, 9.0, 0.5, 9.0, 6.0, 9.0], [NAN] * 6)  # 56 km, then 612 km, then one alone
+    lat_T, lng_T = interpolate(one, mask(6, 0, 2, 4), most_km=100.0)
+    np.testing.assert_allclose(lat_T, [0.0, 0.25, 0.5, NAN, 6.0, 6.0], atol=1e-9)
+    assert np.isnan(lng_T[3])
