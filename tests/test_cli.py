@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    "ingest", "partition", "train", "train-albums", "evaluate", "compare", "locate", "recipes", "synthetic", "demo",
+    "ingest", "partition", "train", "train-albums", "evaluate", "compare", "play", "locate", "recipes",
+    "synthetic", "demo",
 )  # fmt: skip
 
 

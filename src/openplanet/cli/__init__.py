@@ -14,7 +14,7 @@ from openplanet import __version__
 from openplanet.cli.albums import train_albums
 from openplanet.cli.base import PATH, Command
 from openplanet.cli.cells import partition
-from openplanet.cli.evaluation import compare, evaluate
+from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.locating import locate
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
@@ -43,7 +43,20 @@ def demo(out: Path, photos: int, seed: int) -> None:
     click.echo(run(out, photos, seed))
 
 
-for command in (ingest, collect, partition, train, push, train_albums, evaluate, compare, locate, recipes, synthetic):
+for command in (
+    ingest,
+    collect,
+    partition,
+    train,
+    push,
+    train_albums,
+    evaluate,
+    compare,
+    play,
+    locate,
+    recipes,
+    synthetic,
+):
     cli.add_command(command)
 
 

@@ -133,6 +133,28 @@ def compare(
         write_json(json_file, result.to_dict())
 
 
+@click.command(
+    cls=Command,
+    example="openplanet play photos.ds --out play.html\n"
+    "openplanet evaluate photos.ds --checkpoint model --predictions rounds.json",
+)
+@click.argument("photos", metavar="DATASET|NAME:PATH")
+@click.option("--out", required=True, type=OUTPUT, help="HTML page to write.")
+@click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Photos to be placed.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which photos.")
+def play(photos: str, out: Path, rounds: int, seed: int) -> None:
+    """Write a page on which people place test photos on a map: the human baseline.
+
+    The page holds no answers. It saves rounds.json, whose guesses `evaluate --predictions` puts into the table of the
+    same set, beside the model on the same photos. Give every player the same page.
+    """
+    from openplanet.evaluation.play import write_game
+    from openplanet.evaluation.testsets.opening import open_set
+
+    count = write_game(out, open_set(photos), rounds, seed)
+    click.echo(f"{out}: {count} photos to be placed; then  openplanet evaluate {photos} --predictions rounds.json")
+
+
 def _is_dataset(text: str) -> bool:
     return ":" not in text or Path(text).exists()
 
