@@ -57,6 +57,17 @@ def test_a_clock_that_is_off_is_noticed() -> None:
     assert abs(offset["minutes"] - 59) < 1 and offset["photos"] > 20
 
 
+def test_cameras_of_one_owner_are_compared_across_folders() -> None:
+    rng = np.random.default_rng(0)
+    one, other = walk("1", 0, rng), [{**photo, "album_id": "g"} for photo in walk("2", -59, rng)]
+    ada = [{**photo, "owner_told": "Ada"} for photo in [*one, *other]]
+    (offset,) = sessions.clock_offsets(rows(*ada))
+    assert (offset["camera"], offset["other"]) == ("Ada Canon EOS 1", "Ada Canon EOS 2")
+    assert abs(offset["minutes"] + 59) < 1
+    bob = [{**photo, "owner_told": "Bob"} for photo in other]
+    assert sessions.clock_offsets(rows(*ada[:40], *bob)) == []
+
+
 def test_clocks_that_agree_or_cannot_be_compared_are_not() -> None:
     rng = np.random.default_rng(0)
     assert sessions.clock_offsets(rows(*walk("1", 0, rng), *walk("2", 0, rng))) == []

@@ -17,6 +17,7 @@ GAP_KM = 200.0  # further than one drives between two photos of one outing
 NEAR_KM = 0.2  # photos of two cameras this near to each other may show the same moment
 MAX_OFFSET_HOURS = 26.0  # all zones of the Earth, once round
 BIN_MINUTES = 2.0
+SQUARE, MONTH = 0.1, 30.0  # degrees, days
 MIN_MEETINGS = 8  # pairs of photos that must agree on an offset
 _MICRO = 1e6
 
@@ -60,7 +61,8 @@ def album_ids(rows: pa.Table) -> pa.ChunkedArray:
 
 
 def clock_offsets(rows: pa.Table) -> list[dict[str, Any]]:
-    """Pairs of cameras in the same folders whose clocks seem to differ; noticed and reported, not corrected.
+    """Pairs of cameras in the same folders, or of one owner who is told, whose clocks seem to differ; noticed and
+    reported, not corrected.
 
     Where two cameras took photos within NEAR_KM of each other, the differences of their times are counted in
     bins; an offset is told where one bin far from zero holds at least MIN_MEETINGS photos and three times
@@ -76,10 +78,10 @@ def clock_offsets(rows: pa.Table) -> list[dict[str, Any]]:
     names, code = _named_codes(camera)
     time = rows["taken_at"].take(at).cast(pa.int64()).to_numpy() / _MICRO
     lat, lng = _numbers(rows["lat"].take(at)), _numbers(rows["lng"].take(at))
-    folder = _codes(rows["album_id"].take(at)) * 2 + rows["taken_at_is_utc"].take(at).to_numpy()
+    together = _codes(_together(rows.take(at), time, lat, lng)) * 2 + rows["taken_at_is_utc"].take(at).to_numpy()
     gathered: dict[tuple[int, int], list[npt.NDArray[np.float64]]] = {}
-    order = np.argsort(folder, kind="stable")
-    bounds = np.flatnonzero(np.diff(folder[order])) + 1
+    order = np.argsort(together, kind="stable")
+    bounds = np.flatnonzero(np.diff(together[order])) + 1
     for group in np.split(order, bounds):
         present = np.unique(code[group])
         if 2 <= len(present) <= 8:
@@ -90,6 +92,17 @@ def clock_offsets(rows: pa.Table) -> list[dict[str, Any]]:
         if found is not None:
             offsets.append({"camera": names[one], "other": names[other], "minutes": found[0], "photos": found[1]})
     return offsets
+
+
+def _together(
+    rows: pa.Table, time: npt.NDArray[np.float64], lat: npt.NDArray[np.float64], lng: npt.NDArray[np.float64]
+) -> pa.ChunkedArray:
+    """What photos are compared with each other: those of an owner who is told, about one place in one month
+    (``SQUARE`` degrees and ``MONTH`` days, so that an owner's life is not compared pair by pair); else of a folder."""
+    cells = (np.floor(lat / SQUARE), np.floor(lng / SQUARE), np.floor(time / (MONTH * 86400)))
+    texts = [pa.chunked_array([pa.array(cell.astype(np.int64))]).cast(pa.string()) for cell in cells]
+    owned = pc.binary_join_element_wise(rows["owner_told"], *texts, "\0")  # null where no owner is told
+    return pc.coalesce(owned, rows["album_id"])
 
 
 def _meetings(
