@@ -1,11 +1,16 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from openplanet.earth import partition as partitions
-from openplanet.evaluation import baselines
+from openplanet.errors import InputError
+from openplanet.evaluation import baselines, neighbours
+from openplanet.evaluation.compare import compare
+from openplanet.evaluation.evaluate import evaluate
+from openplanet.evaluation.photoset import of_dataset
 
 
 def jpeg(rgb: np.ndarray) -> bytes:
@@ -20,6 +25,17 @@ def striped(angle: float, colour: tuple[int, int, int], seed: int = 0) -> bytes:
     wave = 0.5 + 0.5 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / 4)
     noise = np.random.default_rng(seed).normal(0, 8, (120, 160, 3))
     return jpeg(np.clip(wave[..., None] * np.array(colour) + noise, 0, 255))
+
+
+Blocks = list[np.ndarray]
+
+
+def nearest_guesses(train: Blocks, lat: np.ndarray, lng: np.ndarray, asked: Blocks, k: int) -> tuple:
+    """As ``retrieval.by_features`` puts the pieces together."""
+    kept = baselines.readable(train)
+    train_MF, asked_NF = baselines.standardised([block[kept] for block in train], asked)
+    index_NS, _ = neighbours.nearest(train_MF, asked_NF)
+    return baselines.different_places(index_NS, lat[kept], lng[kept], k)
 
 
 def test_prior_is_the_fullest_cells_for_every_photo() -> None:
@@ -84,7 +100,7 @@ def test_nearest_finds_the_look_alike_and_skips_its_own_spot() -> None:
     train = baselines.features(striped(*look, seed=s) for look in looks for s in range(3))
     lat = np.repeat([0.0, 10.0, 20.0, 30.0], 3) + np.tile([0, 0.001, 0.5], 4)  # two of three within 1 km
     asked = baselines.features([striped(*look, seed=9) for look in looks] + [b"no photo"])
-    got_lat, got_lng = baselines.nearest_guesses(train, lat, np.zeros(12), asked, k=3)
+    got_lat, got_lng = nearest_guesses(train, lat, np.zeros(12), asked, k=3)
     for row, place in enumerate([0.0, 10.0, 20.0, 30.0]):
         near = got_lat[row, :2]
         assert np.all(abs(near - place) <= 0.51)
@@ -99,7 +115,7 @@ def test_nearest_is_the_obvious_search() -> None:
     asked = [rng.normal(size=(270, 4)).astype(np.float32), 50 * rng.normal(size=(270, 9)).astype(np.float32)]
     train[0][7] = np.nan  # a training photo that cannot be read
     lat, lng = rng.uniform(-60, 60, 300), rng.uniform(-180, 180, 300)
-    got_lat, _ = baselines.nearest_guesses(train, lat, lng, asked, k=1)
+    got_lat, _ = nearest_guesses(train, lat, lng, asked, k=1)
     for n in range(0, 270, 27):
         best, chosen = np.inf, -1
         for m in range(300):
@@ -112,8 +128,13 @@ def test_nearest_is_the_obvious_search() -> None:
         assert got_lat[n, 0] == lat[chosen]
 
 
-def test_no_readable_training_photo_gives_no_guess() -> None:
-    asked = baselines.features([striped(0, (255, 0, 0))])
-    train = baselines.features([b"broken"] * 2)
-    got_lat, _ = baselines.nearest_guesses(train, np.zeros(2), np.zeros(2), asked, k=5)
-    assert np.isnan(got_lat).all()
+def test_no_readable_training_photo_is_no_baseline(rows, write_dataset, predictor, tmp_path: Path) -> None:
+    broken = [{**row, "image": rows[79]["image"]} if row["split"] == "train" else row for row in rows]
+    dataset = write_dataset(tmp_path / "photos.ds", broken)
+    found = evaluate(dataset, predictor)
+    assert "nearest neighbour" not in [row.name for row in found.rows]
+    assert any("No nearest neighbour" in note for note in found.notes)
+    predictor.checkpoint.save(tmp_path / "model")
+    for name in ("nearest", "embedding"):
+        with pytest.raises(InputError, match=f"no training photo can be read: {name} has nothing to find"):
+            compare([str(tmp_path / "model"), name], of_dataset(dataset, "test"), dataset)

@@ -2,9 +2,9 @@
 
 - ``prior_guesses``, ``prior_points``: the fullest cells, or the fullest surroundings, whatever the photo shows;
   ``random_guesses``: places of training photos.
-- ``nearest_guesses``: the positions of the training photos that look most alike, by the kind of hand-made
-  features that Im2GPS used in 2008 (Hays & Efros): tiny image, joint colour histogram, oriented gradients,
-  textures. ``standardised`` gives the same features to ``neighbours``.
+- ``features``: what photos look like, by the kind of hand-made features that Im2GPS used in 2008 (Hays & Efros):
+  tiny image, joint colour histogram, oriented gradients, textures. ``standardised`` makes them comparable for
+  ``neighbours``; ``different_places`` are the positions of those that look most alike.
 
 Shapes: N photos asked, M training photos, K guesses, F features, S side of the small picture in pixels.
 """
@@ -20,7 +20,6 @@ from PIL import Image
 from openplanet.earth import geo
 from openplanet.earth.partition import Partition
 from openplanet.errors import PhotoError
-from openplanet.evaluation.neighbours import SEEN, nearest
 from openplanet.evaluation.textons import texton_histogram
 from openplanet.inference.best_point import PointFinder
 from openplanet.photos import images
@@ -211,19 +210,3 @@ def different_places(index_NS: NDArray[np.int64], lat_M: Floats, lng_M: Floats, 
                 chosen.append(index)
         lat_NK[row, : len(chosen)], lng_NK[row, : len(chosen)] = lat_M[chosen], lng_M[chosen]
     return lat_NK, lng_NK
-
-
-def nearest_guesses(
-    train: list[Float32s], lat_M: Floats, lng_M: Floats, asked: list[Float32s], k: int
-) -> tuple[Floats, Floats]:
-    """The positions of the ``k`` training photos most alike, each at another place: lat, lng [N, K].
-
-    ``train`` and ``asked`` are feature blocks from ``features``. NaN where a photo could not be read, and
-    where fewer than ``k`` different places are among the 256 most alike.
-    """
-    kept = readable(train)
-    if len(kept) == 0:
-        return np.full((len(asked[0]), k), np.nan), np.full((len(asked[0]), k), np.nan)
-    train_MF, asked_NF = standardised([block[kept] for block in train], asked)
-    index_NS, _ = nearest(train_MF, asked_NF, SEEN)
-    return different_places(index_NS, lat_M[kept], lng_M[kept], k)

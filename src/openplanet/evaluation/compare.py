@@ -110,21 +110,16 @@ def compare(
     two = list(combinations(found, 2))
     exchanges = paired.exchanges_for(len(two) * len(measures))
     pairs = [(a, b, tuple(_paired(found[a], found[b], groups, exchanges))) for a, b in two]
+    figures = [[part.figures(groups) for part in each] for each in found.values()]
     return Comparison(
         tuple(found),
         measures,
-        tuple(
-            {name: figure for part in each for name, figure in part.figures(groups).items()} for each in found.values()
-        ),
+        tuple({name: figure for part in each for name, figure in part.items()} for each in figures),
         tuple(int(np.isnan(entry.lat).all(axis=1).sum()) for entry in entries.values()),
         corrected(pairs),
         len(photoset),
         (
-            f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo "
-            "without a guess counts as wrong, and in the median as half way round the Earth.",
-            *_probabilities(measures),
-            *_outside(entries),
-            f"Country, region and city: {metrics.COUNTRY_METHOD}.",
+            *_counted(photoset, groups, entries, measures),
             *([CROP] if asked.models() else []),
             *_meaning(groups, pairs, exchanges),
             *photoset.notes,
@@ -152,29 +147,32 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     )
 
 
-def _outside(entries: Mapping[str, Entry]) -> Iterator[str]:
-    """How many photos lie in no cell, for each set of cells."""
-    sure = [(name, each.scores, each.partition) for name, each in entries.items()]
+def _counted(
+    photoset: PhotoSet, groups: Groups, entries: Mapping[str, Entry], measures: Sequence[str]
+) -> Iterator[str]:
+    """What counts how."""
+    yield (
+        f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo without "
+        "a guess counts as wrong, and in the median as half way round the Earth."
+    )
+    if ECE in measures:
+        yield (
+            "NLL (mean of -ln p of the true cell, over photos in a cell that are answered) and ECE (of the likeliest "
+            "cell, in 15 bins) are compared between contestants over the same cells only; between two, NLL is over the "
+            "photos that count for both. In the median, NLL and ECE less is better. Intervals of ECE lie a little high: "
+            "drawing photos again adds noise, which it counts as error."
+        )
     by_cells: dict[tuple[int, int], list[str]] = {}
-    for name, scores, partition in sure:
-        if scores is not None and partition is not None:
-            by_cells.setdefault((int((scores.cell_N < 0).sum()), len(partition)), []).append(name)
+    for name, entry in entries.items():
+        if entry.scores is not None and entry.partition is not None:
+            outside = int((entry.scores.cell_N < 0).sum())
+            by_cells.setdefault((outside, len(entry.partition)), []).append(name)
     for (outside, cells), names in by_cells.items():
         yield (
             f"{outside:,} photos were taken outside all {cells:,} cells of {', '.join(names)}; they count like any "
             "other in all but NLL."
         )
-
-
-def _probabilities(measures: Sequence[str]) -> Iterator[str]:
-    if ECE not in measures:
-        return
-    yield (
-        "NLL (mean of -ln p of the true cell, over photos in a cell that are answered) and ECE (of the likeliest cell, "
-        "in 15 bins) are compared between contestants over the same cells only; between two, NLL is over the photos "
-        "that count for both. In the median, NLL and ECE less is better. Intervals of ECE lie somewhat high: drawing "
-        "photos again adds noise, which it counts as error."
-    )
+    yield f"Country, region and city: {metrics.COUNTRY_METHOD}."
 
 
 def _meaning(groups: Groups, pairs: Sequence[Pair], exchanges: int) -> Iterator[str]:

@@ -164,13 +164,18 @@ class Contestants:
             text, locator = self._first(name)
             if not hasattr(locator, "embed_many"):
                 raise InputError(f"embedding needs a checkpoint of ours before {text}, which gives none")
-            guesses, how = retrieval.by_embedding(gallery, self.photoset, locator)[EMBEDDED]
+            guesses, how = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
             self.told[name] = f"by the embedding of {text}; {how}"
             return Entry(*guesses)
         if not self._features:
             self._features = retrieval.by_features(gallery, self.photoset)
-        guesses, self.told[name] = self._features[NEAREST if name == "nearest" else DENSITY]
+        guesses, self.told[name] = self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
         return Entry(*guesses)
+
+    def _found(self, name: str, found: retrieval.Found, row: str) -> tuple[tuple[Floats, Floats], str]:
+        if row not in found:
+            raise InputError(f"{self._needed(name).path}: no training photo can be read: {name} has nothing to find")
+        return found[row]
 
     def _first(self, name: str) -> tuple[str, Locator]:
         """The first model that was named, of an album's its image model."""

@@ -98,7 +98,7 @@ def _axes(epochs: Sequence[int], step: float, top: float, percent: bool) -> list
     every = max(1, math.ceil(len(epochs) / MOST_TICKS))
     for epoch in epochs[::every]:
         x = _x(epoch, epochs)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{epoch}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 26}" text-anchor="middle">{epoch}</text>')
     name = f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 10}" text-anchor="middle">epoch</text>'
     return [*parts, name]
 

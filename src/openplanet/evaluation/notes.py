@@ -71,7 +71,9 @@ def notes(
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
             found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
     if cells and named.NEAREST not in [row.name for row in rows]:
-        found.append("No nearest neighbour: there is no train split with positions, or it is what was measured.")
+        found.append(
+            "No nearest neighbour: no training photo has a position and can be read, or they are what is measured."
+        )
     found += [f"Leakage guard: {leak.text}." for leak in leaks]
     found += [f"Leakage guard: not sure: {reason}" for reason in blind]
     if any(row.name == named.DENSITY for row in rows) and photoset.name == VAL:

@@ -52,7 +52,7 @@ def recall_area(rows: Sequence[Row]) -> str:
     for km2, name in zip(TICKS_KM2, TICK_NAMES, strict=True):
         x = _x(_area_share(km2))
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{name}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 26}" text-anchor="middle">{name}</text>')
     parts.append(_axis_name("km² searched (logarithmic)"))
     for row in rows:
         if row.distribution is not None:
@@ -93,10 +93,10 @@ def _share_grid() -> list[str]:
 
 def _percent_axis() -> list[str]:
     ticks = [
-        f'<text x="{_x(percent / 100):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{percent}%</text>'
+        f'<text x="{_x(percent / 100):.1f}" y="{HEIGHT - BOTTOM + 26}" text-anchor="middle">{percent}%</text>'
         for percent in range(0, 100, 20)
     ]
-    last = f'<text x="{_x(1):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="end">100%</text>'
+    last = f'<text x="{_x(1):.1f}" y="{HEIGHT - BOTTOM + 26}" text-anchor="end">100%</text>'
     return [*ticks, last, _axis_name("probability that the model gives its answer")]
 
 

@@ -73,9 +73,12 @@ class Gallery:
 
 
 def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
-    """Nearest neighbour, and the densest place among the nearest, on hand-made features: name → guesses, what."""
+    """Nearest neighbour, and the densest place among the nearest, on hand-made features: name → guesses, what.
+    Nothing where no training photo can be read."""
     train = _features(gallery.photos)
     kept = baselines.readable(train)
+    if len(kept) == 0:
+        return {}
     train = [block[kept] for block in train]
     lat_M, lng_M = gallery.lat[kept], gallery.lng[kept]
     asked = _features(_shown(photoset, "comparing"))
@@ -91,9 +94,12 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
 
 
 def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Any) -> Found:
-    """The densest place among the nearest in the network's embedding (of length 1, so that angles count)."""
+    """The densest place among the nearest in the network's embedding (of length 1, so that angles count). Nothing where
+    no training photo can be read."""
     train_MD = _embedding(gallery.photos, predictor)
     kept = np.flatnonzero(~np.isnan(train_MD).any(axis=1))
+    if train_MD.shape[1] == 0 or len(kept) == 0:
+        return {}
     train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
     asked_ND = _embedding(_shown(photoset, "comparing embeddings"), predictor)
     index_NS, far_NS = neighbours.nearest(train_MD, asked_ND)
