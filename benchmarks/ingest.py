@@ -181,13 +181,14 @@ def incremental(photos: int, name: str) -> None:
     """The first run, then with nothing new, 1 % new in folders of their own, 1 % renamed, 1 % new anywhere."""
     with tempfile.TemporaryDirectory() as folder:
         root, out = Path(folder) / "photos", Path(folder) / "out"
-        data = [camera_photo(seed, SIZES[name]) for seed in range(40)]
+        # Each picture 50 times: were they fewer, most photos would be near-duplicates, which costs time of its own.
+        data = [camera_photo(seed, SIZES[name]) for seed in range(max(40, photos // 50))]
 
         def add(seeds: range, albums: str) -> None:
             for seed in seeds:
                 file = root / albums.format(seed // 60) / f"{seed:07d}.jpg"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(data[seed % 40] + f"{seed}".encode())  # behind the end of the JPEG
+                file.write_bytes(data[seed % len(data)] + f"{seed}".encode())  # behind the end of the JPEG
 
         def run(what: str) -> float:
             seconds = cpu([sys.executable, "-m", "openplanet", "ingest", str(root), "--out", str(out)])
@@ -210,7 +211,7 @@ def incremental(photos: int, name: str) -> None:
         run("1 % renamed")
         for seed in range(photos + one, photos + 2 * one):
             file = root / f"album {seed % one * 100 // 60:05d}" / f"{seed:07d}.jpg"
-            file.write_bytes(data[seed % 40] + f"{seed}".encode())
+            file.write_bytes(data[seed % len(data)] + f"{seed}".encode())
         run("1 % new, in old folders")
 
 

@@ -26,6 +26,14 @@ LONG = "a very long name of a photo that somebody gave it on a day"
         ("IMG_1-bearbeitet(1).jpg", "IMG_1.jpg(1).json"),
         (f"{LONG[:47]}.jpg", f"{LONG[:46]}.json"),
         ("IMG_20200101_123456_and_some_more.jpg", "IMG_20200101_123456_and_some_more.jpg.suppleme.json"),
+        ("Holiday in a village somewhere in the hills (38).JPG", "Holiday in a village somewhere in the hills (3.json"),
+        ("Days in a village somewhere in hills (38).JPG", "Days in a village somewhere in hills (38).JPG.json"),
+        ("Weeks in a village somewhere in the hills (38).JPG", "Weeks in a village somewhere in the hills (38).json"),
+        ("Nights in a village somewhere in hills (38).JPG", "Nights in a village somewhere in hills (38).JP.json"),
+        ("Cake.jpg", "Cake.supplemental-metadata.json"),
+        ("Cake-edited.jpg", "Cake.supplemental-metadata.json"),
+        ("Cake(1).jpg", "Cake.supplemental-metadata(1).json"),
+        ("IMG_1-ha editado.JPG", "IMG_1.JPG.json"),
         ("IMG_20200101_123456_and_some_more(1).jpg", "IMG_20200101_123456_and_some_more.jpg.suppleme(1).json"),
     ],
 )
@@ -42,6 +50,8 @@ def test_names_that_belong_together(photo: str, file: str) -> None:
         ("IMG_1(1).jpg", "IMG_1.jpg.json"),
         ("IMG_1.jpg", "IMG_1.json"),
         ("IMG_1.jpg", "IMG_1.png.json"),
+        ("Cake(1).jpg", "Cake.supplemental-metadata.json"),
+        ("Cake.jpg", "Cakes.supplemental-metadata.json"),
         (f"{LONG[:47]}.jpg", f"{LONG[:45]}.json"),
     ],
 )

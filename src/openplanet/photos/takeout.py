@@ -19,7 +19,7 @@ MAX_JSON = 1 << 20  # bytes of a JSON file that are read
 SUPPLEMENT = ".supplemental-metadata"
 # The album's file, in the languages in which we have seen it.
 ALBUM_FILES = ("metadata.json", "Metadaten.json", "metadatos.json", "métadonnées.json", "metadati.json")
-_EDITED = re.compile(r"-(edited|bearbeitet|editado|editada|modifié|modificato|bewerkt|redigerad|edytowane)$")
+_EDITED = re.compile(r"-(edited|bearbeitet|(?:ha )?editado|editada|modifié|modificato|bewerkt|redigerad|edytowane)$")
 _NUMBER = re.compile(r"\((\d{1,4})\)$")
 _YEAR_FOLDER = re.compile(r"(Photos from|Fotos von|Fotos de|Fotos del|Photos de|Foto del|Foto dal) \d{4}$")
 
@@ -32,29 +32,37 @@ def is_year_folder(name: str) -> bool:
 def beside(photos: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     """Photo → its JSON file, of names in one folder; photos without one are left out.
 
-    An exact name wins; a cut one (of 46 characters) counts only for names that begin so.
+    An exact name wins; then a cut one (of 46 characters) for names that begin so; then, of the newer kind, one
+    without the photo's suffix: ``a.supplemental-metadata.json``, where the photo was once uploaded without it.
     """
     exact: dict[tuple[str, str], str] = {}
     cut: dict[tuple[str, str], str] = {}
+    bare: dict[tuple[str, str], str] = {}
     for file in sorted(files):
         if not file.lower().endswith(".json"):
             continue
-        base, number = _numbered(file[: -len(".json")])
+        whole = file[: -len(".json")]
+        base, number = _numbered(whole)
         exact[base, number] = file
+        if len(whole) == MAX_NAME:
+            cut[whole, ""] = file
         # The number is put on after the cut, so that the rest has 46 characters in any case.
         if len(base) == MAX_NAME:
             cut[base, number] = file
         elif (start := base.rfind(".s")) > 0 and SUPPLEMENT.startswith(base[start:]):
             exact.setdefault((base[:start], number), file)
+            bare.setdefault((base[:start], number), file)
     found = {}
     for photo in photos:
         stem, suffix = PurePath(photo).stem, PurePath(photo).suffix
         stem, number = _numbered(stem)
         for name in dict.fromkeys((stem, _EDITED.sub("", stem))):
-            full = name + suffix
-            keys = ((full, number), (full + SUPPLEMENT, number), (f"{name}{number}{suffix}", ""))
+            # The number is Takeout's own, or the photo had it before: 'Holiday (38).JPG'.
+            fulls = ((name + suffix, number), (f"{name}{number}{suffix}", ""))
+            keys = [fulls[0], (name + suffix + SUPPLEMENT, number), fulls[1]]
             json_file = next((exact[key] for key in keys if key in exact), None)
-            json_file = json_file or cut.get(((full + SUPPLEMENT)[:MAX_NAME], number))
+            cuts = (((full + SUPPLEMENT)[:MAX_NAME], after) for full, after in fulls)
+            json_file = json_file or next((cut[key] for key in cuts if key in cut), None) or bare.get((name, number))
             if json_file is not None:
                 found[photo] = json_file
                 break
