@@ -59,3 +59,8 @@ def test_far_apart_anchors_leave_what_lies_between_to_a_model():
     lat_T, lng_T = interpolate(one, mask(6, 0, 2, 4), most_km=100.0)
     np.testing.assert_allclose(lat_T, [0.0, 0.25, 0.5, NAN, 6.0, 6.0], atol=1e-9)
     assert np.isnan(lng_T[3])
+
+
+def test_among_anchors_of_the_same_moment_order_decides():
+    one = album([0.0, 9.0, 2.0, 9.0, 4.0, 5.0], [HOUR] * 5 + [2 * HOUR])  # a clock that tells the hour alone
+    np.testing.assert_allclose(interpolate(one, mask(6, 0, 2, 4, 5))[0], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], atol=1e-9)

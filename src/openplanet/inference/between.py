@@ -24,14 +24,17 @@ def interpolate(album: EmbeddedAlbum, anchors: Mask, most_km: float = np.inf) ->
     that are more than ``most_km`` apart.
 
     Between two anchors within HOURS: on the great circle, in proportion to time. One anchor alone within HOURS: its
-    position. Where the photo or all anchors have no time: between the anchors before and after it in the album's
-    order, in proportion to the number of photos, however far.
+    position. Where the photo or all anchors have no time, or anchors have the very time of the photo: between those
+    before and after it in the album's order, in proportion to the number of photos, however far.
     """
     lat_T, lng_T = np.full(len(album), np.nan), np.full(len(album), np.nan)
     at = np.flatnonzero(anchors)
     timed = at[np.isfinite(album.seconds_T[at])]
     for photo in range(len(album) if len(at) else 0):
-        if np.isfinite(album.seconds_T[photo]) and len(timed):
+        now = timed[album.seconds_T[timed] == album.seconds_T[photo]]
+        if len(now):  # clocks that know the day alone: among anchors of the same moment order decides
+            found, known = _between(float(photo), now.astype(np.float64), np.inf), now
+        elif np.isfinite(album.seconds_T[photo]) and len(timed):
             found = _between(album.seconds_T[photo], album.seconds_T[timed], 3600 * HOURS)
             known = timed
         else:

@@ -33,7 +33,7 @@ from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Ints, Moveme
 from openplanet.models.checkpoint import Checkpoint
 
 TOP = 512  # cells of an album: 9 matrices of 2 MB
-EXPONENT, JUMP = 1.0, 0.02  # what real photos in five folds and the val split of the synthetic planet both like
+EXPONENT, JUMP = 1.0, 0.001  # what real photos in five folds and the val split of the synthetic planet both like
 ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
 
 
