@@ -129,6 +129,25 @@ def test_what_cannot_be_compared_is_named(contestants: list[str], words: str, ph
         compare(contestants, photoset, None)
 
 
+def test_what_is_wrong_is_told_before_a_photo_is_looked_at(dataset, models: Path, tmp_path: Path) -> None:
+    photoset = of_dataset(dataset, "test")
+    unseen = replace(photoset, images=lambda: pytest.fail("a photo was looked at"))
+    (tmp_path / "sub").mkdir()
+    same = [write(folder / "same.csv", photoset, np.arange(20) > 3) for folder in (tmp_path, tmp_path / "sub")]
+    played = tmp_path / "rounds.csv"
+    played.write_text(f"photo,lat,lng,player\n{photoset.truth.photo_id[0]},1,1,ann\n")
+    single = str(models / "single")
+    for contestants_, train, words in (
+        ([single, *same], dataset, "two contestants are called same"),
+        ([single, str(played)], dataset, "holds rounds of a game"),
+        ([single, "travel"], None, "travel is fitted on training photos"),
+        (["embedding", "random"], dataset, "embedding needs a model"),
+        ([single, single], dataset, "two contestants are called single"),
+    ):
+        with pytest.raises(InputError, match=words):
+            compare(contestants_, unseen, train)
+
+
 def test_the_prior_needs_cells(dataset) -> None:
     with pytest.raises(InputError, match="name a checkpoint too"):
         compare(["prior", "random"], of_dataset(dataset, "test"), dataset)

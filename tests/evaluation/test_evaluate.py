@@ -103,7 +103,7 @@ def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> No
     assert "20 photos" in text and "1 could not be read" in text and "outside all" in text
     markdown = evaluation.to_markdown()
     assert markdown.count("| model, best point |") == 3
-    assert markdown.count("| model |") == 4  # first guess, best of five, intervals, probabilities
+    assert markdown.count("| model |") == 5  # first guess, best of five, intervals, probabilities, their intervals
 
 
 def test_every_row_has_the_intervals_of_the_slow_way(
@@ -137,6 +137,22 @@ def test_every_row_has_the_intervals_of_the_slow_way(
     assert found["model, best point"].city == found["model"].city  # of its likeliest cell
     low, high = found["nearest neighbour"].region
     assert low < evaluation.row("nearest neighbour").summary.region <= high
+    cell_N = predictor.partition.assign(truth.lat, truth.lng)
+    sure, right, lost = np.zeros(20), np.zeros(20), np.full(20, np.nan)
+    for n, answer in enumerate(answers):
+        if answer.prediction is not None:
+            p_C = answer.prediction.probabilities
+            sure[n], right[n] = p_C.max(), p_C.argmax() == cell_N[n]
+            lost[n] = -np.log(p_C[cell_N[n]]) if cell_N[n] >= 0 else np.nan
+    bins = np.minimum((sure * 15).astype(int), 14)
+    errors = []
+    for rows in rows_R:
+        gaps = [abs((right - sure)[rows[bins[rows] == k]].sum()) for k in range(15)]
+        errors.append(sum(gaps) / len(rows))
+    assert found["model"].ece == pytest.approx((sorted(errors)[25], sorted(errors)[974]), rel=1e-4)
+    means = sorted(np.nanmean(lost[rows]) for rows in rows_R)  # photos in no cell, or unreadable, do not count
+    assert found["model"].nll == pytest.approx((means[25], means[974]), rel=1e-4)
+    assert found["nearest neighbour"].nll is None and found["model, best point"].ece is None
     lines = evaluation.to_text().split("first guess, 95 % interval")[1].splitlines()[1:]
     assert [line.split("  ")[0] for line in lines[1 : 1 + len(ROWS)]] == ROWS
 

@@ -113,3 +113,9 @@ def test_names_of_the_authors_are_compared_without_accents() -> None:
     found = dict(label_accuracy(labels, lat, lng))
     assert found["country"] == pytest.approx(1 / 3)  # the photo without a guess is wrong
     assert found["region"] == pytest.approx(1 / 2)  # the one without a name is left out
+
+
+def test_every_figure_of_the_csv_has_a_name_of_its_own(dataset, predictor) -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(evaluate(dataset, predictor)))))
+    names = [(row["table"], row["row"], row["column"]) for row in rows]
+    assert len(names) == len(set(names)) > 300

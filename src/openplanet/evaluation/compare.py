@@ -159,7 +159,7 @@ def _counted(
         yield (
             "NLL (mean of -ln p of the true cell, over photos in a cell that are answered) and ECE (of the likeliest "
             "cell, in 15 bins) are compared between contestants over the same cells only; between two, NLL is over the "
-            "photos that count for both. In the median, NLL and ECE less is better. Intervals of ECE lie a little high: "
+            "photos that count for both. In the median, NLL and ECE less is better. Intervals of ECE lie a bit high: "
             "drawing photos again adds noise, which it counts as error."
         )
     by_cells: dict[tuple[int, int], list[str]] = {}

@@ -22,7 +22,7 @@ from openplanet.evaluation.leakage import Leak
 from openplanet.evaluation.locating import Answers, Locator
 from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
-from openplanet.evaluation.predictions import read_predictions
+from openplanet.evaluation.predictions import Guesses, read_predictions
 from openplanet.evaluation.retrieval import Gallery
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST
 from openplanet.inference.predictor import Predictor
@@ -38,6 +38,8 @@ Floats = NDArray[np.float64]
 BASELINES = ("random", "prior", "nearest", "density", "embedding")
 OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a checkpoint says of the single photos
 OF_A_GALLERY = ("nearest", "density", "embedding")
+FITTED = (*BASELINES, "travel")  # on training photos
+OF_A_MODEL = ("prior", "embedding", *OF_ALBUMS)  # of the cells or network of the first checkpoint that is named
 NAMED = (*BASELINES, *OF_ALBUMS)
 SUFFIXES = (".csv", ".json")
 
@@ -82,11 +84,24 @@ class Contestants:
         self.told: dict[str, str] = {}
         self._texts = texts
         self._models = {text: _open(text) for text in texts if _is_model(text)}
-        placed = [text for text in texts if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant)]
-        if placed:
-            _need_albums(placed[0], photoset)
+        self._guesses = {text: self._read(text) for text in texts if text not in NAMED and text not in self._models}
+        self._check()
         self._gallery: Gallery | None = None
         self._features: retrieval.Found = {}
+
+    def _check(self) -> None:
+        """What can be wrong is told before a model looks at photos."""
+        for text in self._texts:
+            if text in FITTED:
+                self._needed(text)
+            if text in OF_A_MODEL:
+                self._first(text)
+            if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant):
+                _need_albums(text, self.photoset)
+        names = [name for text in self._texts for name in self._names(text)]
+        again = next((name for name in names if names.count(name) > 1), None)
+        if again is not None:
+            raise InputError(f"two contestants are called {again}: rename a folder or file")
 
     def models(self) -> list[object]:
         """The models among them, an album model followed by its image model: whose training is to be known."""
@@ -105,12 +120,19 @@ class Contestants:
 
     def entries(self) -> dict[str, Entry]:
         """What each says, by name, in the order given."""
-        found: dict[str, Entry] = {}
-        for text in self._texts:
-            for name, entry in self._of(text).items():
-                if name in found:
-                    raise InputError(f"two contestants are called {name}: rename a folder or file")
-                found[name] = entry
+        return {name: entry for text in self._texts for name, entry in self._of(text).items()}
+
+    def _names(self, text: str) -> list[str]:
+        if text in NAMED:
+            return [text]
+        if text in self._models:
+            return [PREFIX.removesuffix(":") if text.startswith(PREFIX) else Path(text).resolve().name]
+        return [each.name for each in self._guesses[text]]
+
+    def _read(self, text: str) -> list[Guesses]:
+        found = read_predictions(Path(text), self.photoset.truth)
+        if any(each.human for each in found):
+            raise InputError(f"{text} holds rounds of a game: measure it with openplanet evaluate --predictions {text}")
         return found
 
     def _of(self, text: str) -> dict[str, Entry]:
@@ -119,16 +141,12 @@ class Contestants:
         if text in BASELINES:
             return {text: self._baseline(text)}
         if text in self._models:
-            model = self._models[text]
-            name = PREFIX.removesuffix(":") if text.startswith(PREFIX) else Path(text).resolve().name
+            model, (name,) = self._models[text], self._names(text)
             if isinstance(model, AlbumContestant):
                 self.told[name] = f"an album model ({model.checkpoint.config.variant}), given whole albums"
                 return {name: self._by_albums(model.checkpoint.model, model.image)}
             return {name: Entry.of(locating.ask(model, self.photoset, ()))}
-        found = read_predictions(Path(text), self.photoset.truth)
-        if any(each.human for each in found):
-            raise InputError(f"{text} holds rounds of a game: measure it with openplanet evaluate --predictions {text}")
-        return {each.name: Entry(each.lat, each.lng) for each in found}
+        return {each.name: Entry(each.lat, each.lng) for each in self._guesses[text]}
 
     def _by_albums(self, answer: AlbumAnswer, image: Predictor) -> Entry:
         dataset, split = self.photoset.dataset, self.photoset.split

@@ -14,7 +14,7 @@ from openplanet.evaluation.bootstrap import Groups, Statistic
 from openplanet.evaluation.contestants import Entry
 from openplanet.evaluation.paired import Difference
 from openplanet.evaluation.rows import Truth
-from openplanet.evaluation.scoring import measure_names, per_photo
+from openplanet.evaluation.scoring import likelihood, measure_names, per_photo, sureness
 
 Floats = NDArray[np.float64]
 
@@ -83,12 +83,10 @@ def _all(entry: Entry, truth: Truth, distances_km: Sequence[float]) -> Iterator[
     if scores is None or entry.partition is None:
         return
     cells = entry.partition.cell_id
-    counted_N = scores.known_LN[0] & scores.answered_N
-    lost_N1 = -scores.log_prob_LN[0].astype(np.float64)[:, None]
+    lost_N1, counted_N = likelihood(scores)
     if counted_N.any() and np.isfinite(lost_N1[counted_N]).all():
         yield Measured((NLL,), bootstrap.means, lost_N1, counted_N, cells)
-    sure_N2 = np.column_stack([scores.confidence_LN[0], scores.right_LN[0]]).astype(np.float64)
-    yield Measured((ECE,), bootstrap.calibration, sure_N2, everywhere, cells)
+    yield Measured((ECE,), bootstrap.calibration, sureness(scores), everywhere, cells)
 
 
 def _alike(one: NDArray[np.uint64] | None, other: NDArray[np.uint64] | None) -> bool:

@@ -58,6 +58,8 @@ class Intervals:
     country: tuple[float, float] | None
     region: tuple[float, float]
     city: tuple[float, float]
+    nll: tuple[float, float] | None = None  # of the cells, where it gives probabilities
+    ece: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,5 +94,7 @@ class Row:
                 "country_accuracy": None if each.country is None else list(each.country),
                 "region_accuracy": list(each.region),
                 "city_accuracy": list(each.city),
+                "nll": None if each.nll is None else list(each.nll),
+                "ece": None if each.ece is None else list(each.ece),
             }
         return found

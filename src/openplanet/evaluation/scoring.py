@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openplanet.earth import places
 from openplanet.evaluation import metrics
-from openplanet.evaluation.bootstrap import Groups, mean_intervals, median_interval
+from openplanet.evaluation.bootstrap import Groups, calibration, interval, mean_intervals, median_interval
 from openplanet.evaluation.cell_scores import CellScores
 from openplanet.evaluation.distribution import distribution_of
 from openplanet.evaluation.rows import Intervals, Row, Truth
@@ -38,7 +38,7 @@ class Measure:
             *guesses,
             metrics.summarise(*guesses, truth.lat, truth.lng, self.distances_km),
             distribution=None if scores is None else distribution_of(scores),
-            intervals=self._intervals(guesses),
+            intervals=self._intervals(guesses, scores),
             labels=label_accuracy(self.labels, guesses[0][:, 0], guesses[1][:, 0]),
         )
 
@@ -66,7 +66,7 @@ class Measure:
             per_distance=True,
             distribution=None,
             labels=(),
-            intervals=replace(row.intervals, within=within),
+            intervals=replace(row.intervals, within=within, nll=None, ece=None),
         )
 
     def part(self, index: NDArray[np.int64]) -> "Measure":
@@ -74,15 +74,33 @@ class Measure:
         truth = self.truth.part(index)
         return Measure(truth, self.distances_km, truth.groups())
 
-    def _intervals(self, guesses: tuple[Floats, Floats]) -> Intervals:
+    def _intervals(self, guesses: tuple[Floats, Floats], scores: CellScores | None) -> Intervals:
         values_NM = per_photo(guesses, self.truth, self.distances_km)
         pairs = _pairs(mean_intervals(values_NM, self.groups))
         km_N = metrics.distances(*guesses, self.truth.lat, self.truth.lng)[:, 0]
-        return Intervals(pairs[:-4], median_interval(km_N, self.groups), *pairs[-4:])
+        found = Intervals(pairs[:-4], median_interval(km_N, self.groups), *pairs[-4:])
+        if scores is None:
+            return found
+        lost_N1, counted_N = likelihood(scores)
+        index = np.flatnonzero(counted_N)
+        if len(index) and np.isfinite(lost_N1[index]).all():
+            found = replace(found, nll=_pairs(mean_intervals(lost_N1[index], self.groups.part(index)))[0])
+        return replace(found, ece=_pairs(interval(calibration(sureness(scores), self.groups), self.groups))[0])
 
 
 def _pairs(found: tuple[Floats, Floats]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(*(ends.tolist() for ends in found), strict=True))
+
+
+def likelihood(scores: CellScores) -> tuple[Floats, NDArray[np.bool_]]:
+    """-ln p of each true cell [N, 1], infinite where that was given nothing; and the photos that count [N]: those taken
+    in a cell and answered."""
+    return -scores.log_prob_LN[0].astype(np.float64)[:, None], scores.known_LN[0] & scores.answered_N
+
+
+def sureness(scores: CellScores) -> Floats:
+    """Probability of the likeliest cell, and whether it was right (0 or 1): [N, 2]."""
+    return np.column_stack([scores.confidence_LN[0], scores.right_LN[0]]).astype(np.float64)
 
 
 def measure_names(distances_km: Sequence[float]) -> list[str]:

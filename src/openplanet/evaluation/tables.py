@@ -48,6 +48,8 @@ def blocks(evaluation: "Evaluation") -> list[Block]:
     sure = [row for row in evaluation.rows if row.distribution is not None]
     if sure:
         found.append(Block("probabilities of cells", PROBABILITY_COLUMNS, tuple(map(_probabilities, sure))))
+        lines = tuple(map(_probability_interval, sure))
+        found.append(Block("cells, 95 % interval", ("NLL", "ECE %"), lines))
     return found
 
 
@@ -158,9 +160,20 @@ def _probabilities(row: Row) -> Line:
     assert found is not None
     cell, ninety = found.levels[0], found.regions[2]
     size = [] if ninety.median_km2 is None else [f"{ninety.median_cells:,.0f}", f"{ninety.median_km2:,.0f}"]
-    nll = "–" if cell.nll is None else f"{cell.nll:.2f}"
+    nll = NOT_SAID if cell.nll is None else f"{cell.nll:.2f}"
     covered = percents([region.covered for region in found.regions])
-    return Line(row.name, (nll, f"{cell.brier:.3f}", f"{100 * cell.ece:.1f}", *covered, *(size or ["–", "–"])))
+    return Line(
+        row.name, (nll, f"{cell.brier:.3f}", f"{100 * cell.ece:.1f}", *covered, *(size or [NOT_SAID, NOT_SAID]))
+    )
+
+
+def _probability_interval(row: Row) -> Line:
+    ends = (None, None) if row.intervals is None else (row.intervals.nll, row.intervals.ece)
+    cells = (
+        NOT_SAID if pair is None else f"{scale * pair[0]:.{digits}f}–{scale * pair[1]:.{digits}f}"
+        for pair, scale, digits in zip(ends, (1, 100), (2, 1), strict=True)
+    )
+    return Line(row.name, tuple(cells))
 
 
 def to_text(evaluation: "Evaluation") -> str:
