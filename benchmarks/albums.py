@@ -53,7 +53,7 @@ def main() -> None:
     for variant in arguments.variants.split(","):
         for cells in map(int, arguments.cells.split(",")):
             for length in map(int, arguments.lengths.split(",")):
-                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                with multiprocessing.get_context("fork").Pool(1) as pool:
                     rate, megabytes = pool.apply(measure, (variant, length, cells))
                 print(f"{variant:14s} {cells:5d}  {length:6d}  {rate:17.1f}  {megabytes:6.0f}", flush=True)
 

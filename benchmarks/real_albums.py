@@ -11,6 +11,7 @@ evaluate``, as a person would. ``report`` prints the table. What is done is not 
 
 import argparse
 import itertools
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -112,7 +113,7 @@ def _table(
 ) -> None:
     seeds: dict[str, list[list[float]]] = defaultdict(list)
     for row in rows:
-        seeds[row["name"].split("-km")[0]].append(shares(row))
+        seeds[re.sub("-km[^,]*", "", row["name"])].append(shares(row))
     print(f"\n| {title}, % within |{head}\n|---|{'---:|' * head.count('|')}")
     for name, found in seeds.items():
         shares_SD = 100 * np.array(found)
