@@ -14,7 +14,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Seen:
-    """What the server saw: requests by path, agents, and the most at once."""
+    """What the server saw: requests by path, agents, and the most that were ``busy`` at once."""
 
     def __init__(self) -> None:
         self.paths: Counter[str] = Counter()
@@ -22,6 +22,16 @@ class Seen:
         self.now = self.most = 0
         self.lock = threading.Lock()
         self.stop = threading.Event()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """One more at work; to be left before the answer is sent, as the client may ask again as soon as it has it."""
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        yield
+        with self.lock:
+            self.now -= 1
 
 
 @contextmanager
@@ -36,15 +46,10 @@ def serve(answer: Callable[[BaseHTTPRequestHandler, Seen], None]) -> Iterator[tu
             with seen.lock:
                 seen.paths[self.path] += 1
                 seen.agents.add(self.headers.get("User-Agent", ""))
-                seen.now += 1
-                seen.most = max(seen.most, seen.now)
             try:
                 answer(self, seen)
             except OSError:  # the client has gone
                 pass
-            finally:
-                with seen.lock:
-                    seen.now -= 1
             self.close_connection = True
 
         def log_message(self, *_: object) -> None:
