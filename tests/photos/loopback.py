@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from openplanet.photos.fetch import Manners
@@ -46,10 +46,8 @@ def serve(answer: Callable[[BaseHTTPRequestHandler, Seen], None]) -> Iterator[tu
             with seen.lock:
                 seen.paths[self.path] += 1
                 seen.agents.add(self.headers.get("User-Agent", ""))
-            try:
+            with suppress(OSError):  # the client has gone
                 answer(self, seen)
-            except OSError:  # the client has gone
-                pass
             self.close_connection = True
 
         def log_message(self, *_: object) -> None:
