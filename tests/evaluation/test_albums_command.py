@@ -12,7 +12,7 @@ from openplanet.cli import cli
 from openplanet.errors import InputError
 from openplanet.evaluation import travel_choice
 from openplanet.evaluation.album_answers import AlbumSet
-from openplanet.evaluation.albums import INTERPOLATED, OR_BETWEEN, evaluate_albums
+from openplanet.evaluation.albums import INTERPOLATED, OR_BETWEEN, evaluate_albums, load_trained
 from openplanet.evaluation.photoset import of_dataset
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
@@ -50,6 +50,7 @@ def test_all_variants_in_one_table(dataset, predictor, tmp_path):
     assert half["lstm" + OR_BETWEEN] == half["one photo" + OR_BETWEEN] == half[INTERPOLATED]
     assert [row["name"] for row in found["albums"]["anchors"] if row["anchors"] == 0] == names
     assert "second" in done.output
+    assert "No nearest neighbour: left out, as asked (--no-neighbours)." in done.output
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,27 @@ def test_what_makes_no_sense_is_told_before_the_work(dataset, options, message):
     done = evaluate(dataset.path, "--checkpoint", "nowhere", *options)
     assert done.exit_code == 2
     assert message in done.output
+
+
+def test_a_wrong_album_checkpoint_is_told_before_the_model_looks_at_photos(dataset, predictor, tmp_path):
+    predictor.checkpoint.save(tmp_path / "model")
+    done = evaluate(
+        dataset.path, "--checkpoint", tmp_path / "model", "--albums", "--album-checkpoint", tmp_path / "model"
+    )
+    assert isinstance(done.exception, InputError)
+    assert "openplanet-album-checkpoint is asked for" in str(done.exception)
+    assert "within" not in done.output  # no table, and no minutes spent on one
+
+
+def test_no_album_checkpoint_takes_the_row_of_another(dataset, predictor, tmp_path):
+    ours = predictor.checkpoint
+    twice = [save(ours, tmp_path / seed / "lstm") for seed in ("one", "two")]
+    with pytest.raises(InputError, match=r"lstm: another row of the table is called lstm: rename the folder"):
+        load_trained(twice, ours)
+    assert list(load_trained([twice[0], twice[0]], ours)) == ["lstm"]
+    assert list(load_trained([twice[0], save(ours, tmp_path / "wide")], ours)) == ["lstm", "wide"]
+    with pytest.raises(InputError, match="called travel"):
+        load_trained([save(ours, tmp_path / "travel", "travel")], ours)
 
 
 def test_an_album_checkpoint_of_another_image_model_is_refused(dataset, predictor, tmp_path):

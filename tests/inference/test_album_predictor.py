@@ -1,6 +1,7 @@
 """A folder of photos as a journey: order, given positions, clocks, and what is written of it."""
 
 import json
+import re
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     # five minutes later one is where one was, whatever a network of random weights thinks
     assert by["c.jpg"].position == by["b.jpg"].position == by["d.jpg"].position
     assert by["c.jpg"].status == "located" and by["c.jpg"].between is not None
-    assert by["untimed.jpg"].between is not None  # the last of the order: the nearest anchor before it
+    assert by["untimed.jpg"].between is None  # it stands behind all that have a time, and may be from any of their days
     answers = json.loads(json.dumps(album.to_dict(), allow_nan=False))
     assert answers["photos"][0]["status"] == "given"
     assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
@@ -112,6 +113,17 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     assert "  given  " in album.to_text() and "between  " in album.to_text()
     by_model = {photo.path.name: photo for photo in predictor.locate(holiday).photos}
     assert all(photo.between is None for photo in by_model.values())
+
+
+def test_order_places_photos_only_among_those_without_a_time(predictor, tmp_path):
+    write(tmp_path / "a.jpg", 0, TOWNS[0])
+    write(tmp_path / "b.jpg", 60 * 24 * 3)  # three days after the only anchor with a time
+    write(tmp_path / "c.jpg", None, TOWNS[1])
+    write(tmp_path / "d.jpg")
+    album = predictor.locate(tmp_path, anchors=True)
+    assert names(album) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    assert album.photos[1].between is None
+    assert album.photos[3].between == album.photos[2].position
 
 
 def test_between_anchors_that_are_far_apart_the_model_answers(predictor, tmp_path):
@@ -174,7 +186,7 @@ def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_pa
 
 
 def test_an_empty_folder_is_told(predictor, tmp_path):
-    with pytest.raises(InputError, match="no photo found"):
+    with pytest.raises(InputError, match=f"^{re.escape(str(tmp_path))}: no photo found there"):
         predictor.locate(tmp_path)
     (tmp_path / "a.jpg").write_bytes(b"no photo")
     with pytest.raises(InputError, match="can be read"):

@@ -479,6 +479,20 @@ def test_two_ingests_into_one_folder_are_kept_apart(tmp_path: Path) -> None:
         ingest([tmp_path / "p"], tmp_path / "out", workers=1)
 
 
+def test_an_ingest_with_nothing_to_do_leaves_the_work_of_another_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    save(tmp_path / "p" / "a.jpg", 1, lat=1.0)
+    ingest([tmp_path / "p"], out, workers=1)
+    with module._work_folder(out) as work:
+        (work / "part").touch()
+        (out / "photos-0123456789abcdef.parquet").touch()  # published, and the manifest that tells of it is to follow
+        with pytest.raises(DatasetError, match="another ingest is writing"):
+            ingest([tmp_path / "p"], out, workers=1)
+        assert (work / "part").exists() and (out / "photos-0123456789abcdef.parquet").exists()
+    ingest([tmp_path / "p"], out, workers=1)
+    assert not work.exists() and not (out / "photos-0123456789abcdef.parquet").exists()
+
+
 def test_exif_cases_all_end_in_one_place(exif_cases: Path, tmp_path: Path) -> None:
     manifest = ingest([exif_cases], tmp_path / "out", workers=2, side=64)
     files = rejected_lines(tmp_path / "out")

@@ -74,9 +74,12 @@ def partition(
         levels = cells.level
         if target_cells is not None:
             click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
-        click.echo(
-            f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
-            f"{cells.total_photos:,} photos; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos"
+        dropped = (
+            f"; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos"
             f"{' or outside the coarser cells' if nested else ''} were dropped with their "
             f"{cells.dropped_photos:,} photos"
+        )
+        click.echo(
+            f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
+            f"{cells.total_photos:,} photos{dropped if cells.dropped_photos else ''}"
         )

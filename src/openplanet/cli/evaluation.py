@@ -67,7 +67,7 @@ def evaluate(
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
-    from openplanet.evaluation.album_section import place_albums, section
+    from openplanet.evaluation.album_section import check_albums, place_albums, section
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.geoclip import open_locator
     from openplanet.evaluation.report import write_report, write_tables
@@ -79,6 +79,8 @@ def evaluate(
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
     predictor = None if checkpoint is None else open_locator(checkpoint)
+    if albums:
+        check_albums(data, predictor, album_checkpoints)
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
     click.echo(result.to_text())
     placed = None

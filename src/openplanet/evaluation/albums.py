@@ -29,9 +29,10 @@ from openplanet.photos.shards import Dataset
 from openplanet.photos.synthetic import load_world
 from openplanet.progress import say
 
-ONE_PHOTO, INTERPOLATED, OR_BETWEEN = "one photo", "between anchors", ", or between close anchors"
+ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
 PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
+Trained = tuple[Path, AlbumCheckpoint]  # the folder, and what is in it
 LEAST_LONG = 5  # photos of an album whose places are compared
 UNSURE = 0.25  # of real photos, those of which the image model is least sure are called ambiguous
 
@@ -51,11 +52,12 @@ def evaluate_albums(
     ``travel`` is learnt on the train split and set on the val split. ``world``: folder of the synthetic planet, for the
     Bayes limits of a photo and of its album. ``anchor_shares`` (0..1): how well the rest is placed when so many photos
     of each album have a position. Raises DatasetError where the split has no located photo, InputError where an album
-    checkpoint reads the embeddings of another image model, and, with ``strict``, where one was trained on other data.
+    checkpoint reads the embeddings of another image model or shares its name with another row, and, with ``strict``,
+    where one was trained on other data.
     """
     distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
     albums = _album_set(dataset, split, checkpoint, distances_km)
-    trained = {folder: _trained(folder, checkpoint) for folder in album_checkpoints}
+    trained = load_trained(album_checkpoints, checkpoint)
     blind = _blind(dataset, split, trained)
     if strict:
         leakage.refuse((), blind)
@@ -103,7 +105,7 @@ def _album_set(dataset: Dataset, split: str, checkpoint: Checkpoint, distances_k
 
 
 def _models(
-    dataset: Dataset, checkpoint: Checkpoint, albums: Mapping[Path, AlbumCheckpoint], distances_km: tuple[float, ...]
+    dataset: Dataset, checkpoint: Checkpoint, albums: Mapping[str, Trained], distances_km: tuple[float, ...]
 ) -> tuple[dict[str, tuple[AlbumAnswer, str]], list[str]]:
     """Each variant's name, and with it how to ask it and what it is in a sentence; and notes."""
     partition, width = checkpoint.partition, checkpoint.model.embedding_dim
@@ -112,11 +114,27 @@ def _models(
         model = build(AlbumConfig(variant), partition, width)
         found[name] = (model, f"the {name} of what the image model says of the album's photos")
     travel, how = travel_choice.learnt_on(dataset, checkpoint, distances_km)
-    found["travel"] = (travel, "a hidden Markov model: how far people get in how long")
-    for folder, trained in albums.items():
-        name = trained.config.variant if trained.config.variant not in found else Path(folder).name
-        found[name] = (trained.model, f"album checkpoint {Path(folder).name}")
+    found[TRAVEL] = (travel, "a hidden Markov model: how far people get in how long")
+    for name, (folder, trained) in albums.items():
+        found[name] = (trained.model, f"album checkpoint {folder.name}")
     return found, [f"travel: {how}"]
+
+
+def load_trained(folders: Sequence[Path], checkpoint: Checkpoint) -> dict[str, Trained]:
+    """The album checkpoints by the names of their rows: the variant, or, where that is taken, the folder's name.
+
+    Raises InputError where one reads the embeddings of another image model, or two rows would be called the same.
+    """
+    found: dict[str, Trained] = {}
+    taken = {ONE_PHOTO, *UNTRAINED.values(), TRAVEL}
+    for folder in dict.fromkeys(map(Path, folders)):
+        trained = _trained(folder, checkpoint)
+        name = trained.config.variant if trained.config.variant not in taken else folder.resolve().name
+        if name in taken:
+            raise InputError(f"{folder}: another row of the table is called {name}: rename the folder")
+        taken.add(name)
+        found[name] = (folder, trained)
+    return found
 
 
 def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
@@ -129,10 +147,10 @@ def _trained(folder: Path, checkpoint: Checkpoint) -> AlbumCheckpoint:
     return trained
 
 
-def _blind(dataset: Dataset, split: str, albums: Mapping[Path, AlbumCheckpoint]) -> tuple[str, ...]:
+def _blind(dataset: Dataset, split: str, albums: Mapping[str, Trained]) -> tuple[str, ...]:
     """Why nobody can say whether the album checkpoints have seen these photos."""
     found = []
-    for folder, checkpoint in albums.items():
+    for folder, checkpoint in albums.values():
         reasons = leakage.blind_spots(dataset, split != "train", True, SimpleNamespace(checkpoint=checkpoint))
         found += [f"{folder}: {reason}" for reason in reasons]
     return tuple(found)

@@ -108,7 +108,7 @@ def evaluate(
         outside=outside,
         cells=cells,
         rows=tuple(rows),
-        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published),
+        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours),
         where=photoset.name,
         subject=subject,
         groups=groups,

@@ -44,6 +44,7 @@ def notes(
     leaks: Sequence[Leak],
     blind: Sequence[str],
     published: Sequence[Published],
+    neighbours: bool = True,
 ) -> tuple[str, ...]:
     """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
     summary = first.summary
@@ -71,9 +72,8 @@ def notes(
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)
             found.append(f"{row.name}, by the names that the set's authors give: {shares}.")
     if cells and named.NEAREST not in [row.name for row in rows]:
-        found.append(
-            "No nearest neighbour: no training photo has a position and can be read, or they are what is measured."
-        )
+        missing = "no training photo has a position and can be read, or they are what is measured"
+        found.append(f"No nearest neighbour: {missing if neighbours else 'left out, as asked (--no-neighbours)'}.")
     found += [f"Leakage guard: {leak.text}." for leak in leaks]
     found += [f"Leakage guard: not sure: {reason}" for reason in blind]
     if any(row.name == named.DENSITY for row in rows) and photoset.name == VAL:
@@ -88,6 +88,8 @@ def _source(each: Published) -> str:
 
 
 def _drawn(groups: Groups) -> str:
+    if groups.count == 1:
+        return f"Intervals say nothing here: all photos are of one {groups.what.removesuffix('s')}, drawn every time."
     text = (
         f"Intervals hold 95 %: 1,000 times, {groups.count:,} {groups.what} were drawn again with all their photos, "
         "because photos of one album are alike."

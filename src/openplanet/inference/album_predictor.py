@@ -90,9 +90,9 @@ class AlbumPredictor:
 
         Time is Exif's, or a sidecar's; photos without one come last, by file name. ``anchors``: positions that photos
         already have are kept, and place the others: between anchors that are close by the way between them, elsewhere
-        by the model. ``clock_offset``: seconds to add to the times of all cameras but
-        the main one (most positions, else most photos), or "auto": estimated, and applied where it is clear.
-        Photos that cannot be read are in the answer with the reason. Raises InputError where none is found or read.
+        by the model. ``clock_offset``: seconds to add to the times of all cameras but the main one (most positions,
+        else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot be read are in the
+        answer with the reason. Raises InputError where none is found or read.
         """
         read = _read([photos] if isinstance(photos, Path | str) else photos)
         main = _main_camera(read)
@@ -144,7 +144,10 @@ class AlbumPredictor:
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
         image = self.predictor.checkpoint
         one = batch([album], image.model, image.partition, [mask], temperature_of(image))
-        near_T2 = np.stack(interpolate(album, mask, CLOSE_KM), axis=1)
+        # those without a time come last: that order says nothing of how they lie among those that have one
+        timed_T = np.isfinite(album.seconds_T)
+        by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
+        near_T2 = np.where(timed_T[:, None], np.stack(by_time, axis=1), np.stack(by_order, axis=1))
         return one, [n for n in range(len(read)) if n not in lost], near_T2
 
     def _offset(
@@ -168,7 +171,10 @@ class AlbumPredictor:
 def _read(paths: Sequence[Path | str]) -> list[_Photo]:
     candidates = sources.find([Path(path) for path in paths]).candidates
     if not candidates:
-        raise InputError(f"no photo found; files that end in {' '.join(sorted(SUFFIXES))} are looked for")
+        where = ", ".join(sources.printable(path) for path in paths)
+        raise InputError(
+            f"{where}: no photo found there; files that end in {' '.join(sorted(SUFFIXES))} are looked for"
+        )
     found = []
     for candidate in candidates:
         task = Task(b"", str(candidate.path), span=candidate.span, beside=candidate.beside, told=candidate.told)

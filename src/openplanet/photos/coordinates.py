@@ -32,7 +32,8 @@ def read(path: Path) -> list[Entry]:
     try:
         rows = list(_parquet_rows(path) if path.suffix.lower() in (".parquet", ".pq") else _csv_rows(path))
     except (OSError, pa.ArrowException, csv.Error) as error:
-        raise InputError(f"{printable(path)} cannot be read as a table of coordinates: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{printable(path)} cannot be read as a table of coordinates: {why}") from error
     return [_entry(row) for row in rows if _text(row.get("file"))]
 
 

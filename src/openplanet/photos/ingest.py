@@ -75,7 +75,9 @@ def ingest(
     plan = make_plan(sources, coordinates, out, options)
     finished = _finished(out)
     if finished is not None and finished.manifest.get("fingerprint") == plan.fingerprint:
-        _clear(out, finished.manifest)
+        if (out / WORK).exists():  # of a run that was stopped, or of one that is at work with other photos
+            with _work_folder(out):
+                _clear(out, finished.manifest)
         say(f"{out} holds these photos already, nothing has changed")
         return finished.manifest
     with _work_folder(out) as work:
