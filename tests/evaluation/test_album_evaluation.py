@@ -78,6 +78,7 @@ def test_tables_and_json(found):
     text = found.to_text()
     for name in (ONE_PHOTO, "average", "geometric mean", "travel", "50 % are anchors"):
         assert name in text
+    assert f"no anchors: all {found.photos}" in text
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert [row["name"] for row in values["rows"]] == [each.name for each in found.variants]
     assert values["best"] in by_name(found)

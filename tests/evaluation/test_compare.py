@@ -209,6 +209,17 @@ def test_likelihood_and_calibration_are_compared_over_the_same_cells(
     assert line.split()[-2:] == ["–", "–"]
 
 
+@pytest.mark.parametrize("name", ["embedding", "travel", "average"])
+def test_what_needs_embeddings_is_refused_before_a_model_looks_at_photos(
+    dataset, sure_of_the_truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    strange = sure_of_the_truth(np.full(20, 0.5))
+    strange.locate_many = lambda _: pytest.fail("a photo was looked at")
+    monkeypatch.setattr(contestants, "open_locator", lambda _: strange)
+    with pytest.raises(InputError, match=f"{name} needs the embeddings of a checkpoint of ours: name one before"):
+        compare([str(tmp_path), name], of_dataset(dataset, "test"), dataset)
+
+
 def test_a_probability_of_zero_for_the_truth_is_no_likelihood(
     dataset, sure_of_the_truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

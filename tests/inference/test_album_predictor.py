@@ -212,6 +212,14 @@ def test_the_command(checkpoint, holiday, tmp_path):
     assert [point["properties"]["status"] for point in track["features"][1:]].count("given") == 2
 
 
+def test_anchors_without_a_position_are_told(checkpoint, holiday):
+    assert "changes nothing" not in locate("--album", holiday, "--checkpoint", checkpoint, "--anchors").output
+    unlocated = holiday / "b.jpg", holiday / "c.jpg"
+    done = locate("--album", *unlocated, "--checkpoint", checkpoint, "--anchors")
+    assert done.exit_code == 0
+    assert done.stderr.endswith("openplanet: no photo has a position: --anchors changes nothing\n")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--anchors"], "go with --album"), (["--clock-offset", "auto"], "go with --album"),

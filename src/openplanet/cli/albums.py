@@ -81,6 +81,8 @@ def locate_album(
         click.echo(album.to_text())
     if map_file is not None:
         write_album_map(map_file, album, title=", ".join(path.name for path in photos))
+    if anchors and not any(photo.given for photo in album.photos):
+        click.echo("openplanet: no photo has a position: --anchors changes nothing", err=True)
     failed = sum(photo.status == "failed" for photo in album.photos)
     if failed:
         click.echo(f"openplanet: {failed} of {len(album.photos)} photos could not be read", err=True)

@@ -101,7 +101,8 @@ class AlbumEvaluation:
         for share in dict.fromkeys(row.share for row in self.anchored):
             rows = [row for row in self.anchored if row.share == share]
             lines = tuple(Line(row.name, (*percents(row.within), whole_km(row.median_km))) for row in rows)
-            title = f"{100 * share:g} % are anchors: the other {rows[0].photos:,}"
+            photos = f"{rows[0].photos:,}"
+            title = f"{100 * share:g} % are anchors: the other {photos}" if share else f"no anchors: all {photos}"
             found.append(Block(title, (*names, "median"), lines))
         return found
 

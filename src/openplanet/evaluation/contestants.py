@@ -40,6 +40,7 @@ OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a ch
 OF_A_GALLERY = ("nearest", "density", "embedding")
 FITTED = (*BASELINES, "travel")  # on training photos
 OF_A_MODEL = ("prior", "embedding", *OF_ALBUMS)  # of the cells or network of the first checkpoint that is named
+OF_A_NETWORK = ("embedding", *OF_ALBUMS)  # of these, the network's
 NAMED = (*BASELINES, *OF_ALBUMS)
 SUFFIXES = (".csv", ".json")
 
@@ -94,7 +95,9 @@ class Contestants:
         for text in self._texts:
             if text in FITTED:
                 self._needed(text)
-            if text in OF_A_MODEL:
+            if text in OF_A_NETWORK:
+                self._network(text)
+            elif text in OF_A_MODEL:
                 self._first(text)
             if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant):
                 _need_albums(text, self.photoset)
@@ -156,9 +159,8 @@ class Contestants:
         return Entry.of(ask_all(albums, answer, image.coarser))
 
     def _untrained(self, name: str) -> Entry:
-        text, image = self._first(name)
-        if not isinstance(image, Predictor):
-            raise InputError(f"{name} needs the embeddings of a checkpoint of ours; {text} gives none")
+        text, image = self._network(name)
+        assert isinstance(image, Predictor), "no other locator of ours embeds"
         model, how = build(AlbumConfig(name), image.partition, image.checkpoint.model.embedding_dim), ""
         if name == "travel":
             model, learnt = travel_choice.learnt_on(self._needed(name), image.checkpoint, metrics.DISTANCES_KM)
@@ -179,9 +181,7 @@ class Contestants:
             scores = locating.constant_scores(locator, told_C, self.photoset.truth)
             return Entry(*guesses, scores, locator.partition)
         if name == "embedding":
-            text, locator = self._first(name)
-            if not hasattr(locator, "embed_many"):
-                raise InputError(f"embedding needs a checkpoint of ours before {text}, which gives none")
+            text, locator = self._network(name)
             guesses, how = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
             self.told[name] = f"by the embedding of {text}; {how}"
             return Entry(*guesses)
@@ -201,6 +201,13 @@ class Contestants:
             raise InputError(f"{name} needs a model's cells or embedding: name a checkpoint too")
         text, model = next(iter(self._models.items()))
         return text, model.image if isinstance(model, AlbumContestant) else model
+
+    def _network(self, name: str) -> tuple[str, Locator]:
+        """The same where its embeddings are wanted, which other systems (GeoCLIP) do not give."""
+        text, model = self._first(name)
+        if not hasattr(model, "embed_many"):
+            raise InputError(f"{name} needs the embeddings of a checkpoint of ours: name one before {text}")
+        return text, model
 
     def _needed(self, name: str) -> Dataset:
         if self.train is None:
