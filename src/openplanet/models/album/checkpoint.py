@@ -33,7 +33,7 @@ from openplanet.models.checkpoint import (
 from openplanet.storage import read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-album-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: travel keeps what the image model says of photos in general
 IMAGE = "image"
 KINDS: dict[str, type] = {"openplanet_version": str}
 KINDS |= dict.fromkeys(("album", "recipe", "accuracy", "training", "sha256"), dict)
