@@ -91,8 +91,8 @@ def test_no_output_destroys_anything(coordinates: Path, tmp_path: Path) -> None:
     source = coordinates.rename(tmp_path / "cells-2.parquet")
     before = source.read_bytes()
     for arguments, says in (
-        ((source, *two, "--out", tmp_path / "cells.parquet"), "source itself"),
-        ((source, *two, "--out", tmp_path / "x.parquet", "--geojson", tmp_path / "cells.parquet"), "source itself"),
+        ((source, *two, "--out", tmp_path / "cells.parquet"), "is an input"),
+        ((source, *two, "--out", tmp_path / "x.parquet", "--geojson", tmp_path / "cells.parquet"), "is an input"),
         ((source, *one, "--out", tmp_path / "x", "--report", tmp_path / "x"), "written twice"),
         ((source, *two, "--out", tmp_path / "x", "--geojson", tmp_path / "y", "--report", tmp_path / "y"), "twice"),
     ):
@@ -100,8 +100,8 @@ def test_no_output_destroys_anything(coordinates: Path, tmp_path: Path) -> None:
         assert done.exit_code == 1 and says in str(done.exception), done.output
     other = tmp_path / "photos.parquet"
     pq.write_table(pa.table({"lat": [1.0]}), other)
-    assert "no partition" in str(run(source, *one, "--out", other).exception)
+    assert "not a partition" in str(run(source, *one, "--out", other).exception)
     (tmp_path / "notes.txt").write_text("mine")
-    assert "no partition" in str(run(source, *one, "--out", tmp_path / "notes.txt").exception)
+    assert "not a partition" in str(run(source, *one, "--out", tmp_path / "notes.txt").exception)
     assert source.read_bytes() == before and pq.read_table(other).num_rows == 1
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cells-2.parquet", "notes.txt", "photos.parquet"]

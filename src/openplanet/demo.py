@@ -13,6 +13,7 @@ from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.report import write_report
 from openplanet.inference import located
+from openplanet.inference.finding import Names
 from openplanet.inference.predictor import Predictor
 from openplanet.photos import synthetic
 from openplanet.photos.ingest import ingest, summary
@@ -60,11 +61,12 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     test = dataset.table(["source"], split="test", located=True)["source"].to_pylist()
     files = [out / "world" / source for source in test[:: max(1, len(test) // PHOTOS_TO_LOCATE)]]
     results = list(predictor.locate_many(files[:PHOTOS_TO_LOCATE]))
-    located.write_map(out / "located.html", results, top=5)
-    answers = "\n".join(located.to_text(each, top=1) for each in results)
+    names = Names(files)
+    located.write_map(out / "located.html", [located.Output(names, top=5).map_entry(each) for each in results])
+    answers = "".join(located.Output(names, top=1).text(results))
     minutes = (time.monotonic() - start) / 60
     return (
-        f"{answers}\n\n{result.to_text()}\n\n{albums.to_text()}\n\n"
+        f"{answers}\n{result.to_text()}\n\n{albums.to_text()}\n\n"
         f"report: {out / 'report.html'}   (photos located on a map: {out / 'located.html'}; {minutes:.1f} minutes)"
     )
 

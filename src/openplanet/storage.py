@@ -1,26 +1,77 @@
-"""Files that are either whole or absent: written under a temporary name, flushed, then renamed."""
+"""Files that are either whole or absent, and that never take the place of somebody else's.
+
+An output is written under a temporary name, flushed, then renamed. Before any work ``check_outputs`` refuses a name
+under which a file lies that is not of the output's own kind.
+"""
 
 import hashlib
 import json
 import os
+import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openplanet.errors import InputError
+
+HEAD_BYTES = 4096  # a file's mark lies in these
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file that OpenPlaNet writes: what messages call it, and how one is recognised.
+
+    ``suffix``: what its names usually end with.
+    """
+
+    name: str
+    suffix: str
+    recognise: Callable[[Path], bool]
+
+
+def html_page(what: str) -> Kind:
+    """The kind of page whose generator is ``OpenPlaNet WHAT``; its template says so in a meta element."""
+    return marked(f"an OpenPlaNet {what}", ".html", f'name="generator" content="OpenPlaNet {what}"')
+
+
+def json_file(what: str) -> Kind:
+    """The kind of JSON file whose first member is ``generator``: write ``{**generator(WHAT), ...}``."""
+    return marked(f"an OpenPlaNet {what}", ".json", json.dumps(generator(what))[1:-1])
+
+
+def generator(what: str) -> dict[str, str]:
+    """The first member of a JSON file, by which ``json_file`` recognises it."""
+    return {"generator": f"OpenPlaNet {what}"}
+
+
+def marked(name: str, suffix: str, mark: str) -> Kind:
+    """The kind of text file that has ``mark`` among its first 4096 bytes."""
+
+    def recognise(path: Path) -> bool:
+        with path.open("rb") as file:
+            return mark.encode() in file.read(HEAD_BYTES)
+
+    return Kind(name, suffix, recognise)
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    A crash at any moment leaves either the old file or the new one under ``path``, never half of one.
+    A crash at any moment leaves either the old file or the new one under ``path``, never half of one. Through a
+    symbolic link the file that it leads to is replaced; a device or a pipe is written into.
     Raises InputError, naming the file, where it cannot be written.
     """
-    path = Path(path)
+    if is_stream(path):
+        with _streamed(Path(path)) as temporary:
+            yield temporary
+        return
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,10 +83,82 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _named(error, path, temporary) from error
     finally:
         with suppress(OSError):  # absent, or its folder could not be made: the error above says why
             temporary.unlink()
+
+
+def _named(error: OSError, path: Path, temporary: Path) -> InputError:
+    """The error in words: the file that it is about may be another than the one that was to be written."""
+    about = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    if about in (path, temporary) or about in path.parents:
+        return InputError(f"{path} cannot be written: {error.strerror or error}")
+    return InputError(f"{about} cannot be read: {error.strerror or error}")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device, a pipe or an open file (``/dev/stdout``): written into, never replaced."""
+    if str(Path(path).absolute()).startswith(("/dev/", "/proc/")):
+        return os.path.lexists(path)
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def _streamed(path: Path) -> Iterator[Path]:
+    """A temporary path whose bytes are copied into the stream ``path`` at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "out"
+        temporary.touch()
+        yield temporary
+        sys.stdout.flush()  # what was printed before comes first where both are one file
+        try:
+            with temporary.open("rb") as whole, os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+                shutil.copyfileobj(whole, stream)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_outputs(outputs: Sequence[tuple[Path, Kind]], inputs: Sequence[Path] = ()) -> None:
+    """Raise InputError, naming the file, where one of ``outputs`` cannot be written or would destroy something.
+
+    Refused are a name that is given twice, one of the ``inputs``, and an existing file that is not of the output's
+    kind; an empty file, and the output of an earlier run, are replaced. Call it before any work.
+    """
+    written: set[str] = set()
+    for path, kind in outputs:
+        check_writable(path)
+        if is_stream(path):
+            continue
+        real = os.path.realpath(path)
+        if real in written:
+            raise InputError(f"{path} would be written twice: give each output a name of its own")
+        written.add(real)
+        if any(_same_file(path, each) for each in inputs):
+            raise InputError(f"{path} is an input and would be lost: give another name, such as x{kind.suffix}")
+        _check_kind(path, kind)
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
+
+
+def _check_kind(path: Path, kind: Kind) -> None:
+    try:
+        foreign = path.exists() and path.stat().st_size > 0 and not kind.recognise(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if foreign:
+        raise InputError(
+            f"{path} exists and is not {kind.name}: it would be lost; give another name, such as x{kind.suffix}"
+        )
 
 
 def check_writable(path: Path) -> None:
@@ -46,6 +169,10 @@ def check_writable(path: Path) -> None:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} cannot be written: it is a folder; give the name of a file")
+    if is_stream(path):
+        if not os.access(path, os.W_OK):
+            raise InputError(f"{path} cannot be written: permission denied")
+        return
     folder = next(each for each in path.absolute().parents if os.path.lexists(each))
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -76,6 +203,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} is damaged: a JSON object was expected")
     return value
+
+
+def inert(text: str) -> str:
+    """``text`` as a cell of a CSV file that no spreadsheet runs as a formula: one gets an apostrophe before it."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r") else text
 
 
 def sha256_of(path: Path) -> str:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from openplanet.errors import InputError
-from openplanet.inference import located
+from openplanet.inference.finding import Names, find_photos
+from openplanet.inference.located import Output, check_map
 from openplanet.inference.predictor import Located
 
 
@@ -27,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_photos_are_named_as_the_user_named_them(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def found(*paths: str) -> list[str]:
-        return [str(path) for path in located.find_photos([Path(path) for path in paths])]
+        return [str(each.path) for each in find_photos([Path(path) for path in paths])]
 
     assert found("trip") == ["trip/a.jpg", "trip/day/b.jpg"]
     assert found("trip/a.jpg", "trip/day") == ["trip/a.jpg", "trip/day/b.jpg"]
@@ -40,29 +41,30 @@ def test_photos_are_named_as_the_user_named_them(here: Path, capsys: pytest.Capt
 
 
 def test_what_is_left_out_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(located.find_photos([Path("trip"), Path("empty")])) == 2
+    assert len(find_photos([Path("trip"), Path("empty")])) == 2
     assert capsys.readouterr().err == "empty: no photo found there\n"
     with pytest.raises(InputError, match=r"empty: no photo found there; files that end in \.avif"):
-        located.find_photos([Path("empty")])
+        find_photos([Path("empty")])
     (here / "empty" / "film.mp4").write_text("x")
     with pytest.raises(InputError, match=r"files passed over: 1 \.mp4"):
-        located.find_photos([Path("empty")])
+        find_photos([Path("empty")])
     with pytest.raises(InputError, match=r"^gone: no such file or folder$"):
-        located.find_photos([Path("gone")])
+        find_photos([Path("gone")])
     for name in ("photos.tar", "hf:a/b"):
         with pytest.raises(InputError, match=f"{name}: give photos or folders"):
-            located.find_photos([Path(name)])
+            find_photos([Path(name)])
 
 
 def test_names_that_are_no_text_break_no_output() -> None:
     name = "a" + os.fsdecode(b"\xe9") + "\n\x1b[31m ü.jpg"
-    answer = Located(name, None, f"{name}: is empty")
-    assert located.to_text(answer, 1) == "a\\xe9\\n\\x1b[31m ü.jpg\n  not located: a\\xe9\\n\\x1b[31m ü.jpg: is empty"
-    json.dumps(located.to_dict(answer, 1), ensure_ascii=False).encode("utf-8")
+    answer, output = Located(name, None, f"{name}: is empty"), Output(Names([]), 1)
+    (text,) = output.text([answer])
+    assert text == "a\\xe9\\n\\x1b[31m ü.jpg\n  not located: a\\xe9\\n\\x1b[31m ü.jpg: is empty\n"
+    assert json.loads("".join(output.json([answer])).encode("utf-8"))[0]["photo"] == "a\\xe9\n\x1b[31m ü.jpg"
 
 
 def test_maps_that_cannot_be(here: Path) -> None:
     with pytest.raises(InputError, match="201 maps"):
-        located.check_map(Path("a.html"), 201)
+        check_map(Path("a.html"), 201)
     with pytest.raises(InputError, match="name of a photo"):
-        located.check_map(Path("trip/a.jpg"), 1)
+        check_map(Path("trip/a.jpg"), 1)

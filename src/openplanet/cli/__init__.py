@@ -12,7 +12,7 @@ import click
 
 from openplanet import __version__
 from openplanet.cli.albums import train_albums
-from openplanet.cli.base import PATH, Command
+from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.locating import locate
@@ -40,7 +40,7 @@ def demo(out: Path, photos: int, seed: int) -> None:
     """The whole line on a synthetic planet: photos, cells, training, table and map, in minutes."""
     from openplanet.demo import run
 
-    click.echo(run(out, photos, seed))
+    show(run(out, photos, seed))
 
 
 for command in (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, pairs
+from openplanet.cli.base import PATH, Command, pairs, show
 from openplanet.errors import InputError
 
 
@@ -50,7 +50,7 @@ def train_albums(
         ) from error
     made = fit_albums(data, Checkpoint.load(image), chosen, out, resume=resume, cache=cache)
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in made.accuracy.items() if value is not None)
-    click.echo(f"{out}: {made.config.variant}; on the val split: {accuracy or 'not measured'}")
+    show(f"{out}: {made.config.variant}; on the val split: {accuracy or 'not measured'}")
 
 
 def locate_album(
@@ -78,7 +78,7 @@ def locate_album(
     elif form == "geojson":
         click.echo(json.dumps(album.to_geojson(), ensure_ascii=False))
     else:
-        click.echo(album.to_text())
+        show(album.to_text())
     if map_file is not None:
         write_album_map(map_file, album, title=", ".join(path.name for path in photos))
     if anchors and not any(photo.given for photo in album.photos):

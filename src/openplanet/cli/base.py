@@ -1,38 +1,63 @@
 """What the commands share."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from openplanet.progress import plain
+from openplanet.storage import Kind, check_outputs, is_stream
+
 PATH = click.Path(path_type=Path)
 
 
 class OutputFile(click.Path):
-    """A file to be written, refused before any work where it cannot be."""
+    """A file of ``kind`` to be written, with those of the kinds ``beside`` it: the same name, another suffix."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from openplanet.storage import check_writable
+    def __init__(self, kind: Kind, *beside: Kind) -> None:
+        super().__init__(path_type=Path)
+        self.kind, self.beside = kind, beside
 
-        path = Path(str(super().convert(value, param, ctx)))
-        check_writable(path)
-        return path
-
-
-OUTPUT = OutputFile(path_type=Path)
+    def files(self, path: Path) -> list[tuple[Path, Kind]]:
+        """All files that are written where ``path`` is given; nothing lies beside a device or a pipe."""
+        beside = () if is_stream(path) else self.beside
+        return [(path, self.kind), *((path.with_suffix(kind.suffix), kind) for kind in beside)]
 
 
 class Command(click.Command):
-    """A command whose help ends with an example, kept as typed."""
+    """A command whose help ends with an example, kept as typed, and that writes over nothing but its own files."""
 
     def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
 
+    def invoke(self, ctx: click.Context) -> Any:
+        _check_outputs(self.params, ctx.params)
+        return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             for line in self.example.strip().splitlines():
                 formatter.write_text(line.strip())
+
+
+def _check_outputs(params: Sequence[click.Parameter], values: Mapping[str, Any]) -> None:
+    inputs: list[Path] = []
+    outputs: list[tuple[Path, Kind]] = []
+    for param in params:
+        given = values.get(param.name or "")
+        for value in given if isinstance(given, tuple) else (given,):
+            if isinstance(param.type, OutputFile) and value is not None:
+                outputs += param.type.files(Path(value))
+            elif isinstance(value, str | Path):  # NAME:PATH is a test set
+                inputs += [Path(value), Path(str(value).partition(":")[2])]
+    check_outputs(outputs, inputs)
+
+
+def show(text: str) -> None:
+    """Print lines of text on standard output; what names of files and places hold cannot steer the terminal."""
+    click.echo("\n".join(map(plain, text.split("\n"))))
 
 
 def pairs(overrides: tuple[str, ...]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import OUTPUT, PATH, Command
+from openplanet.cli.base import PATH, Command, show
 from openplanet.errors import InputError
 
 
@@ -19,9 +19,9 @@ from openplanet.errors import InputError
 @click.option("--target-cells", metavar="N[,N...]", help="Find the --max-photos that gives so many cells.")
 @click.option("--turned", default=1, type=click.IntRange(1, 16), help="So many partitions that lie askew (CPlaNet).")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
-@click.option("--out", required=True, type=OUTPUT, help="Partition file to write (Parquet).")
-@click.option("--geojson", type=OUTPUT, help="Also write the cells as GeoJSON.")
-@click.option("--report", type=OUTPUT, help="Also write a self-contained HTML page that shows the cells.")
+@click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
+@click.option("--report", type=PATH, help="Also write a self-contained HTML page that shows the cells.")
 def partition(
     source: Path,
     max_photos: int | None,
@@ -48,7 +48,7 @@ def partition(
     from openplanet.earth.partitionset import build_set, check_files, numbered, rules_of
     from openplanet.earth.positions import from_file
     from openplanet.photos.shards import Dataset
-    from openplanet.storage import write_json
+    from openplanet.storage import generator, write_json
 
     try:
         rules = rules_of(max_photos, min_photos, target_cells, max_level)
@@ -56,7 +56,7 @@ def partition(
         raise click.UsageError(str(error)) from error
     if not source.exists():
         raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
-    check_files(source, out, [geojson, report], len(rules) if turned == 1 else turned)
+    check_files(source, out, geojson, report, len(rules) if turned == 1 else turned)
     if source.is_dir():
         data = Dataset.open(source)
         data.check_train()
@@ -68,18 +68,18 @@ def partition(
         file, nested = numbered(out, number, len(built)), turned == 1 and number > 1
         cells.save(file)
         if geojson is not None:
-            write_json(numbered(geojson, number, len(built)), cells_feature_collection(cells))
+            write_json(numbered(geojson, number, len(built)), generator("cells") | cells_feature_collection(cells))
         if report is not None:
             write_report(numbered(report, number, len(built)), cells, source.name, nested)
         levels = cells.level
         if target_cells is not None:
-            click.echo(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
+            show(f"found --max-photos {cells.max_photos} --min-photos {cells.min_photos}")
         dropped = (
             f"; {cells.dropped_cells:,} cells with fewer than {cells.min_photos} photos"
             f"{' or outside the coarser cells' if nested else ''} were dropped with their "
             f"{cells.dropped_photos:,} photos"
         )
-        click.echo(
+        show(
             f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
             f"{cells.total_photos:,} photos{dropped if cells.dropped_photos else ''}"
         )

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import OUTPUT, PATH, Command
+from openplanet.cli.base import PATH, Command, OutputFile, show
+from openplanet.evaluation import kinds
+from openplanet.storage import generator
 
 
 @click.command(
@@ -36,8 +38,12 @@ from openplanet.cli.base import OUTPUT, PATH, Command
 @click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
 @click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
 @click.option("--anchors", default="", metavar="%,%,...", help="Shares of positions given: 0,10,50.")
-@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
-@click.option("--report", type=OUTPUT, help="Write a self-contained HTML report (and .csv, .md, .tex).")
+@click.option("--json", "scores", type=OutputFile(kinds.SCORES), help="Write all figures as JSON.")
+@click.option(
+    "--report",
+    type=OutputFile(kinds.REPORT, *kinds.TABLES),
+    help="Write a self-contained HTML report (and .csv, .md, .tex).",
+)
 def evaluate(
     photos: str,
     train: Path | None,
@@ -51,7 +57,7 @@ def evaluate(
     albums: bool,
     album_checkpoints: tuple[Path, ...],
     anchors: str,
-    json_file: Path | None,
+    scores: Path | None,
     report: Path | None,
 ) -> None:
     """Score a checkpoint, or guesses made by others, beside baselines; photos that fail count as wrong.
@@ -82,14 +88,15 @@ def evaluate(
     if albums:
         check_albums(data, predictor, album_checkpoints)
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
-    click.echo(result.to_text())
+    show(result.to_text())
     placed = None
     if albums:
         placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares, strict)
     if placed is not None:
-        click.echo(f"\n{placed.to_text()}")
-    if json_file is not None:
-        write_json(json_file, result.to_dict() | ({} if placed is None else {"albums": placed.to_dict()}))
+        show(f"\n{placed.to_text()}")
+    if scores is not None:
+        albums_dict = {} if placed is None else {"albums": placed.to_dict()}
+        write_json(scores, generator("evaluation") | result.to_dict() | albums_dict)
     if report is not None and predictor is not None:
         write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
         write_tables(report, result)
@@ -105,14 +112,14 @@ def evaluate(
 @click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
 @click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
 @click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
-@click.option("--json", "json_file", type=OUTPUT, help="Write all figures as JSON.")
+@click.option("--json", "scores", type=OutputFile(kinds.COMPARISON), help="Write all figures as JSON.")
 def compare(
     contestants: tuple[str, ...],
     photos: str,
     train: Path | None,
     strict: bool,
     distances: str,
-    json_file: Path | None,
+    scores: Path | None,
 ) -> None:
     """Put locators side by side on the test photos, with intervals, and say which differences are real.
 
@@ -130,9 +137,9 @@ def compare(
     fitted = train or (Path(photos) if _is_dataset(photos) else None)
     photoset = open_set(photos, pictures_needed=strict or need_pictures(contestants))
     result = run(contestants, photoset, None if fitted is None else Dataset.open(fitted), extra, strict)
-    click.echo(result.to_text())
-    if json_file is not None:
-        write_json(json_file, result.to_dict())
+    show(result.to_text())
+    if scores is not None:
+        write_json(scores, generator("comparison") | result.to_dict())
 
 
 @click.command(
@@ -141,7 +148,7 @@ def compare(
     "openplanet evaluate photos.ds --checkpoint model --predictions rounds.json",
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
-@click.option("--out", required=True, type=OUTPUT, help="HTML page to write.")
+@click.option("--out", required=True, type=OutputFile(kinds.GAME), help="HTML page to write.")
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Photos to be placed.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which photos.")
 def play(photos: str, out: Path, rounds: int, seed: int) -> None:
@@ -154,7 +161,7 @@ def play(photos: str, out: Path, rounds: int, seed: int) -> None:
     from openplanet.evaluation.testsets.opening import open_set
 
     count = write_game(out, open_set(photos), rounds, seed)
-    click.echo(f"{out}: {count} photos to be placed; then  openplanet evaluate {photos} --predictions rounds.json")
+    show(f"{out}: {count} photos to be placed; then  openplanet evaluate {photos} --predictions rounds.json")
 
 
 def _is_dataset(text: str) -> bool:

@@ -1,13 +1,19 @@
 """The command that says where photos were taken."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openplanet.cli.albums import locate_album
-from openplanet.cli.base import OUTPUT, PATH, Command
+from openplanet.cli.base import PATH, Command, OutputFile
 from openplanet.errors import InputError
+from openplanet.storage import html_page
+
+if TYPE_CHECKING:
+    from openplanet.earth.mappage import MapEntry
+    from openplanet.inference.predictor import Located
 
 
 @click.command(
@@ -20,7 +26,12 @@ from openplanet.errors import InputError
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
-@click.option("--map", "map_file", type=OUTPUT, help="Write a self-contained HTML page with a map for each photo.")
+@click.option(
+    "--map",
+    "map_file",
+    type=OutputFile(html_page("map")),
+    help="Write a self-contained HTML page with a map for each photo.",
+)
 @click.option("--album", "as_album", is_flag=True, help="The photos are one album: place each by the others.")
 @click.option("--anchors", is_flag=True, help="Keep positions that photos have, and place the others by them.")
 @click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
@@ -39,7 +50,8 @@ def locate(
 
     With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
     """
-    from openplanet.inference import located as output
+    from openplanet.inference.finding import Names, find_photos
+    from openplanet.inference.located import Output, check_map, write_map
     from openplanet.inference.predictor import Predictor
 
     if as_json and as_geojson:
@@ -49,22 +61,27 @@ def locate(
         return locate_album(photos, checkpoint, top, form, map_file, anchors, clock_offset)
     if anchors or clock_offset is not None:
         raise click.UsageError("--anchors and --clock-offset go with --album")
-    paths = output.find_photos(photos)
+    paths = [candidate.path for candidate in find_photos(photos)]
     if map_file is not None:
-        output.check_map(map_file, len(paths))
-    predictor = Predictor.load(checkpoint)
-    results = list(predictor.locate_many(paths))
-    if as_json:
-        click.echo(json.dumps([output.to_dict(each, top) for each in results], indent=2, ensure_ascii=False))
-    elif as_geojson:
-        click.echo(json.dumps(output.to_geojson(results, top), ensure_ascii=False))
-    else:
-        for each in results:
-            click.echo(output.to_text(each, top))
+        check_map(map_file, len(paths))
+    output = Output(Names(photos), top)
+    entries: list[MapEntry] = []
+    errors: list[str] = []
+
+    def watched() -> "Iterator[Located]":
+        for each in Predictor.load(checkpoint).locate_many(paths):
+            if each.error is not None:
+                errors.append(each.error)
+            if map_file is not None:
+                entries.append(output.map_entry(each))
+            yield each
+
+    write = output.json if as_json else output.geojson if as_geojson else output.text
+    for piece in write(watched()):
+        click.echo(piece, nl=False)
     if map_file is not None:
-        output.write_map(map_file, results, top)
-    failed = [each for each in results if each.prediction is None]
-    if len(failed) == len(results):
-        raise InputError(failed[0].error if len(failed) == 1 else f"none of {len(failed)} photos could be read")
-    if failed:
-        click.echo(f"openplanet: {len(failed)} of {len(results)} photos could not be read", err=True)
+        write_map(map_file, entries)
+    if len(errors) == len(paths):
+        raise InputError(errors[0] if len(errors) == 1 else f"none of {len(errors)} photos could be read")
+    if errors:
+        click.echo(f"openplanet: {len(errors)} of {len(paths)} photos could not be read", err=True)

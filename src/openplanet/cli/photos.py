@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from openplanet.cli.base import PATH, Command
+from openplanet.cli.base import PATH, Command, show
 
 CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CONTACT"
 
@@ -47,7 +47,7 @@ def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     from openplanet.photos.ingest import ingest as run
     from openplanet.photos.ingest import summary
 
-    click.echo(summary(run(list(sources), out, **options), out))
+    show(summary(run(list(sources), out, **options), out))
 
 
 @click.group()
@@ -102,7 +102,7 @@ def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | Non
 
 def _say_collected(counts: dict[str, int], out: Path) -> None:
     failed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()) if reason != "fetched")
-    click.echo(f"{out}: {counts['fetched']:,} photos" + (f"; failed: {failed}" if failed else ""))
+    show(f"{out}: {counts['fetched']:,} photos" + (f"; failed: {failed}" if failed else ""))
 
 
 @click.command(cls=Command, example="openplanet synthetic world --photos 3000")
@@ -114,4 +114,4 @@ def synthetic(out: Path, photos: int, seed: int) -> None:
     from openplanet.photos.synthetic import make
 
     make(out, photos, seed)
-    click.echo(f"{out / 'photos'}: the photos; {out / 'world.parquet'}: what is known of them, for --world")
+    show(f"{out / 'photos'}: the photos; {out / 'world.parquet'}: what is known of them, for --world")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from openplanet.cli.base import PATH, Command, pairs
+from openplanet.cli.base import PATH, Command, pairs, show
 from openplanet.errors import InputError
 
 
@@ -24,8 +24,8 @@ def recipes(as_json: bool) -> None:
         size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
         if row["of"] == "albums":
             size = "  (albums: openplanet train-albums)"
-        click.echo(f"{row['name']}{size}")
-        click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
+        show(f"{row['name']}{size}")
+        show(f"  {row['description']}\n  Seen: {row['seen']}\n")
 
 
 @click.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
@@ -70,12 +70,12 @@ def train(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
     if find is not None or out is None:
-        click.echo(finder.find(find or "learning_rate", data, chosen, cells, cache).to_text())
+        show(finder.find(find or "learning_rate", data, chosen, cells, cache).to_text())
         return
     checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
     measured = checkpoint.accuracy if checkpoint.accuracy.get("photos") else {}
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in measured.items() if value is not None)
-    click.echo(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
+    show(f"{out}: {len(checkpoint.partition):,} cells; on the val split: {accuracy or 'not measured'}")
 
 
 @click.command(cls=Command, example="openplanet push model owner/name")
@@ -87,4 +87,4 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) 
     """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it."""
     from openplanet.models import hub
 
-    click.echo(hub.push(checkpoint, repository, endpoint, private=not public))
+    show(hub.push(checkpoint, repository, endpoint, private=not public))

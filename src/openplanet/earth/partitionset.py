@@ -9,7 +9,7 @@ from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.counttree import TargetCells, Thresholds
 from openplanet.earth.partition import Batches, Partition, build_many
 from openplanet.errors import InputError
-from openplanet.storage import check_writable
+from openplanet.storage import Kind, check_outputs, html_page, json_file
 
 
 def rules_of(
@@ -50,21 +50,15 @@ def numbered(path: Path, number: int, of: int) -> Path:
     return path if of == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
-def check_files(source: Path, out: Path, others: Sequence[Path | None], of: int) -> None:
+PARTITION = Kind("a partition", ".parquet", partitionfile.is_partition)
+CELLS, REPORT = json_file("cells"), html_page("partition")
+
+
+def check_files(source: Path, out: Path, geojson: Path | None, report: Path | None, of: int) -> None:
     """Refuse, before any work, names under which ``of`` partitions and what goes with them would destroy something.
 
-    Raises InputError where a file would take the place of the source, of another output, or (``out``) of a Parquet
-    file that is no partition. Partitions, maps and pages of an earlier run are replaced.
+    Raises InputError where a file would take the place of the source, of another output, or of a file that is not
+    of its kind. Partitions, maps and pages of an earlier run are replaced.
     """
-    written: set[Path] = set()
-    for path in (out, *filter(None, others)):
-        for number in range(1, of + 1):
-            file = numbered(path, number, of)
-            check_writable(file)
-            if file.exists() and file.samefile(source):
-                raise InputError(f"{file} is the source itself, which would be lost: give another name")
-            if file.resolve() in written:
-                raise InputError(f"{file} would be written twice: give --out, --geojson and --report different names")
-            written.add(file.resolve())
-            if path == out and file.exists() and not partitionfile.is_partition(file):
-                raise InputError(f"{file} is there and is no partition; it would be lost: give another name")
+    asked = [(path, kind) for path, kind in ((out, PARTITION), (geojson, CELLS), (report, REPORT)) if path is not None]
+    check_outputs([(numbered(path, n, of), kind) for path, kind in asked for n in range(1, of + 1)], [source])

@@ -9,7 +9,6 @@ Shapes: N photos of the set.
 
 import base64
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,6 @@ def write_game(path: Path, photoset: PhotoSet, rounds: int = 10, seed: int = 0) 
         map=Markup(drawn.html()),
         map_style=Markup(MAP_STYLE),
         map_script=Markup(f"<script>{MAP_SCRIPT}</script>"),
-        version=version("openplanet"),
     )
     write_text(path, page)
     return len(shown)

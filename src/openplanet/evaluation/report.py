@@ -19,7 +19,7 @@ from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
 from openplanet.photos.shards import Dataset
-from openplanet.storage import write_text
+from openplanet.storage import is_stream, write_text
 
 TITLE = "Where was this photo taken?"
 EXTREMES = 3
@@ -107,7 +107,9 @@ def _probable(evaluation: Evaluation) -> dict[str, object] | None:
 
 
 def write_tables(report: Path, evaluation: Evaluation) -> None:
-    """Write the tables beside a report, as .csv, .md and .tex of the same name."""
+    """Write the tables beside a report, as .csv, .md and .tex of the same name; none beside a device or a pipe."""
+    if is_stream(report):
+        return
     for suffix, form in ((".csv", tables.to_csv), (".md", tables.to_markdown), (".tex", tables.to_latex)):
         write_text(report.with_suffix(suffix), form(evaluation))
 

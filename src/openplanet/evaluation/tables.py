@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from openplanet.evaluation.kinds import CSV_COLUMNS, LATEX_MARK, MARKDOWN_MARK
 from openplanet.evaluation.metrics import Summary
 from openplanet.evaluation.rows import MODEL, POINTS, Row
+from openplanet.storage import inert
 
 if TYPE_CHECKING:  # result.py imports this file
     from openplanet.evaluation.result import Evaluation
@@ -185,24 +187,25 @@ def to_text(evaluation: "Evaluation") -> str:
 def to_markdown(evaluation: "Evaluation") -> str:
     """The tables as Markdown, breakdowns too, with the notes on how it was measured."""
     parts = [markdown(block) for block in all_blocks(evaluation)]
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in evaluation.notes)]) + "\n"
+    return "\n\n".join([MARKDOWN_MARK, *parts, "\n".join(f"- {note}" for note in evaluation.notes)]) + "\n"
 
 
 def to_latex(evaluation: "Evaluation") -> str:
     """The tables for a paper (booktabs), one after the other, the notes as comments."""
     notes = "".join(f"% {note}\n" for note in evaluation.notes)
-    return notes + "\n".join(latex(block) for block in all_blocks(evaluation))
+    return f"{LATEX_MARK}\n{notes}" + "\n".join(latex(block) for block in all_blocks(evaluation))
 
 
 def to_csv(evaluation: "Evaluation") -> str:
     """All figures in long form: table, row, column, value (as shown)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "row", "column", "value"])
+    writer.writerow(CSV_COLUMNS)
     for block in all_blocks(evaluation):
         for line in block.lines:
             writer.writerows(
-                [block.title, line.name, column, cell] for column, cell in zip(block.columns, line.cells, strict=True)
+                [*map(inert, (block.title, line.name, column)), cell]
+                for column, cell in zip(block.columns, line.cells, strict=True)
             )
     return out.getvalue()
 

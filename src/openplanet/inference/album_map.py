@@ -9,7 +9,7 @@ from openplanet.earth.mappage import MapEntry, write_map_page
 from openplanet.earth.worldmap import WorldMap, bounds_of
 from openplanet.errors import PhotoError
 from openplanet.inference.located_album import AlbumPhoto, LocatedAlbum, offset_words
-from openplanet.photos import images, sources
+from openplanet.photos import images
 
 WIDTH, THUMBNAIL, CANDIDATES = 1000, 160, 3
 MOST_PICTURES = 500  # of a page: about 8 kB each
@@ -32,7 +32,7 @@ def journey(album: LocatedAlbum) -> WorldMap:
         at = np.array([photo.given for photo in given])
         drawn.points(at[:, 0], at[:, 1], kind="truth", titles=["given"] * len(given), key="given position")
     if placed:
-        titles = [f"{_when(photo)} {photo.place} ({sources.printable(photo.path.name)})" for photo in placed]
+        titles = [f"{_when(photo)} {photo.place} ({photo.name})" for photo in placed]
         drawn.route(lat_N, lng_N, titles, _when(placed[0]) or "first photo", _when(placed[-1]) or "last photo")
     return drawn.cities()
 
@@ -48,7 +48,7 @@ def _about(album: LocatedAlbum) -> str:
 
 
 def _entry(photo: AlbumPhoto, picture: bool) -> MapEntry:
-    title = " · ".join(part for part in (_when(photo), sources.printable(photo.path.name)) if part)
+    title = " · ".join(part for part in (_when(photo), photo.name) if part)
     if photo.position is None:
         return MapEntry(title=title, note=f"Not located: {photo.error}")
     note = ""

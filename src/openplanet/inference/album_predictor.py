@@ -7,7 +7,7 @@ Shapes: T photos of the album, C cells.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from openplanet.errors import InputError, PhotoError
+from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.embedding import embed_album
+from openplanet.inference.finding import Names, find_photos
 from openplanet.inference.located_album import AlbumPhoto, LocatedAlbum
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
@@ -31,7 +33,6 @@ from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
 from openplanet.photos import sources
 from openplanet.photos.albums import album_orders
-from openplanet.photos.images import SUFFIXES
 from openplanet.photos.reading import Reading, Task, read_facts
 
 Floats = NDArray[np.float64]
@@ -43,8 +44,10 @@ class _Photo:
     """A photo and what it says of itself; ``seconds`` NaN where it has no time."""
 
     path: Path
+    name: str  # what outputs call it
     facts: Reading | None
     error: str | None
+    embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
 
     @property
     def seconds(self) -> float:
@@ -94,7 +97,9 @@ class AlbumPredictor:
         else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot be read are in the
         answer with the reason. Raises InputError where none is found or read.
         """
-        read = _read([photos] if isinstance(photos, Path | str) else photos)
+        read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
+        embedded = self.predictor.embed_many([photo.path for photo in read])
+        read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
         main = _main_camera(read)
         seconds_T = np.array([photo.seconds for photo in read])
         offsets: dict[str, ClockOffset] = {}
@@ -125,6 +130,7 @@ class AlbumPredictor:
             found.append(
                 AlbumPhoto(
                     path=photo.path,
+                    name=photo.name,
                     taken_at=_time(seconds_T[place]),
                     camera=photo.camera,
                     given=given,
@@ -140,7 +146,9 @@ class AlbumPredictor:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
         these lie between anchors that are close, lat and lng [T, 2], or NaN."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
-        album, lost = embed_album(self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T)
+        album, lost = embed_album(
+            self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T, [p.embedding for p in read]
+        )
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
         image = self.predictor.checkpoint
         one = batch([album], image.model, image.partition, [mask], temperature_of(image))
@@ -168,20 +176,15 @@ class AlbumPredictor:
         return Prediction(self.predictor.partition, log_probs_C)
 
 
-def _read(paths: Sequence[Path | str]) -> list[_Photo]:
-    candidates = sources.find([Path(path) for path in paths]).candidates
-    if not candidates:
-        where = ", ".join(sources.printable(path) for path in paths)
-        raise InputError(
-            f"{where}: no photo found there; files that end in {' '.join(sorted(SUFFIXES))} are looked for"
-        )
-    found = []
-    for candidate in candidates:
+def _read(paths: Sequence[Path]) -> list[_Photo]:
+    found, names = [], Names(paths)
+    for candidate in find_photos(paths):
+        name = names.of(candidate.path)
         task = Task(b"", str(candidate.path), span=candidate.span, beside=candidate.beside, told=candidate.told)
         try:
-            found.append(_Photo(candidate.path, read_facts(task), None))
+            found.append(_Photo(candidate.path, name, read_facts(task), None))
         except (PhotoError, OSError) as error:
-            found.append(_Photo(candidate.path, None, str(error)))
+            found.append(_Photo(candidate.path, name, None, names.within(str(error), candidate.path)))
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from openplanet.errors import InputError
 from openplanet.inference.predictor import Photo, Predictor
@@ -21,14 +22,17 @@ def embed_album(
     lat_T: Floats | None = None,
     lng_T: Floats | None = None,
     seconds_T: Floats | None = None,
+    embedded: Sequence[Tensor | None] | None = None,
 ) -> tuple[EmbeddedAlbum, list[int]]:
     """The album of ``photos``, given in order of capture, and the places (0..T-1) of those that cannot be read and
     are not in it.
 
-    Positions in degrees and times in seconds, NaN (or None for all) where not known. Nothing is kept on disk.
+    Positions in degrees and times in seconds, NaN (or None for all) where not known. ``embedded``: what
+    ``embed_many`` gave for these very photos, where it was asked before. Nothing is kept on disk.
     Raises InputError where no photo can be read.
     """
-    embedded = list(predictor.embed_many(photos))
+    if embedded is None:
+        embedded = list(predictor.embed_many(photos))
     right = [place for place, each in enumerate(embedded) if each is not None]
     if not right:
         raise InputError(f"{album_id}: none of its {len(photos)} photos can be read")

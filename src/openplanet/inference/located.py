@@ -1,101 +1,94 @@
-"""What `openplanet locate` prints and writes for the photos that it located, or could not."""
+"""What `openplanet locate` prints and writes for the photos that it located, or could not.
+
+All of it streams: an answer is printed and forgotten before the next batch of photos is looked at.
+"""
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from openplanet.earth.mappage import MapEntry, write_map_page
 from openplanet.errors import InputError
+from openplanet.inference.finding import Names
 from openplanet.inference.prediction_map import prediction_map
 from openplanet.inference.predictor import Located
-from openplanet.photos import hub, images, sources
+from openplanet.photos import images
 from openplanet.photos.images import SUFFIXES
-from openplanet.progress import plain, say
+from openplanet.progress import plain
 
 THUMBNAIL = 240  # px, short side
 MAX_MAPS = 200  # sections of a page: each map is about 100 kB
 
 
-def find_photos(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, and of folders all photos below them, as ingest finds them; each by the path as given.
+class Output:
+    """Writes a stream of answers in one form; ``top`` candidates of each, photos called by ``names``."""
 
-    Says which folders hold none, and which could not be entered. Raises InputError for a path that is not there,
-    or is a tar or a data set, and where no photo was found at all.
-    """
-    for path in paths:
-        if str(path).startswith(hub.PREFIX) or path.suffix.lower() == ".tar":
-            raise InputError(f"{sources.printable(path)}: give photos or folders of photos; unpack it first")
-    found = sources.find(paths)
-    photos = _as_given([candidate.path for candidate in found.candidates], paths)
-    left_out = [f"{each.file}: {each.reason} {each.detail}".strip() for each in found.rejected]
-    for path in paths:
-        if path.is_dir() and not any(photo.is_relative_to(path) for photo in photos):
-            left_out.append(f"{sources.printable(path)}: no photo found there")
-    if not photos:
-        skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
-        raise InputError(
-            "; ".join(left_out)
-            + (f" (files passed over: {skipped})" if skipped else "")
-            + f"; files that end in {' '.join(sorted(SUFFIXES))} are looked for"
-        )
-    for line in left_out:
-        say(line)
-    return photos
+    def __init__(self, names: Names, top: int) -> None:
+        self.names, self.top = names, top
 
+    def text(self, stream: Iterable[Located]) -> Iterator[str]:
+        """A piece of text for each photo: its name, then probability, position and place of each candidate."""
+        for located in stream:
+            yield "\n".join(map(plain, [self._name(located), *self._lines(located)])) + "\n"
 
-def _as_given(photos: Sequence[Path], paths: Sequence[Path]) -> list[Path]:
-    """``photos``, whose folders were resolved, below the ``paths`` that led to them."""
-    given: dict[Path, Path] = {}
-    for path in paths:
-        folder = path if path.is_dir() else path.parent
-        given.setdefault(folder.resolve(), folder)
-    shown = []
-    for photo in photos:
-        root = next((folder for folder in photo.parents if folder in given), None)
-        shown.append(photo if root is None else given[root] / photo.relative_to(root))
-    return shown
+    def json(self, stream: Iterable[Located]) -> Iterator[str]:
+        """The pieces of a JSON array: for each photo what ``to_dict`` gives."""
+        yield from _array("[", map(self.to_dict, stream), "]", indent=2)
 
+    def geojson(self, stream: Iterable[Located]) -> Iterator[str]:
+        """The pieces of one FeatureCollection: all photos' candidate cells and best points, each with its ``photo``."""
+        features = (feature for located in stream for feature in self._features(located))
+        yield from _array('{"type": "FeatureCollection", "features": [', features, "]}")
 
-def to_dict(located: Located, top: int) -> dict[str, Any]:
-    """One photo's answer: photo, status ('located' or 'failed'), error, best {lat, lng} and top candidates."""
-    answer: dict[str, Any] = {"best": None, "top": []}
-    if located.prediction is not None:
-        answer = located.prediction.to_dict(top)
-    status = "failed" if located.prediction is None else "located"
-    return {"photo": sources.printable(str(located.photo)), "status": status, "error": _error(located), **answer}
-
-
-def to_geojson(results: Sequence[Located], top: int) -> dict[str, Any]:
-    """All photos' candidate cells and best points in one FeatureCollection, each with its ``photo``."""
-    features = []
-    for located in results:
+    def to_dict(self, located: Located) -> dict[str, Any]:
+        """One photo's answer: photo, status ('located' or 'failed'), error, best {lat, lng} and top candidates."""
+        answer: dict[str, Any] = {"best": None, "top": []}
         if located.prediction is not None:
-            for feature in located.prediction.to_geojson(top)["features"]:
-                feature["properties"]["photo"] = sources.printable(str(located.photo))
-                features.append(feature)
-    return {"type": "FeatureCollection", "features": features}
+            answer = located.prediction.to_dict(self.top)
+        status = "failed" if located.prediction is None else "located"
+        return {"photo": self._name(located), "status": status, "error": self._error(located), **answer}
 
-
-def to_text(located: Located, top: int) -> str:
-    """One photo's answer as lines for a person: probability, position and place of each candidate."""
-    lines = [_plain(str(located.photo))]
-    if located.prediction is None:
-        return f"{lines[0]}\n  not located: {_plain(_error(located) or '')}"
-    for candidate in located.prediction.top(top):
-        lines.append(
-            f"  {candidate.probability:6.1%}  {candidate.lat:9.4f} {candidate.lng:10.4f}  {candidate.place.text}"
+    def map_entry(self, located: Located) -> MapEntry:
+        """The photo's section of a page: its map and named candidates, or why it was not located."""
+        title = self._name(located)
+        if located.prediction is None:
+            return MapEntry(title=title, note=f"Not located: {self._error(located)}")
+        jpeg = images.encode_jpeg(images.load(Path(str(located.photo)), short_side=THUMBNAIL))
+        return MapEntry(
+            title=title,
+            map=prediction_map(located.prediction),
+            thumbnail="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
+            candidates=[(c.rank, c.place.text, c.probability) for c in located.prediction.top(self.top)],
         )
-    return "\n".join(lines)
+
+    def _name(self, located: Located) -> str:
+        return self.names.of(str(located.photo))
+
+    def _error(self, located: Located) -> str | None:
+        return None if located.error is None else self.names.within(located.error, str(located.photo))
+
+    def _lines(self, located: Located) -> Iterator[str]:
+        if located.prediction is None:
+            yield f"  not located: {self._error(located)}"
+            return
+        for each in located.prediction.top(self.top):
+            yield f"  {each.probability:6.1%}  {each.lat:9.4f} {each.lng:10.4f}  {each.place.text}"
+
+    def _features(self, located: Located) -> Iterator[dict[str, Any]]:
+        if located.prediction is not None:
+            for feature in located.prediction.to_geojson(self.top)["features"]:
+                feature["properties"]["photo"] = self._name(located)
+                yield feature
 
 
-def _error(located: Located) -> str | None:
-    return None if located.error is None else sources.printable(located.error)
-
-
-def _plain(text: str) -> str:
-    """On one line, and without what would steer a terminal: names of files may hold anything."""
-    return plain(sources.printable(text))
+def _array(start: str, items: Iterable[dict[str, Any]], end: str, indent: int | None = None) -> Iterator[str]:
+    separator = start + "\n"
+    for item in items:
+        yield separator + json.dumps(item, indent=indent, ensure_ascii=False)
+        separator = ",\n"
+    yield (start if separator.startswith(start) else "") + "\n" + end + "\n"
 
 
 def check_map(path: Path, photos: int) -> None:
@@ -108,23 +101,7 @@ def check_map(path: Path, photos: int) -> None:
         )
 
 
-def write_map(path: Path, results: Sequence[Located], top: int) -> None:
-    """Write a self-contained page: each photo with its map and named candidates, or why it was not located.
-
-    Raises InputError where there are more photos than a browser would draw well.
-    """
-    check_map(path, len(results))
-    write_map_page(path, "Located photos", [_entry(each, top) for each in results])
-
-
-def _entry(located: Located, top: int) -> MapEntry:
-    title = sources.printable(Path(str(located.photo)))
-    if located.prediction is None:
-        return MapEntry(title=title, note=f"Not located: {_error(located)}")
-    jpeg = images.encode_jpeg(images.load(Path(str(located.photo)), short_side=THUMBNAIL))
-    return MapEntry(
-        title=title,
-        map=prediction_map(located.prediction),
-        thumbnail="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
-        candidates=[(c.rank, c.place.text, c.probability) for c in located.prediction.top(top)],
-    )
+def write_map(path: Path, entries: list[MapEntry]) -> None:
+    """Write a self-contained page of ``entries``; raises InputError where a browser would not draw so many."""
+    check_map(path, len(entries))
+    write_map_page(path, "Located photos", entries)

@@ -9,7 +9,7 @@ from typing import Any
 from openplanet.earth import geojson, places
 from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.prediction import Prediction
-from openplanet.photos import sources
+from openplanet.progress import plain
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class AlbumPhoto:
     between given positions that are close; ``prediction``: the model's answer; ``alone``: by its pixels only."""
 
     path: Path
+    name: str  # relative to what the user named
     taken_at: datetime | None  # by the main camera's clock
     camera: str
     given: tuple[float, float] | None
@@ -83,7 +84,7 @@ class LocatedAlbum:
         for photo in placed:
             assert photo.position is not None
             about = {
-                "photo": str(photo.path),
+                "photo": photo.name,
                 "time": _iso(photo.taken_at),
                 "status": photo.status,
                 "between_anchors": photo.between is not None,
@@ -98,7 +99,7 @@ class LocatedAlbum:
         lines = [_line(photo) for photo in self.photos]
         for camera, offset in self.offsets.items():
             lines.append(f"{camera or 'no camera named'}: {offset_words(offset)}")
-        return "\n".join(lines)
+        return "\n".join(map(plain, lines))
 
 
 def offset_words(offset: ClockOffset) -> str:
@@ -117,7 +118,7 @@ def _photo_dict(photo: AlbumPhoto, top: int) -> dict[str, Any]:
         answer = {"best": dict(zip(("lat", "lng"), photo.by_anchors, strict=True)), "top": answer["top"]}
     alone = None if photo.alone is None else photo.alone.best.to_dict()
     return {
-        "photo": str(photo.path),
+        "photo": photo.name,
         "time": _iso(photo.taken_at),
         "camera": photo.camera or None,
         "status": photo.status,
@@ -130,13 +131,12 @@ def _photo_dict(photo: AlbumPhoto, top: int) -> dict[str, Any]:
 
 def _line(photo: AlbumPhoto) -> str:
     time = "no time            " if photo.taken_at is None else f"{photo.taken_at:%Y-%m-%d %H:%M:%S}"
-    name = sources.printable(photo.path.name)
     if photo.position is None:
-        return f"{time}  {name}  not located: {photo.error}"
+        return f"{time}  {photo.name}  not located: {photo.error}"
     sure = "given" if photo.given else "between" if photo.between else ""
     if not sure and photo.prediction is not None:
         sure = f"{photo.prediction.best.probability:.1%}"
-    return f"{time}  {sure:>7}  {photo.position[0]:9.4f} {photo.position[1]:10.4f}  {photo.place}  ({name})"
+    return f"{time}  {sure:>7}  {photo.position[0]:9.4f} {photo.position[1]:10.4f}  {photo.place}  ({photo.name})"
 
 
 def _iso(time: datetime | None) -> str | None:

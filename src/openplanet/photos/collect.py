@@ -20,10 +20,16 @@ from openplanet.photos.coordinates import OPTIONAL
 from openplanet.photos.fetch import CONTACT, Fetcher, Manners, contact_of, fetch_all
 from openplanet.photos.images import SUFFIXES
 from openplanet.progress import Progress, say
-from openplanet.storage import atomic_path
+from openplanet.storage import atomic_path, check_outputs, inert, marked
 
 TABLE, FAILED = "photos.csv", "failed.csv"
 COLUMNS = ("file", "lat", "lng", *OPTIONAL, "url")
+FAILED_COLUMNS = ("url", "reason", "detail")
+TEXTS = frozenset({"album", "owner", "licence", "attribution", "url"})
+KINDS = {
+    name: marked("a table of photos that were collected", ".csv", ",".join(columns))
+    for name, columns in ((TABLE, COLUMNS), (FAILED, FAILED_COLUMNS))
+}
 
 
 def urls(table: Path, out: Path, manners: Manners | None = None) -> dict[str, int]:
@@ -62,6 +68,7 @@ def from_commons(
 
 
 def _collect(rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, total: int | None) -> dict[str, int]:
+    check_outputs([(out / name, kind) for name, kind in KINDS.items()])
     out.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = {"fetched": 0}
     told: dict[str, Mapping[str, Any]] = {}
@@ -84,16 +91,17 @@ def _collect(rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, tot
         good = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
         bad = csv.writer(failed, lineterminator="\n")
         good.writeheader()
-        bad.writerow(["url", "reason", "detail"])
+        bad.writerow(FAILED_COLUMNS)
         for url, path, error in fetch_all(jobs(), fetcher):
             progress.advance()
             row = told[url]
             told[url] = {}  # the URL itself stays, so that it is not fetched twice
             if error is None:
-                good.writerow({**row, "file": path.relative_to(out).as_posix(), "url": url})
+                cells = {key: inert(str(value)) if key in TEXTS else value for key, value in row.items()}
+                good.writerow({**cells, "file": path.relative_to(out).as_posix(), "url": url})
                 counts["fetched"] += 1
             else:
-                bad.writerow([url, error.reason, str(error)])
+                bad.writerow([inert(url), error.reason, inert(str(error))])
                 counts[error.reason] = counts.get(error.reason, 0) + 1
     if not counts["fetched"]:
         raise InputError(f"none of the photos could be fetched; {out / FAILED} says why of each")

@@ -26,7 +26,7 @@ from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
 from openplanet.photos.split import how_to_divide
 from openplanet.progress import say
-from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
+from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
 
 try:
     import fcntl
@@ -269,8 +269,8 @@ def _write_rejected(path: Path, plan: Plan, settled: Settled) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "reason", "detail"])
         for batch in settled.rejected.to_batches(max_chunksize=10_000):
-            writer.writerows(zip(*batch.to_pydict().values(), strict=True))
-        writer.writerows([each.file, each.reason, each.detail] for each in plan.more_rejected)
+            writer.writerows(map(inert, row) for row in zip(*batch.to_pydict().values(), strict=True))
+        writer.writerows(map(inert, (each.file, each.reason, each.detail)) for each in plan.more_rejected)
 
 
 def _reasons(plan: Plan, settled: Settled) -> dict[str, int]:

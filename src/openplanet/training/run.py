@@ -43,6 +43,7 @@ AnyCheckpoint = TypeVar("AnyCheckpoint", Checkpoint, AlbumCheckpoint)
 def finished(out: Path, run: dict[str, Any], resume: bool, kind: type[AnyCheckpoint]) -> AnyCheckpoint | None:
     """The checkpoint in ``out``, if it holds the end of this very run and ``resume`` asks for it."""
     if not checkpoints.is_finished(out):
+        _check_folder(out)
         return None
     if not resume:
         raise TrainingError(f"{out} already holds a finished checkpoint: give another --out, or delete that folder")
@@ -50,6 +51,14 @@ def finished(out: Path, run: dict[str, Any], resume: bool, kind: type[AnyCheckpo
     _check_same({"recipe": checkpoint.recipe, **checkpoint.training.get("run", {})}, run, out)
     say(f"{out}: this training has already ended")
     return checkpoint
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that is neither empty nor a training's: its README.md or weights would be lost."""
+    if out.exists() and not out.is_dir():
+        raise TrainingError(f"{out} is a file: give a folder for the checkpoint")
+    if out.exists() and not (out / checkpoints.RESUME).is_dir() and any(out.iterdir()):
+        raise TrainingError(f"{out} holds other files and is not a checkpoint: give an empty or a new folder")
 
 
 def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:

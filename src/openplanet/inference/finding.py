@@ -1,0 +1,72 @@
+"""Which photos `locate` takes, and what outputs call them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from openplanet.errors import InputError
+from openplanet.photos import hub, sources
+from openplanet.photos.images import SUFFIXES
+from openplanet.photos.sources import Candidate, printable
+from openplanet.progress import say
+
+
+class Names:
+    """What outputs call photos: a path as the user gave it, an absolute one from the folder on that holds all that
+    was named, so that no output carries a path of the machine."""
+
+    def __init__(self, named: Sequence[Path]) -> None:
+        folders = [os.path.normpath(path.parent) for path in named if path.is_absolute()]
+        self._root = Path(os.path.commonpath(folders)) if folders else None
+
+    def of(self, photo: Path | str) -> str:
+        """The name, printable and always UTF-8."""
+        path = Path(photo)
+        if self._root is not None and path.is_absolute():
+            path = path.relative_to(self._root) if path.is_relative_to(self._root) else Path(path.name)
+        return printable(path)
+
+    def within(self, text: str, photo: Path | str) -> str:
+        """``text`` that speaks of ``photo`` (an error) with its name for its path."""
+        return printable(text.replace(str(photo), self.of(photo)))
+
+
+def find_photos(paths: Sequence[Path]) -> list[Candidate]:
+    """Files as given, and of folders all photos below them, as ingest finds them; each by the path as given.
+
+    Says which folders hold none, and which could not be entered. Raises InputError for a path that is not there,
+    or is a tar or a data set, and where no photo was found at all.
+    """
+    for path in paths:
+        if str(path).startswith(hub.PREFIX) or path.suffix.lower() == ".tar":
+            raise InputError(f"{printable(path)}: give photos or folders of photos; unpack it first")
+    found = sources.find(paths)
+    photos = _as_given(found.candidates, paths)
+    left_out = [f"{each.file}: {each.reason} {each.detail}".strip() for each in found.rejected]
+    for path in paths:
+        if path.is_dir() and not any(photo.path.is_relative_to(path) for photo in photos):
+            left_out.append(f"{printable(path)}: no photo found there")
+    if not photos:
+        skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
+        raise InputError(
+            "; ".join(left_out)
+            + (f" (files passed over: {skipped})" if skipped else "")
+            + f"; files that end in {' '.join(sorted(SUFFIXES))} are looked for"
+        )
+    for line in left_out:
+        say(line)
+    return photos
+
+
+def _as_given(photos: Sequence[Candidate], paths: Sequence[Path]) -> list[Candidate]:
+    """``photos``, whose folders were resolved, below the ``paths`` that led to them."""
+    given: dict[Path, Path] = {}
+    for path in paths:
+        folder = path if path.is_dir() else path.parent
+        given.setdefault(folder.resolve(), folder)
+    shown = []
+    for photo in photos:
+        root = next((folder for folder in photo.path.parents if folder in given), None)
+        shown.append(photo if root is None else replace(photo, path=given[root] / photo.path.relative_to(root)))
+    return shown
