@@ -1,6 +1,7 @@
 """A folder of photos as a journey: order, given positions, clocks, and what is written of it."""
 
 import json
+import os
 import re
 from datetime import datetime, timedelta
 
@@ -36,7 +37,7 @@ def write(path, minutes=None, position=None, camera="Phone"):
         exif.get_ifd(0x8825).update(
             {1: "N" if lat >= 0 else "S", 2: _angle(lat), 3: "E" if lng >= 0 else "W", 4: _angle(lng)}
         )
-    rng = np.random.default_rng(len(path.name) + sum(path.name.encode()))
+    rng = np.random.default_rng(len(path.name) + sum(os.fsencode(path.name)))
     Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path, exif=exif)
 
 
@@ -191,6 +192,46 @@ def test_an_empty_folder_is_told(predictor, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no photo")
     with pytest.raises(InputError, match="can be read"):
         predictor.locate(tmp_path)
+
+
+def test_the_network_sees_each_photo_once(predictor, holiday, monkeypatch):
+    for number, camera in enumerate(("Second", "Third")):
+        write(holiday / f"other{number}.jpg", 20 + number, camera=camera)
+    seen = []
+    whole = predictor.predictor.embed_many
+    monkeypatch.setattr(predictor.predictor, "embed_many", lambda photos: whole(_noted(seen, photos)))
+    album = predictor.locate(holiday, anchors=True, clock_offset="auto")
+    assert len(album.offsets) >= 2
+    assert len(seen) == len(set(seen)) == len(album.photos)
+
+
+def _noted(seen, photos):
+    for photo in photos:
+        seen.append(photo)
+        yield photo
+
+
+def test_hard_names_of_an_album_break_no_output(checkpoint, holiday, tmp_path):
+    """Names that are not UTF-8, or steer a terminal; and no output names a folder of the machine."""
+    write(holiday / (os.fsdecode(b"caf\xe9") + "\x1b[31m.jpg"), 3)
+    for form in ([], ["--json"], ["--geojson"], ["--map", tmp_path / "map.html"]):
+        done = locate("--album", holiday, "--checkpoint", checkpoint, *form)
+        assert done.exit_code == 0, done.output
+        assert str(tmp_path) not in done.stdout and "\x1b" not in done.stdout
+        assert "caf\\" in done.stdout or form == ["--geojson"] or "caf" in done.stdout
+    assert str(tmp_path) not in (tmp_path / "map.html").read_text()
+    photos = json.loads(locate("--album", holiday, "--checkpoint", checkpoint, "--json").stdout)["photos"]
+    assert {photo["photo"].split("/")[0] for photo in photos} == {"holiday"}
+    assert all(str(tmp_path) not in (photo["error"] or "") for photo in photos)
+
+
+@pytest.mark.parametrize("name", ["photos.tar", "hf:owner/name"])
+def test_sources_that_are_no_folders_are_named(checkpoint, tmp_path, name):
+    if not name.startswith("hf:"):
+        name = tmp_path / name
+        name.write_bytes(b"")
+    done = locate("--album", name, "--checkpoint", checkpoint)
+    assert "give photos or folders of photos; unpack it first" in str(done.exception)
 
 
 def locate(*arguments):

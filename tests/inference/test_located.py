@@ -2,14 +2,23 @@
 
 import json
 import os
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from openplanet.cli import cli
+from openplanet.earth.partition import build
 from openplanet.errors import InputError
+from openplanet.inference import predictor
 from openplanet.inference.finding import Names, find_photos
 from openplanet.inference.located import Output, check_map
+from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Located
 
 
@@ -68,3 +77,63 @@ def test_maps_that_cannot_be(here: Path) -> None:
         check_map(Path("a.html"), 201)
     with pytest.raises(InputError, match="name of a photo"):
         check_map(Path("trip/a.jpg"), 1)
+
+
+def test_no_output_tells_where_on_the_machine_a_photo_lies(here: Path) -> None:
+    names = Names([here / "trip", here / "empty"])
+    assert names.of(here / "trip/day/b.jpg") == "trip/day/b.jpg"
+    assert names.of("/elsewhere/c.jpg") == "c.jpg"
+    assert Names([here / "trip/a.jpg"]).of(here / "trip/a.jpg") == "a.jpg"
+    assert Names([Path("trip")]).of("trip/a.jpg") == "trip/a.jpg"
+    photo = here / "trip/a.jpg"
+    failed = Located(photo, None, f"{photo}: is empty")
+    output = Output(names, 1)
+    for written in (output.text, output.json, output.geojson):
+        assert str(here) not in "".join(written([failed]))
+    entry = output.map_entry(failed)
+    assert str(here) not in entry.title + entry.note
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--geojson"]])
+def test_answers_are_printed_and_forgotten_as_they_come(
+    options: list[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 300 photos no more than one answer is alive at a time, and the first is printed before the second is made."""
+    for number in range(300):
+        (here / "empty" / f"{number:03}.jpg").touch()
+    partition = build([(np.array([48.9, -33.9]), np.array([2.3, 151.2]))], max_photos=1, min_photos=1)
+    alive: weakref.WeakSet[Prediction] = weakref.WeakSet()
+    printed: list[str] = []
+    counts: list[tuple[int, int]] = []
+
+    class Fake:
+        @staticmethod
+        def load(_: Path) -> "Fake":
+            return Fake()
+
+        def locate_many(self, photos: list[Path]) -> Iterator[Located]:
+            for photo in photos:
+                counts.append((len(alive), len(printed)))
+                prediction = Prediction(partition, np.zeros(2))
+                alive.add(prediction)
+                yield Located(photo, prediction, None)
+                del prediction
+
+    monkeypatch.setattr(predictor, "Predictor", Fake)
+    monkeypatch.setattr(click, "echo", lambda text, **_: printed.append(text))
+    done = CliRunner().invoke(cli, ["locate", "empty", "--checkpoint", "none", *options])
+    assert done.exit_code == 0, done.output
+    assert len(counts) == 300 and max(living for living, _ in counts) <= 2
+    assert all(pieces >= number for number, (_, pieces) in enumerate(counts))
+    text = "".join(printed)
+    if options:
+        answers = json.loads(text)
+        assert len(answers if options == ["--json"] else answers["features"]) in (300, 900)
+    else:
+        assert text.count(".jpg") == 300
+
+
+def test_nothing_located_is_still_json() -> None:
+    output = Output(Names([]), 1)
+    assert json.loads("".join(output.json([]))) == []
+    assert json.loads("".join(output.geojson([]))) == {"type": "FeatureCollection", "features": []}

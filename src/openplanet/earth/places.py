@@ -60,6 +60,10 @@ COUNTRY_NAMES = {
 
 Floats = NDArray[np.float64]
 
+# A position is called after a city within this distance. Beyond it "near Alice Springs" misleads, so that the distance
+# is said, and a cell is named by region and country, or by the country alone.
+CITY_KM, REGION_KM = 100.0, 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -73,9 +77,10 @@ class Place:
 
     @property
     def name(self) -> str:
-        """City, region and country in one line, without empty or repeated parts."""
+        """City, region and country in one line, without empty or repeated parts; of one far off, how far."""
         parts = [part for part in (self.city, self.region, self.country) if part]
-        return ", ".join(dict.fromkeys(parts))
+        far = "" if self.distance_km <= CITY_KM else f"{self.distance_km:,.0f} km from "
+        return far + ", ".join(dict.fromkeys(parts))
 
 
 class _Cities:
