@@ -1,15 +1,16 @@
 """Features of a frozen backbone: computed once, and a probe on them is an ordinary checkpoint."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from openplanet.errors import DatasetError, RecipeError
+from openplanet.errors import DatasetError, RecipeError, TrainingError
 from openplanet.inference.predictor import Predictor
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.shards import Dataset
@@ -51,6 +52,19 @@ def test_a_probe_learns_and_the_predictor_loads_it(dataset: Dataset, probe: Reci
     from_photos = [predictor.locate(row["image"]["bytes"]).best for row in table]
     near = [abs(best.lat - row["lat"]) < 1 for best, row in zip(from_photos, table, strict=True)]
     assert sum(near) / len(near) == pytest.approx(checkpoint.accuracy["within_25_km"])  # pixels give what features gave
+
+
+def test_a_checkpoint_names_no_folder_of_the_machine(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
+    short = dataclasses.replace(probe, epochs=1)
+    fit(dataset, short, tmp_path / "out", cache=tmp_path / "features")
+    for file in ("config.json", "README.md", "training.csv"):
+        assert str(tmp_path) not in (tmp_path / "out" / file).read_text()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["recipe"]["weights"] == "backbone.safetensors"
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "backbone.safetensors"
+    save_file(load_file(probe.weights or "") | {"more": torch.zeros(1)}, other)
+    with pytest.raises(TrainingError, match="another file of weights"):
+        fit(dataset, dataclasses.replace(short, weights=str(other)), tmp_path / "out", resume=True)
 
 
 def test_the_backbone_is_asked_once(dataset: Dataset, probe: Recipe, tmp_path: Path, count_calls: list[int]) -> None:

@@ -279,3 +279,10 @@ def test_compiling_without_a_compiler_is_said_at_once(
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(TrainingError, match=r"C\+\+ compiler"):
         fit(dataset, dataclasses.replace(tiny_recipe, compile=True), tmp_path / "out")
+
+
+def test_a_folder_of_other_files_is_left_alone(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(TrainingError, match="holds other files and is not a checkpoint"):
+        fit(dataset, tiny_recipe, tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("README.md", "mine")]

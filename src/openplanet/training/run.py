@@ -13,11 +13,11 @@ from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
-from openplanet.storage import read_json, write_json
+from openplanet.storage import read_json, sha256_of, write_json
 from openplanet.training.albumrecipe import AlbumRecipe
 from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
-from openplanet.training.recipe import Recipe
+from openplanet.training.recipe import Recipe, weights_path
 from openplanet.training.runrecipe import NOT_THE_RUN, RunRecipe, as_dict, defaults_of
 
 NOT_COMPARED = (*NOT_THE_RUN, "description", "seen")  # prose: a later version may say more
@@ -34,7 +34,14 @@ def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partit
         "dataset_sha256": hashlib.sha256(manifest).hexdigest(),
         "partition_sha256": cells.hexdigest(),
         "processes": ranks.world,
+        **_weights(recipe),
     }
+
+
+def _weights(recipe: RunRecipe) -> dict[str, Any]:
+    """SHA-256 of the file of initial weights: its name may be that of another in another folder."""
+    file = weights_path(recipe) if isinstance(recipe, Recipe) else None
+    return {"weights_sha256": sha256_of(file)} if file is not None and file.is_file() else {}
 
 
 AnyCheckpoint = TypeVar("AnyCheckpoint", Checkpoint, AlbumCheckpoint)
@@ -84,7 +91,12 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     old, new = defaults | before.get("recipe", {}), now["recipe"]
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_COMPARED):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
-    for what, name in (("dataset", "dataset"), ("partition", "partition"), ("image", "image checkpoint")):
+    for what, name in (
+        ("dataset", "dataset"),
+        ("partition", "partition"),
+        ("image", "image checkpoint"),
+        ("weights", "file of weights"),
+    ):
         if before.get(f"{what}_sha256") != now.get(f"{what}_sha256"):
             raise TrainingError(f"{out} was started with another {name}: use the same, or give another --out")
     if before.get("processes", 1) != now["processes"]:

@@ -6,6 +6,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from openplanet.errors import RecipeError, suggestion
@@ -131,8 +132,12 @@ def override(recipe: AnyRecipe, values: Mapping[str, str]) -> AnyRecipe:
 
 
 def as_dict(recipe: RunRecipe) -> dict[str, Any]:
-    """The fields as JSON gives them back (tuples as lists), for config.json."""
-    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(recipe))))
+    """The fields as JSON gives them back (tuples as lists), for config.json.
+
+    Of a file of weights the name alone: a checkpoint is shared, and the folders of a machine are nobody's business.
+    """
+    fields = typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(recipe))))
+    return fields | {"weights": Path(fields["weights"]).name} if fields.get("weights") else fields
 
 
 def defaults_of(kind: type[RunRecipe]) -> dict[str, Any]:
