@@ -96,6 +96,12 @@ def test_misspelt_names_get_a_suggestion(tmp_path: Path) -> None:
     assert "epochs" in error_line(*train, "--recipe", "planet_cpu", "--set", "epoch=3")
 
 
+def test_recipes_lists_those_of_albums_too() -> None:
+    lines = openplanet("recipes").stdout.splitlines()
+    for name in ("planet_2016", "probe", "blstm", "travel"):
+        assert any(line.startswith(f"{name}  (") for line in lines)
+
+
 def test_recipes_as_json() -> None:
     rows = json.loads(openplanet("recipes", "--json").stdout)
     by_name = {row["name"]: row for row in rows}

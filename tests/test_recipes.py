@@ -32,7 +32,9 @@ def test_every_recipe(name: str) -> None:
 
 def test_the_listing_is_json() -> None:
     rows = json.loads(json.dumps(recipes.listing()))
-    assert [row["name"] for row in rows] == [*recipes.RECIPES, *album_recipes.RECIPES]
+    assert [row["name"] for row in rows] == [
+        *recipes.RECIPES, *album_recipes.RECIPES, *album_recipes.UNTRAINED,
+    ]  # fmt: skip
     assert set(rows[0]) == {"name", "description", "of", "parameters_at_26263_cells", "seen"}
     assert set(rows[-1]) == {"name", "description", "of", "seen"}
     assert rows[0]["parameters_at_26263_cells"] == 98_352_398

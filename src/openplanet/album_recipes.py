@@ -96,6 +96,6 @@ def get(name: str) -> AlbumRecipe:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Name, description and what was seen, a dict for each recipe."""
-    recipes = (make() for make in RECIPES.values())
+    """Name, description and what was seen, a dict for each recipe; those that need no training come last."""
+    recipes = map(get, [*RECIPES, *UNTRAINED])
     return [{"name": recipe.name, "description": recipe.description, "seen": recipe.seen} for recipe in recipes]

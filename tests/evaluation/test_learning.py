@@ -5,6 +5,8 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openplanet.evaluation.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from openplanet.evaluation.learning import LOSSES, SHARES, curve, learning
@@ -60,3 +62,16 @@ def test_what_the_report_is_told(predictor: Predictor) -> None:
 def test_nothing_where_nothing_is_known(predictor: Predictor) -> None:
     assert learning(SimpleNamespace()) is None  # another system's locator
     assert learning(Predictor(dataclasses.replace(predictor.checkpoint, training={}))) is None
+
+
+@given(st.floats(0, 1e12), st.integers(1, 60), st.booleans())
+def test_every_axis_can_be_drawn(most: float, epochs: int, percent: bool) -> None:
+    """Also where the largest value begins with 9, as 91.7 % does: no step of the old ones was large enough."""
+    rows = [{"epoch": epoch, "loss": most * (epoch + 1) / epochs} for epoch in range(epochs)]
+    svg = curve(rows, {"loss": ("loss", "#000")}, epochs // 2, percent)
+    assert svg.count("grid") <= 12 and "nan" not in svg
+
+
+@pytest.mark.parametrize("most", [0.905, 0.917, 0.95, 0.99, 9.1, 95.0])
+def test_a_value_that_begins_with_nine(most: float) -> None:
+    assert "</svg>" in curve([{"epoch": 0, "a": most}], {"a": ("a", "#000")}, 0, percent=True)

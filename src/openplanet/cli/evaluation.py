@@ -98,8 +98,8 @@ def evaluate(
         albums_dict = {} if placed is None else {"albums": placed.to_dict()}
         write_json(scores, generator("evaluation") | result.to_dict() | albums_dict)
     if report is not None and predictor is not None:
+        write_tables(report, result)  # before the page: what fails in a drawing must not cost the figures
         write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
-        write_tables(report, result)
 
 
 @click.command(

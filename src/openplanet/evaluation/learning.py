@@ -78,8 +78,8 @@ def _given(value: Any) -> bool:
 
 def _step(most: float) -> float:
     """Between lines of the grid: 1, 2 or 5 times a power of ten, so that there are four to nine of them."""
-    size = 10 ** math.floor(math.log10(most)) if most > 0 else 1.0
-    return next(size * part for part in (0.1, 0.2, 0.5, 1.0) if most / (size * part) <= 9)
+    size = 10 ** math.floor(math.log10(most)) if most > 1e-9 else 1.0
+    return next(size * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if most / (size * part) <= 9)
 
 
 def _x(epoch: int, epochs: Sequence[int]) -> float:
