@@ -1,6 +1,7 @@
 """Fixtures that several test folders share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ def _shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{name} is not here (looked in {folder}; set OPENPLANET_SHARED): these files are never committed")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that a test keeps for the user lands in the home of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENPLANET_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")

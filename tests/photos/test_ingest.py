@@ -21,6 +21,7 @@ from openplanet.errors import DatasetError, InputError
 from openplanet.photos import images, parts, reading, settle, shards, write
 from openplanet.photos import ingest as module
 from openplanet.photos.ingest import ingest
+from openplanet.photos.serials import code
 from openplanet.photos.shards import Dataset
 
 IN_A_PROCESS = """
@@ -97,7 +98,12 @@ def test_every_file_is_one_row_or_one_rejection(tmp_path: Path) -> None:
     assert counts["skipped_by_suffix"] == {".txt": 1}
     row = rows["p/rome/b.jpg"]
     assert (row["lat"], row["lng"]) == pytest.approx((41.9, -12.5))
-    assert (row["album_id"], row["owner_id"], row["width"], row["height"]) == ("p/rome", "Canon EOS 40D 77", 64, 48)
+    assert (row["album_id"], row["owner_id"], row["width"], row["height"]) == (
+        "p/rome",
+        f"Canon EOS 40D {code('77')}",
+        64,
+        48,
+    )
     assert row["taken_at"] == datetime(2020, 5, 1, 10) and not row["taken_at_is_utc"]
     assert (tmp_path / "out" / "rejected.csv").read_text().count("the same bytes as p/rome/b.jpg") == 1
 
@@ -129,7 +135,7 @@ def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pyt
     assert {name: row["lat"] for name, row in rows.items()} == {"p/0.jpg": 1.0, "p/1.jpg": 11.0, "p/2.jpg": 20.0}
     assert [rows[f"p/{n}.jpg"]["album_id"] for n in range(3)] == ["trip", "trip", "p"]
     assert [rows[f"p/{n}.jpg"]["album_order"] for n in range(3)] == [1, 0, 0]
-    assert [rows[f"p/{n}.jpg"]["owner_id"] for n in range(3)] == ["Ada", "Canon EOS 40D 5", "Canon EOS 40D 5"]
+    assert [rows[f"p/{n}.jpg"]["owner_id"] for n in range(3)] == ["Ada", *[f"Canon EOS 40D {code('5')}"] * 2]
     assert rows["p/0.jpg"]["taken_at_is_utc"] and rows["p/0.jpg"]["licence"] == "CC0"
     assert rejected_lines(tmp_path / "out") == [("p/3.jpg", "out of range"), ("4.jpg", "not found")]
     assert manifest["counts"]["rejected_without_file"] == 1
@@ -600,3 +606,21 @@ for most in [10 * 1.4**step for step in range(40)]:
     except InputError as error:
         print(error)
 """
+
+
+def test_no_file_of_a_dataset_names_a_folder_of_the_machine(tmp_path: Path) -> None:
+    secret = tmp_path / "home of Ada"
+    for number in range(4):
+        save(secret / "p" / f"{number}.jpg", number, lat=10.0 + number)
+    (secret / "p" / "bad.jpg").write_bytes(b"no photo")
+    (secret / "p" / "cut.jpg").write_bytes((secret / "p" / "1.jpg").read_bytes()[:500])
+    (secret / "p" / "0.jpg.xmp").write_text("<broken")
+    (secret / "p" / "gone.jpg").symlink_to(secret / "nowhere")
+    (secret / "t.csv").write_text("file,lat,lng\nnone.jpg,1,2\n1.jpg,99,2\n")
+    out = tmp_path / "out"
+    ingest([secret / "p"], out, coordinates=secret / "t.csv")
+    names = [line.split(",")[0] for line in (out / "rejected.csv").read_text().splitlines()[1:]]
+    assert {"p/bad.jpg", "p/cut.jpg", "p/gone.jpg", "p/1.jpg", "none.jpg"} == set(names)
+    for file in out.iterdir():
+        whole = str(pq.read_table(file).to_pydict()) if file.suffix == ".parquet" else file.read_text()
+        assert "home of Ada" not in whole, file.name

@@ -34,6 +34,7 @@ from openplanet.models.album.travel import Travel
 from openplanet.photos import sources
 from openplanet.photos.albums import album_orders
 from openplanet.photos.reading import Reading, Task, read_facts
+from openplanet.photos.serials import code
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
@@ -57,7 +58,9 @@ class _Photo:
     @property
     def camera(self) -> str:
         facts = self.facts
-        return " ".join(part for part in (facts.make, facts.model, facts.serial) if part) if facts else ""
+        if facts is None:
+            return ""
+        return " ".join(part for part in (facts.make, facts.model, code(facts.serial or "")) if part)
 
     @property
     def known(self) -> tuple[float, float] | None:

@@ -104,7 +104,8 @@ def read_photo(task: Task, side: int) -> tuple[Reading, bytes | None]:
     try:
         return _read(task, side)
     except PhotoError as error:
-        return Reading(task.key, error.reason, str(error)), None
+        # the photo is named beside it, from its source on: no folder of the machine stands in a dataset
+        return Reading(task.key, error.reason, str(error).replace(f"{Path(task.path).parent}/", "")), None
     except OSError as error:
         return Reading(task.key, "unreadable", error.strerror or str(error)), None
     except MemoryError:

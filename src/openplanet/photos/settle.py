@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openplanet.photos import albums, flags, sessions, shards, split
+from openplanet.photos import albums, flags, serials, sessions, shards, split
 from openplanet.photos.plan import Options, Plan
 from openplanet.photos.reading import NO_POSITION
 from openplanet.photos.readings import Indices, Readings
@@ -51,7 +51,7 @@ def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> S
     columns = dict(zip(merged.column_names, merged.columns, strict=True))
     del merged  # column by column, so that all photos are never there twice
     rows = pa.table({name: columns.pop(name).take(kept) for name in list(columns)})
-    clocks = sessions.clock_offsets(rows) if rows.num_rows else []
+    clocks = sessions.clock_offsets(serials.coded(rows)) if rows.num_rows else []
     if rows.num_rows:
         rows = _complete(rows, readings, options)
     return Settled(rows, rejected, clocks)
@@ -134,18 +134,18 @@ def _reject_repeats(
 
 def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
     """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates."""
-    owner = _owners(rows, by_folder=True)
-    album, grouped = rows["album_id"], _owners(rows, by_folder=False)
+    named = serials.coded(rows)  # what is written; what divides is what the photos say, the same on every machine
+    owner, album, grouped = _owners(named, by_folder=True), rows["album_id"], _owners(rows, by_folder=False)
     if options.albums == "sessions":
-        album, grouped = sessions.album_ids(rows), owner
+        album, grouped = sessions.album_ids(rows), _owners(rows, by_folder=True)
     # Owners by folder are within its album: they tie nothing together, and as keys they would move a folder to
     # another split when a photo of another camera comes into it. A session can span folders: there they tie.
-    rows = rows.set_column(rows.schema.get_field_index("album_id"), "album_id", album)
     split_N = _splits(grouped, album, options.split_by)
     reading_N = rows["reading"].to_numpy()
     split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
     order = albums.album_orders(album, rows["source"], rows["taken_at"], rows["table_order"])
     extra = {
+        "album_id": sessions.album_ids(named) if options.albums == "sessions" else album,
         "owner_id": owner,
         "album_order": pa.array(order, pa.int32()),
         "split": pa.array(split_N, pa.string()),

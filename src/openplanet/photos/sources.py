@@ -113,7 +113,8 @@ def candidate_size(path: Path) -> tuple[int, int] | str:
 
 
 def _hub_rows(origin: str) -> Iterator[Candidate]:
-    label = printable(origin)
+    folder = Path(origin.removeprefix(hub.PREFIX))
+    label = printable(f"{hub.PREFIX}{folder.resolve().name}" if folder.exists() else origin)
     for index, (name, told) in enumerate(hub.entries(origin)):
         yield Candidate(Path(origin), f"{label}/{name}", label, (index, 0), (), told, origin)
 
