@@ -14,7 +14,7 @@ import csv
 import os
 import tempfile
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
@@ -27,13 +27,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from openplanet.earth import partition, places, positions, s2
-from openplanet.earth.combinatorial import build_turned, overlay, random_turns
+from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, TargetCells
 
 Floats = NDArray[np.float64]
 ROW_GROUP = 1 << 20
 MOST_TURNED = 10_000_000  # with more positions, the overlay is left out: it adds minutes and shows nothing new
 LIBRARIES = ("s2sphere", "s2cell", "s2geometry")
+
+
+def overlay(partitions: list[Partition], path: Path, least: int) -> NDArray[np.int64]:
+    """Photos of each of the cells that partitions cut each other into, of those that hold ``least`` or more."""
+    counts: Counter[tuple[int, ...]] = Counter()
+    for lat, lng in positions.from_parquet(path):
+        tuples, count = np.unique([each.assign(lat, lng) for each in partitions], axis=1, return_counts=True)
+        counts.update(dict(zip(map(tuple, tuples.T.tolist()), count.tolist(), strict=True)))
+    nowhere = (-1,) * len(partitions)
+    return np.array([count for cells, count in counts.items() if count >= least and cells != nowhere], np.int64)
 
 
 class Density:
@@ -234,9 +244,8 @@ def measure(path: Path, args: argparse.Namespace) -> None:
         timed("build, 3 turned", lambda: build_turned(positions.from_parquet(path), turned, random_turns(3)))
     show("read + assign", seconds_of(lambda: read_and_assign(path, cells)))
     if args.points <= MOST_TURNED:
-        fine = overlay(kept, positions.from_parquet(path), least=50)
-        share = fine.count.sum() / args.points
-        print(f"overlay of 3 turned: {len(fine):,} cells with 50 photos or more, {share:.1%} of the photos")
+        held = overlay(kept, path, least=50)
+        print(f"overlay of 3 turned: {len(held):,} cells with 50 photos or more, {held.sum() / args.points:.1%} of all")
     lat, lng = (column[:2000].tolist() for column in next(positions.from_parquet(path)))
     one = seconds_of(lambda: [cells.assign(a, b) for a, b in zip(lat, lng, strict=True)], 3) / len(lat)
     print(f"assign, one position: {one * 1e6:.1f} µs")

@@ -51,7 +51,6 @@ def test_version() -> None:
         ["partition", "x"],
         ["train", "x", "--recipe", "planet_cpu", "--out", "y", "--set", "epochs"],
         ["train", "x", "--recipe", "planet_cpu"],
-        ["train", "x", "--recipe", "planet_cpu", "--find", "luck"],
         ["evaluate", "x", "--checkpoint", "y", "--distances", "near"],
         ["locate", "x", "--checkpoint", "y", "--json", "--geojson"],
     ],

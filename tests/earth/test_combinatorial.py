@@ -1,12 +1,10 @@
 """Turned partitions are partitions like any other, and their overlay is what counting tuples by hand gives."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
-from openplanet.earth import combinatorial, geo, geojson, leafruns, partition, s2
-from openplanet.earth.combinatorial import build_turned, overlay, random_turns
+from openplanet.earth import geo, geojson, leafruns, partition, s2
+from openplanet.earth.combinatorial import build_turned, random_turns
 from openplanet.earth.partition import Partition, TargetCells, Thresholds
 from openplanet.errors import InputError, PartitionError
 
@@ -90,51 +88,8 @@ def _inside(ring, lat, lng):
     return bool((crosses & (at > lat)).sum() % 2)
 
 
-def test_overlay(photos, three):
-    whole = overlay(three, [photos])
-    columns = [each.assign(*photos) for each in three]
-    tuples = Counter(zip(*(c.tolist() for c in columns), strict=True))
-    tuples.pop((-1, -1, -1), None)
-    assert dict(zip(map(tuple, whole.cells.tolist()), whole.count.tolist(), strict=True)) == tuples
-    assert len(whole) > 2 * max(map(len, three))
-    index = whole.assign(*photos)
-    assert np.bincount(index[index >= 0], minlength=len(whole)).tolist() == whole.count.tolist()
-    for row in (0, len(whole) - 1, int(whole.count.argmax())):
-        mean = geo.mean_position(photos[0][index == row], photos[1][index == row])
-        assert geo.distance_km(*mean, whole.centroid_lat[row], whole.centroid_lng[row]) < 2e-5
-    parts = overlay(three, [(photos[0][k::3], photos[1][k::3]) for k in (2, 0, 1)])
-    assert parts.count.tolist() == whole.count.tolist()
-    assert parts.centroid_lat.tolist() == whole.centroid_lat.tolist()
-    few = overlay(three, [photos], least=20)
-    assert few.count.min() >= 20 and few.count.tolist() == whole.count[whole.count >= 20].tolist()
-    anywhere = (np.linspace(-80, 80, 500), np.linspace(-170, 170, 500) * 7 % 360 - 180)
-    known = set(map(tuple, few.cells.tolist()))
-    asked = list(zip(*(each.assign(*anywhere).tolist() for each in three), strict=True))
-    assert (few.assign(*anywhere) >= 0).tolist() == [each in known for each in asked]
-    assert 0 < sum(each in known for each in asked) < 500
-
-
-def test_overlay_of_nested_partitions_is_the_finest(photos):
-    coarse, fine = partition.build_many([photos], [Thresholds(4000, 1), Thresholds(500, 1)], nested=True)
-    found = overlay([coarse, fine], [photos])
-    assert found.cells[:, 1].tolist() == sorted(range(len(fine)))
-    assert found.count.tolist() == fine.count.tolist()
-
-
 def test_one_rule_or_one_each(photos):
     found = build_turned([photos], [TargetCells(50, 5), TargetCells(100, 5)], random_turns(2))
     assert [abs(len(p) - n) <= 2 for p, n in zip(found, (50, 100), strict=True)] == [True, True]
     with pytest.raises(PartitionError, match="2 thresholds do not go with 3 turns"):
         build_turned([photos], [Thresholds(5, 1)] * 2, random_turns(3))
-
-
-def test_overlays_that_cannot_be(photos, three):
-    with pytest.raises(PartitionError, match="64 bits"):
-        overlay(three * 4, [photos])
-    with pytest.raises(PartitionError, match="64 bits"):
-        overlay([], [photos])
-    with pytest.raises(PartitionError, match="least=1000000"):
-        overlay(three, [photos], least=10**6)
-    with pytest.raises(PartitionError, match="least=1"):
-        overlay(three, [])
-    assert combinatorial.RUN == leafruns.RUN

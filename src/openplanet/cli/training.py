@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Literal
 
 import click
 
@@ -32,16 +31,12 @@ def recipes(as_json: bool) -> None:
 @click.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
 @click.argument("dataset", type=PATH)
 @click.option("--recipe", required=True, help="Name of a recipe; `openplanet recipes` lists them.")
-@click.option("--out", type=PATH, help="Checkpoint folder to write (needed, except with --find).")
+@click.option("--out", type=PATH, help="Checkpoint folder to write (needed, except with --find-batch-size).")
 @click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--cache", type=PATH, help="Features of a frozen backbone [default: DATASET.embeddings].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
-@click.option(
-    "--find",
-    type=click.Choice(["learning_rate", "batch_size"]),
-    help="Do not train: look for a good value, and show the curve.",
-)
+@click.option("--find-batch-size", is_flag=True, help="Do not train: time batch sizes and suggest one.")
 def train(
     dataset: Path,
     recipe: str,
@@ -50,7 +45,7 @@ def train(
     resume: bool,
     cache: Path | None,
     overrides: tuple[str, ...],
-    find: Literal["learning_rate", "batch_size"] | None,
+    find_batch_size: bool,
 ) -> None:
     """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
     from openplanet import recipes as named
@@ -58,7 +53,7 @@ def train(
     from openplanet.photos.shards import Dataset
     from openplanet.training.recipe import override
 
-    if out is None and find is None:
+    if out is None and not find_batch_size:
         raise click.UsageError("give --out, the checkpoint folder to write")
     chosen = override(named.get(recipe), pairs(overrides))
     data = Dataset.open(dataset)
@@ -70,8 +65,8 @@ def train(
         raise InputError(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
-    if find is not None or out is None:
-        show(finder.find(find or "learning_rate", data, chosen, cells, cache).to_text())
+    if find_batch_size or out is None:
+        show(finder.find_batch_size(data, chosen, cells, cache).to_text())
         return
     checkpoint = fit(data, chosen, out, partition=cells, resume=resume, cache=cache)
     measured = checkpoint.accuracy if checkpoint.accuracy.get("photos") else {}

@@ -43,8 +43,9 @@ configs:
 Photos with positions, made by `openplanet ingest`: a row a photo, `split` says what it is for (`none`: a near-duplicate
 of a photo held out). Positions can tell where people live: think before you share it, and keep to `licence`.
 
-To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-*.parquet` and `rejected.csv` are for the
-next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of cameras.
+To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-*.parquet` and `rejected.csv` are for
+the next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of
+cameras.
 """
 DISAGREE_KM = 1.0
 
