@@ -197,7 +197,8 @@ def test_bayes_limit_stands_beside_the_model(
     intervals = found.rows[-1].to_dict()
     assert intervals["within_km"][1]["top1_interval_95"] == [1.0, 1.0]  # all its points were right
     assert intervals["interval_95"]["country_accuracy"] is None  # answered by itself
-    assert share_curve(found).count("<circle") == 15  # a ring a distance, of the limit and both best points
+    rings = [line for line in share_curve(found).axes[0].lines if line.get_marker() == "o"]
+    assert [len(line.get_xdata()) for line in rings] == [5, 5, 5]  # one a distance, of the limit and both best points
 
 
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:

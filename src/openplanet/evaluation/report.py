@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from openplanet.earth.worldmap import MAP_SCRIPT, MAP_STYLE, land_symbol
-from openplanet.evaluation import charts, plots, reportmaps, samples, tables
+from openplanet.evaluation import charts, reportmaps, samples, tables
 from openplanet.evaluation.learning import learning
 from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
@@ -64,11 +64,9 @@ def write_report(
         where=evaluation.where,
         cells=f"{evaluation.cells:,}",
         blocks=evaluation.blocks(),
-        curve=Markup(charts.share_curve(evaluation)),
-        legend=charts.legend(evaluation),
-        best_of=Markup(plots.best_of_curves(evaluation)),
+        curve=charts.svg(charts.share_curve(evaluation), "Share of photos against distance"),
+        best_of=charts.svg(charts.best_of_curves(evaluation), "Share of photos against distance, best of one to five"),
         best_of_table=tables.best_of_block(evaluation.model),
-        best_of_legend=[(f"best of {k}" if k > 1 else "first guess", ink) for k, ink in enumerate(plots.SHADES, 1)],
         probable=_probable(evaluation),
         breakdowns=[
             (block, each.rule)
@@ -99,9 +97,8 @@ def _probable(evaluation: Evaluation) -> dict[str, object] | None:
         return None
     sure = [each for each in evaluation.rows if each.distribution is not None]
     return {
-        "reliability": Markup(plots.reliability_diagram(row)),
-        "recall": Markup(plots.recall_area(sure)),
-        "recall_legend": [(each.name, charts.colour(each.name)) for each in sure],
+        "reliability": charts.svg(charts.reliability_diagram(row), "How often it is right against how sure it is"),
+        "recall": charts.svg(charts.recall_area(sure), "Share of photos found against area searched"),
         "levels": tables.level_block(row),
     }
 
