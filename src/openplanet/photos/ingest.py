@@ -6,10 +6,8 @@ stays readable until the new one takes its place, and what it has read is taken 
 """
 
 import csv
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -25,15 +23,10 @@ from openplanet.photos.plan import Options, Plan, make_plan
 from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
 from openplanet.photos.split import how_to_divide
+from openplanet.photos.workfolder import CARD, REJECTED, WORK, clear, is_marked, next_name, work_folder
 from openplanet.progress import say
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
 
-try:
-    import fcntl
-except ImportError:  # Windows: two ingests into one folder are not told apart there
-    fcntl = None  # type: ignore[assignment]
-
-WORK, MARK, LOCK, REJECTED, CARD = ".parts", "ingest.json", "lock", "rejected.csv", "README.md"
 # Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
 CARD_TEXT = """---
 configs:
@@ -80,11 +73,11 @@ def ingest(
     finished = _finished(out)
     if finished is not None and finished.manifest.get("fingerprint") == plan.fingerprint:
         if (out / WORK).exists():  # of a run that was stopped, or of one that is at work with other photos
-            with _work_folder(out):
-                _clear(out, finished.manifest)
+            with work_folder(out):
+                clear(out, _files_of(finished.manifest))
         say(f"{out} holds these photos already, nothing has changed")
         return finished.manifest
-    with _work_folder(out) as work:
+    with work_folder(out) as work:
         at_K, read = _read(plan, work, finished, side, workers)
         settled = settle.settle(plan, at_K, read, options)
         if not settled.rows.num_rows:
@@ -142,7 +135,7 @@ def _check_ours(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out} is a file: give a folder for the dataset")
     names = {path.name for path in out.iterdir()} if out.exists() else set()
-    if not names or names == {WORK} or (out / WORK / MARK).is_file():
+    if not names or names == {WORK} or is_marked(out):
         return
     try:
         ours = read_json(out / MANIFEST).get("format") == shards.FORMAT
@@ -159,30 +152,11 @@ def _finished(out: Path) -> Dataset | None:
         return None
 
 
-@contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    """The marked work folder, for one ingest at a time; it stays when the work does not come to its end."""
-    work = out / WORK
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / LOCK).open("w")
-    except OSError as error:
-        raise DatasetError(f"{out} cannot be written: {error.strerror or error}") from error
-    with lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetError(f"another ingest is writing {out}: wait for it, or stop it") from error
-        write_json(work / MARK, {"format": shards.FORMAT, "what": "an ingest at work; safe to delete"})
-        shutil.rmtree(work / "shards", ignore_errors=True)
-        yield work
-
-
 def _nothing_left(out: Path, plan: Plan, settled: Settled) -> DatasetError:
     reasons = ", ".join(f"{count} {reason}" for reason, count in _reasons(plan, settled).items())
     where = out / REJECTED if not (out / MANIFEST).exists() else out / WORK / REJECTED
-    _write_rejected(where, plan, settled)
+    _write_rejected(out / WORK / next_name(REJECTED), plan, settled)
+    (out / WORK / next_name(REJECTED)).replace(where)
     return DatasetError(
         f"none of {plan.table.num_rows} photos can be used ({reasons}; each in {where}). "
         "Positions can come from a table (--coordinates); --keep-unlocated keeps photos without one"
@@ -248,24 +222,25 @@ def _disagreements(rows: pa.Table) -> int:
 
 
 def _publish(work: Path, out: Path, manifest: dict[str, Any], plan: Plan, settled: Settled) -> None:
-    """New files beside the old ones, then the manifest, which decides; then the old ones go."""
-    for new in sorted((work / "shards").iterdir()):
-        new.replace(out / new.name)
-    _write_rejected(out / REJECTED, plan, settled)
+    """New files beside the old ones, then the manifest, which decides; then the old ones go.
+
+    All is written in the work folder and only renamed into ``out``, so that a kill leaves nothing half written there.
+    """
+    for name in sorted(_files_of(manifest)):
+        if (new := work / "shards" / name).exists():
+            new.replace(out / name)
+    _write_rejected(work / next_name(REJECTED), plan, settled)
+    (work / next_name(REJECTED)).replace(out / REJECTED)
     if not (out / CARD).exists():  # it is the user's to write on
-        write_text(out / CARD, CARD_TEXT)
-    write_json(out / MANIFEST, manifest)
-    _clear(out, manifest)
+        write_text(work / next_name(CARD), CARD_TEXT)
+        (work / next_name(CARD)).replace(out / CARD)
+    write_json(work / next_name(MANIFEST), manifest)
+    (work / next_name(MANIFEST)).replace(out / MANIFEST)
+    clear(out, _files_of(manifest))
 
 
-def _clear(out: Path, manifest: dict[str, Any]) -> None:
-    """Remove the work, and the shards and readings that are not the manifest's."""
-    ours = {shard["file"] for shard in manifest["shards"]} | {manifest["readings"]["file"]}
-    for pattern in ("photos-*.parquet", "readings-*.parquet"):
-        for path in out.glob(pattern):
-            if path.name not in ours and shards.is_ours(path.name):
-                path.unlink()
-    shutil.rmtree(out / WORK, ignore_errors=True)
+def _files_of(manifest: dict[str, Any]) -> set[str]:
+    return {shard["file"] for shard in manifest["shards"]} | {manifest["readings"]["file"]}
 
 
 def _write_rejected(path: Path, plan: Plan, settled: Settled) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -57,10 +58,15 @@ def process(tasks: Iterator[Task], count: int, folder: Path, side: int, workers:
                 progress.advance()
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file name is one that parts get."""
+    return re.fullmatch(r"[0-9a-f]{32}\.parquet", name) is not None
+
+
 def stored(folder: Path) -> list[Path]:
     """The parts that can be read, in a fixed order; damaged ones are removed: their photos are read again."""
     found = []
-    for part in sorted(folder.glob("[0-9a-f]*.parquet")):
+    for part in sorted(part for part in folder.glob("*.parquet") if is_ours(part.name)):
         try:
             if pq.read_schema(part).equals(_PART):
                 found.append(part)

@@ -44,7 +44,7 @@ class Reading:
     """What reading one photo gave, but for its picture. Degrees; None where not known.
 
     ``reason``: None, or why it is of no use; ``unlocated``: for want of a position alone. ``known``: the
-    bytes are those of a photo of the finished dataset, whose picture and what was seen in it still hold.
+    bytes are those of a photo that an earlier run has read, whose picture and what was seen in it still hold.
     """
 
     key: bytes

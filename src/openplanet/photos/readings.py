@@ -19,6 +19,7 @@ from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.storage import atomic_path, sha256_of
 
+THUMBNAILS = "thumbnails.u8"
 ROWS = 8192  # read and written at a time
 _LIGHT = [name for name in SCHEMA.names if name != "thumbnail"]
 _PIXELS = likeness.SIDE**2
@@ -83,7 +84,7 @@ def gather(work: Path, lent: Earlier) -> Readings:
     index, whole = lent.index, lent.shards
     stored = parts.stored(work / "parts")
     sources = ([index] if index is not None else []) + stored
-    thumbnails = work / "thumbnails.u8"
+    thumbnails = work / THUMBNAILS
     with thumbnails.open("wb") as out:
         tables = [table for source in sources for table in _light(source, out)]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().drop_columns(["thumbnail"])
@@ -92,7 +93,7 @@ def gather(work: Path, lent: Earlier) -> Readings:
         pictures = np.memmap(thumbnails, np.uint8, "r+").reshape(-1, _PIXELS)
     indexed = 0 if index is None else pq.read_metadata(index).num_rows
     files, file_N, row_N = _places(table, whole, stored, indexed)
-    table = _fill_known(table, pictures, file_N)
+    table = _fill_known(table, pictures, file_N, row_N)
     return Readings(table, pictures, files, file_N, row_N, _best(table, file_N))
 
 
@@ -169,10 +170,10 @@ def _places(
     return files, file_N, row_N
 
 
-def _fill_known(table: pa.Table, thumbnails: npt.NDArray[np.uint8], file_N: Indices) -> pa.Table:
-    """Give readings of known bytes what was seen in the pixels when they were first read.
+def _fill_known(table: pa.Table, thumbnails: npt.NDArray[np.uint8], file_N: Indices, row_N: Indices) -> pa.Table:
+    """Give readings of known bytes what was seen in the pixels when they were first read, and that picture.
 
-    Changes ``thumbnails``, and ``file_N`` to -1 where the photo that they repeat has gone.
+    Changes ``thumbnails``, ``file_N`` and ``row_N``; ``file_N`` to -1 where the photo that they repeat has gone.
     """
     is_known_N = table["known"].to_numpy()
     known = np.flatnonzero(is_known_N)
@@ -186,6 +187,7 @@ def _fill_known(table: pa.Table, thumbnails: npt.NDArray[np.uint8], file_N: Indi
     from_N = np.arange(table.num_rows)
     from_N[known] = twin
     thumbnails[known] = thumbnails[twin]
+    file_N[known], row_N[known] = file_N[twin], row_N[twin]
     for name in SEEN:
         if name != "thumbnail":
             table = table.set_column(_LIGHT.index(name), SCHEMA.field(name), table[name].take(from_N))
