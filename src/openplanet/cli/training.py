@@ -21,9 +21,9 @@ def recipes(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
-        if row["of"] == "albums":
-            size = "  (albums: openplanet train-albums)"
+        size = "  (albums: openplanet train-albums)"
+        if row["of"] == "images":
+            size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
         click.echo(f"{row['name']}{size}")
         click.echo(f"  {row['description']}\n  Seen: {row['seen']}\n")
 
