@@ -1,6 +1,7 @@
 """The command line as a user meets it: in a process of its own, judged by exit status and what is printed."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,32 @@ def error_line(*arguments: object) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("openplanet: error: ")
     return lines[0]
+
+
+@pytest.mark.parametrize("arguments", ["recipes --json", "recipes"])
+def test_a_full_disk_is_one_line(arguments: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "openplanet", *arguments.split()]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=240)
+    assert done.returncode == 1
+    assert done.stderr == "openplanet: error: the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8:strict"])
+def test_letters_that_the_output_cannot_hold_are_escaped_as_json_has_them(encoding: str) -> None:
+    text = "Zürich, Łódź, 東京, 😀, caf\udce9"
+    program = (
+        "import click, json, openplanet.cli as c\n"
+        "@c.cli.command()\n"
+        f"def say(): click.echo(json.dumps({text!r}, ensure_ascii=False))\n"
+        "import sys; sys.argv[1:] = ['say']; c.main()"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    codec = encoding.split(":")[0]
+    printed = done.stdout.decode("utf-8" if codec == "ascii" else codec)  # click writes UTF-8 for ASCII
+    assert json.loads(printed) in (text, text.replace("\udce9", "\ufffd"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

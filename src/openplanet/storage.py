@@ -4,9 +4,11 @@ An output is written under a temporary name, flushed, then renamed. Before any w
 under which a file lies that is not of the output's own kind.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from openplanet.errors import InputError
 
@@ -57,6 +59,14 @@ def marked(name: str, suffix: str, mark: str) -> Kind:
             return mark.encode() in file.read(HEAD_BYTES)
 
     return Kind(name, suffix, recognise)
+
+
+MAX_NESTING = 64  # objects and lists inside each other: ours have 5
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+"""Escapes of JSON strings: a pair of surrogates, half a pair, any other."""
 
 
 @contextmanager
@@ -192,10 +202,49 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def open_input(path: Path) -> BinaryIO:
+    """Open a file that somebody gives for reading, without ever waiting: OSError where it is no regular file.
+
+    Opening a pipe would wait for a writer for ever, and a device such as /dev/zero never ends.
+    """
+    # O_NONBLOCK: the pipe is opened, and refused, at once
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text that a stranger may have written; ValueError for any text that is none.
+
+    As ``json.loads``, but a value nested deeper than MAX_NESTING is refused (a recursion error follows it wherever
+    it goes), and half an emoji (a surrogate without its other half) becomes U+FFFD, which every encoding takes.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text))
+    try:
+        value = json.loads(_ESCAPE.sub(_whole, text))
+    except RecursionError as error:
+        raise ValueError(f"it is nested deeper than {MAX_NESTING} levels") from error
+    level, depth = [value], 0
+    while level:
+        if depth > MAX_NESTING:
+            raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level, depth = [each for values in inner for each in values if isinstance(each, dict | list)], depth + 1
+    return value
+
+
+def _whole(escape: re.Match[str]) -> str:
+    return "\\ufffd" if escape["half"] else escape[0]
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises InputError, naming the file, where it is missing or is none."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        with open_input(path) as file:
+            value = parse_json(file.read())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Checkpoint folders: what is written is read back, and whatever is wrong is refused with the file's name."""
 
 import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -152,8 +153,78 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no such head": (lambda f: _other_image(f, head="hydra"), r"config\.json.*head cannot be 'hydra'"),
     "no such backbone": (lambda f: _other_image(f, backbone="nope"), r"config\.json.*no backbone 'nope'"),
     "a backbone of nothing": (lambda f: _other_image(f, backbone=""), r"config\.json.*backbone cannot be ''"),
-    "odd arguments": (lambda f: _other_image(f, backbone_args={"wings": 2}), r"config\.json.*these arguments"),
+    "odd arguments": (lambda f: _other_image(f, backbone_args={"wings": 2}), r"config\.json.*'wings' is not allowed"),
+    "overlaid without levels": (lambda f: _edit_config(f, overlaid=True), r"config\.json.*overlaid cannot be True"),
+    "overlaid is text": (lambda f: _edit_config(f, overlaid="no"), r"config\.json.*overlaid cannot be 'no'"),
+    "config nested deeply": (lambda f: (f / "config.json").write_text("[" * 200_000), r"config\.json.*JSON"),
+    "part of config nested deeply": (
+        lambda f: (f / "config.json").write_text('{"a":' * 3000 + "1" + "}" * 3000), r"config\.json.*nested"),
 }  # fmt: skip
+
+
+class _Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "checkpoint_path": {"backbone_args": {"checkpoint_path": "PICKLE"}},
+    "pretrained": {"backbone_args": {"pretrained": True}},
+    "pretrained_cfg": {"backbone_args": {"pretrained": True, "pretrained_cfg": {"file": "PICKLE"}}},
+    "pretrained_cfg alone": {"backbone_args": {"pretrained_cfg": {"file": "PICKLE"}}},
+    "pretrained_cfg_overlay": {"backbone_args": {"pretrained_cfg_overlay": {"file": "PICKLE"}}},
+    "pretrained_strict": {"backbone_args": {"pretrained_strict": False}},
+    "file": {"backbone_args": {"file": "PICKLE"}},
+    "cache_dir": {"backbone_args": {"cache_dir": "PICKLE"}},
+    "num_classes": {"backbone_args": {"num_classes": 10**9}},
+    "in_chans": {"backbone_args": {"in_chans": 10**9}},
+    "scriptable": {"backbone_args": {"scriptable": True}},
+    "a layer by its class": {"backbone_args": {"norm_layer": "torch.nn.Module"}},
+    "a pool by its name": {"backbone_args": {"global_pool": "../x"}},
+    "many layers": {"backbone_args": {"layers": [10**6] * 4}},
+    "many stages": {"backbone_args": {"layers": [2] * 1000}},
+    "wide layers": {"backbone_args": {"channels": [10**6] * 4}},
+    "layers within limits, together too large": {"backbone_args": {"layers": [100] * 4, "channels": [8192] * 4}},
+    "layers of no number": {"backbone_args": {"layers": [True, 1, 1, 1]}},
+    "a rate of NaN": {"backbone_args": {"drop_rate": float("nan")}},
+    "a rate of true": {"backbone_args": {"drop_rate": True}},
+    "from the Hub": {"backbone": "hf-hub:evil/resnet18"},
+    "from the Hub, by its old name": {"backbone": "hf_hub:evil/resnet18"},
+    "from a folder": {"backbone": "local-dir:PICKLE"},
+    "from a folder, by a tag": {"backbone": "test_resnet.local-dir:PICKLE"},
+    "a path": {"backbone": "./test_resnet"},
+    "a wide embedding": {"embedding_dim": 10**9},
+    "an embedding that the weights do not hold": {"embedding_dim": 16_000, "backbone": "convnext_xxlarge"},
+    "large photos": {"image_size": 4096},
+}  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_strangers_configuration_is_refused_before_anything_is_built(
+    name: str, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = tmp_path / "copy", tmp_path / "ran"
+    shutil.copytree(written, folder)
+    torch.save({"state_dict": _Payload(ran)}, folder / "weights.pth")
+    text = json.dumps(HOSTILE[name]).replace("PICKLE", str(folder / "weights.pth"))
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(config | {"image": config["image"] | json.loads(text)}))
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("a pickle was opened"))
+    with pytest.raises(CheckpointError, match=r"config\.json") as caught:
+        Checkpoint.load(folder)
+    assert not ran.exists() and "\n" not in str(caught.value) and len(str(caught.value)) < 1500
+
+
+def test_the_payload_would_run(tmp_path: Path) -> None:
+    torch.save({"state_dict": _Payload(tmp_path / "ran")}, tmp_path / "weights.pth")
+    torch.load(tmp_path / "weights.pth", weights_only=False)
+    assert (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("name", DAMAGE)

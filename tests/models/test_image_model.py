@@ -54,7 +54,7 @@ def test_inception_with_its_auxiliary_classifier() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ImageConfig("test_resnet", 32, backbone_args={"in_chans": 4}),
+        ImageConfig("vit_tiny_patch16_224", 32),
         ImageConfig("inception_v3", 96, aux_head=True),
     ],
     ids=lambda config: config.backbone,
@@ -127,6 +127,8 @@ def test_an_unknown_backbone_is_named_with_near_ones() -> None:
     with pytest.raises(RecipeError, match=r"resnet51.*near"):
         ImageModel(ImageConfig("resnet51", 32), 2)
     with pytest.raises(RecipeError, match="does not take these arguments"):
+        ImageModel(ImageConfig("test_resnet", 32, backbone_args={"window_size": 7}), 2)
+    with pytest.raises(RecipeError, match="'no_such_thing' is not allowed"):
         ImageModel(ImageConfig("test_resnet", 32, backbone_args={"no_such_thing": 1}), 2)
 
 

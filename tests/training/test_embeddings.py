@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from openplanet.errors import DatasetError, RecipeError, TrainingError
+from openplanet.errors import RecipeError, TrainingError
 from openplanet.inference.predictor import Predictor
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.shards import Dataset
@@ -92,9 +93,42 @@ def test_broken_photos_and_broken_files_are_named(
     checkpoint = fit(damaged, dataclasses.replace(probe, epochs=1), tmp_path / "out", cache=tmp_path / "features")
     assert checkpoint.accuracy["photos"] == 13 and len(checkpoint.training["undecodable"]) == 1
     assert checkpoint.training["undecodable"][0] in capfd.readouterr().err
-    next((tmp_path / "features").rglob("val-*.safetensors")).write_bytes(b"cut")
-    with pytest.raises(DatasetError, match=r"val-00000\.safetensors is damaged"):
-        fit(damaged, probe, tmp_path / "again", cache=tmp_path / "features")
+
+
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+def _rewrite(file: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
+    save_file(change(load_file(file)), file)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "cut": lambda file: file.write_bytes(b"cut"),
+    "empty": lambda file: file.write_bytes(b""),
+    "a flipped byte": _flip,
+    "another key": lambda file: _rewrite(file, lambda part: {"elsewhere": part["features"]}),
+    "a key more": lambda file: _rewrite(file, lambda part: part | {"more": torch.zeros(1)}),
+    "a row less": lambda file: _rewrite(file, lambda part: part | {"features": part["features"][1:].contiguous()}),
+    "other positions": lambda file: _rewrite(file, lambda part: part | {"lat": part["lat"] + 1}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_features_are_computed_again(
+    dataset: Dataset, probe: Recipe, tmp_path: Path, damage: str, count_calls: list[int], capfd: Any
+) -> None:
+    probe, cache = dataclasses.replace(probe, epochs=1), tmp_path / "features"
+    fit(dataset, probe, tmp_path / "a", cache=cache)
+    file = next(cache.rglob("val-*.safetensors"))
+    before, asked = {name: each.clone() for name, each in load_file(file).items()}, sum(count_calls)
+    DAMAGE[damage](file)
+    fit(dataset, probe, tmp_path / "b", cache=cache)
+    after = load_file(file)
+    assert sum(count_calls) == asked + 12 and "val-00000.safetensors is damaged" in capfd.readouterr().err
+    assert after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
 
 
 def test_a_random_backbone_is_not_frozen(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:

@@ -109,6 +109,28 @@ def test_an_unknown_variant_in_a_checkpoint_is_told(trained: tuple[Path, AlbumCh
         AlbumCheckpoint.load(tmp_path / "copy")
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 10**9}, {"width": "8"}, {"layers": 10**6}, {"layers": True}, {"dropout": 2}, {"residual": "yes"},
+        {"options": {"window": 10**12}}, {"options": {"checkpoint_path": "x"}}, {"options": [1]},
+        {"variant": ["blstm"]}, {"variant": "lstm", "options": {"delay": 10**9}}, {"width": 8192, "layers": 32},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_strangers_album_model_is_refused_before_it_is_built(
+    trained: tuple[Path, AlbumCheckpoint], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    trained[1].save(tmp_path / "copy")
+    file = tmp_path / "copy" / "config.json"
+    config = json.loads(file.read_text())
+    config["album"] |= changes
+    file.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        AlbumCheckpoint.load(tmp_path / "copy")
+
+
 def test_stopped_it_goes_on_to_the_same_weights(
     dataset: Dataset, image: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

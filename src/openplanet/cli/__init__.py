@@ -4,8 +4,11 @@ Exit status 0 when done; 1 with one line on standard error for anything that a u
 Commands import what they need when they run, so that ``--help`` and ``recipes`` answer at once.
 """
 
+import codecs
 import io
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -20,6 +23,9 @@ from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import OpenPlaNetError
 from openplanet.progress import plain
+
+ESCAPED = "openplanet.escaped"
+"""Name of the error handler of ``_escaped``."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,8 +68,14 @@ for command in (
 
 def main() -> None:
     """Entry point: errors that a user can put right become one line and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        # letters that the terminal's encoding lacks, and bytes of names that are no UTF-8; also valid inside JSON
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPED)
     try:
         status = cli.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # at exit a full disk would be told by a traceback
     except OpenPlaNetError as error:
         click.echo(f"openplanet: error: {plain(' '.join(str(error).split()))}", err=True)
         status = 1
@@ -78,4 +90,31 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader (head, less) has gone: nothing is left to say
         status = 1
+    except OSError as error:  # of files, ours become OpenPlaNetError where they are opened
+        where = plain(str(error.filename)) if error.filename else "the output"
+        _forget_output()
+        click.echo(f"openplanet: error: {where}: {error.strerror or error}", err=True)
+        status = 1
+    except RecursionError:
+        click.echo("openplanet: error: an input is nested too deeply; correct it", err=True)
+        status = 1
     sys.exit(status)
+
+
+def _forget_output() -> None:
+    """Let what is still buffered for standard output go, so that closing it does not fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Letters that cannot be encoded as escapes that JSON has too: \\u00e9, and two of them beyond \\uffff."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    units = letters.encode("utf-16-be", "surrogatepass")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs), error.end
+
+
+codecs.register_error(ESCAPED, _escaped)

@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
 )
 WHOLE_NUMBERS = ("max_photos", "min_photos", "max_level", "total_photos", "dropped_photos", "dropped_cells")
 METADATA_KEY = b"openplanet"
+MOST_CELLS = 1 << 24
+"""A partition of so many is damaged, or meant to fill the memory: the paper has 26,263."""
 
 
 def write(path: Path, columns: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -63,7 +65,9 @@ def read(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with storage.open_input(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+            if file.metadata.num_rows > MOST_CELLS:
+                raise ValueError(f"it has {file.metadata.num_rows:,} rows")
             table = file.read()
         _check_schema(table.schema)
         columns, facts = _columns(table), _facts(table.schema)
@@ -89,7 +93,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 
 def _facts(schema: pa.Schema) -> dict[str, Any]:
-    facts = json.loads(schema.metadata[METADATA_KEY])
+    facts = storage.parse_json(schema.metadata[METADATA_KEY])
     if not isinstance(facts, dict) or any(type(facts.get(name)) is not int for name in WHOLE_NUMBERS):
         raise ValueError("its thresholds are not whole numbers")
     area, turn = facts.get("dropped_area_km2", 0.0), facts.get("turn", list(geo.NO_TURN))

@@ -152,7 +152,7 @@ def _thumbnails(train: Dataset, wanted: NDArray[np.int64]) -> Iterable[NDArray[n
         for data in batch["image"].field("bytes"):
             row += 1
             if row in chosen:
-                found = _fingerprint(data.as_py())
+                found = _fingerprint(data.as_py() or b"")
                 yield np.zeros(256, np.uint8) if found is None else found[1]
 
 

@@ -51,6 +51,7 @@ def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:
 
 
 def read_images(dataset: Dataset, split: str) -> Iterator[bytes]:
-    """The encoded located photos of a split, in the order of ``read_truth``, a few in memory at a time."""
+    """The encoded located photos of a split, in the order of ``read_truth``, a few in memory at a time;
+    b"" for a missing one, which cannot be decoded and counts as wrong."""
     for batch in dataset.batches(["image"], split=split, located=True, batch_size=READ_AT_A_TIME):
-        yield from batch["image"].field("bytes").to_pylist()
+        yield from (data or b"" for data in batch["image"].field("bytes").to_pylist())

@@ -7,7 +7,6 @@ Shapes: N photos, K guesses.
 """
 
 import csv
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.table import LAT, LNG, PHOTO, stem
 from openplanet.photos.sources import printable
+from openplanet.storage import open_input, parse_json
 
 Floats = NDArray[np.float64]
 
@@ -103,9 +103,10 @@ def _finder(truth: Truth) -> Any:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        with open_input(path) as file:
+            text = file.read().decode("utf-8-sig", "surrogateescape")
         if path.suffix.lower() == ".json":
-            data = json.loads(text)
+            data = parse_json(text)
             rows = data.get("rounds", []) if isinstance(data, dict) else data
         else:
             rows = list(csv.DictReader(text.splitlines()))
@@ -134,6 +135,8 @@ def _number(row: dict[str, Any], wanted: tuple[str, ...], path: Path, number: in
     if not any(name in row for name in wanted):
         raise InputError(f"{path} has no column {' or '.join(wanted)}: predictions need photo, lat and lng in degrees")
     text = _get(row, wanted, path, number, "nan")
+    if any(isinstance(row.get(name), bool) for name in wanted):
+        raise InputError(f"{path}: row {number}: {text!r} is no number; correct it")
     try:
         return float(text)
     except ValueError as error:

@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from openplanet.earth.partition import Partition
-from openplanet.errors import CheckpointError, InputError, RecipeError
+from openplanet.errors import CheckpointError, InputError, PartitionError, RecipeError
 from openplanet.models import hub
+from openplanet.models.backbone import check_size
 from openplanet.models.calibration import Calibration
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
@@ -32,6 +33,8 @@ from openplanet.storage import atomic_path, read_json, sha256_of, write_json, wr
 FORMAT = "openplanet-checkpoint"
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, PARTITION, CARD = "config.json", "model.safetensors", "partition.parquet", "README.md"
+CONSTANTS = 1 << 26
+"""Numbers that a model may hold beside its weights (masks of attention windows, levels)."""
 RESUME = "resume"
 """Folder, of a checkpoint that is being trained, of all that going on needs."""
 KINDS: dict[str, type] = {"openplanet_version": str, "cells": int, "sha256": dict}
@@ -99,6 +102,12 @@ class Checkpoint:
         folder = hub.resolve(folder)
         config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
         levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
+        overlaid = config.get("overlaid", False)
+        if not isinstance(overlaid, bool) or (overlaid and not levels):
+            raise CheckpointError(
+                f"{folder / CONFIG} is damaged: overlaid cannot be {repr(overlaid)[:80]} with {len(levels)} partitions"
+                " in coarser; copy the checkpoint again"
+            )
         check_files(folder, (WEIGHTS, PARTITION, *levels), config)
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
@@ -109,13 +118,19 @@ class Checkpoint:
         coarser = tuple(Partition.load(folder / name) for name in levels)
         try:
             image = ImageConfig.from_dict(config["image"])
-            kind = Overlaid if config.get("overlaid") else Levels
-            model = ImageModel(image, len(partition), kind.of(coarser, partition))
+            kind = Overlaid if overlaid else Levels
+            levels_of = kind.of(coarser, partition)
+            check_size(lambda: ImageModel(image, len(partition), levels_of), most_numbers(folder))
+            model = ImageModel(image, len(partition), levels_of)
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
         except RecipeError as error:
             raise CheckpointError(
                 f"{folder / CONFIG} describes a model that cannot be built (written with another timm?): {error}"
+            ) from error
+        except PartitionError as error:
+            raise CheckpointError(
+                f"{folder / CONFIG} and its partitions do not belong together ({error}); copy the checkpoint again"
             ) from error
         calibration = _calibration(config, folder / CONFIG)
         load_weights(model, folder / WEIGHTS)
@@ -174,7 +189,9 @@ def read_config(folder: Path, form: str, form_version: int, kinds: dict[str, typ
         raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
     for name, kind in (kinds | {"coarser": list}).items():
         if not isinstance(config.get(name, kind()), kind):
-            raise CheckpointError(f"{path} is damaged: {name} cannot be {config[name]!r}; copy the checkpoint again")
+            raise CheckpointError(
+                f"{path} is damaged: {name} cannot be {repr(config[name])[:200]}; copy the checkpoint again"
+            )
     return config
 
 
@@ -203,6 +220,12 @@ def check_files(folder: Path, names: Iterable[str], config: dict[str, Any]) -> N
             raise CheckpointError(
                 f"{path} is damaged or of another checkpoint: its SHA-256 is not the one in {CONFIG}; copy it again"
             )
+
+
+def most_numbers(folder: Path) -> int:
+    """Parameters and buffers that a model may have whose weights are in ``folder``: memory is never made room for
+    on the word of config.json alone. Constant buffers are not in the file."""
+    return (folder / WEIGHTS).stat().st_size + CONSTANTS
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

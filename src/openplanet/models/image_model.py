@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from openplanet.errors import CheckpointError, RecipeError
+from openplanet.models.backbone import build_backbone, check_arguments
 from openplanet.models.heads import CellEmbeddings, softmax_layer
 from openplanet.models.levels import Levels, product_log_probs
 from openplanet.models.overlaid import Overlaid, overlay_log_probs
 
-MAX_IMAGE_SIZE = 4096  # px: a larger one is a slip of the keyboard, which only the memory would tell
-MAX_WIDTH = 1 << 16  # of the embedding, likewise
+MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the memory at the first batch
+MAX_WIDTH = 1 << 14  # of the embedding, likewise
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ImageConfig:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """Standard deviation of red, green, blue, in 0..1."""
     backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Further arguments of timm.create_model."""
+    """Further arguments of the timm model: those of ``backbone.ARGUMENTS`` (models/backbone.py), and no others."""
     feature_norm: bool = False
     """Standardise the backbone's features over the training photos (batch norm without weights) before the heads:
     features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
@@ -62,7 +62,11 @@ class ImageConfig:
                 f"The image model's configuration is incomplete or of another version: {error}"
             ) from error
         if wrong := config._wrong():
-            raise CheckpointError(f"The image model's {wrong} cannot be {values[wrong]!r}")
+            raise CheckpointError(f"The image model's {wrong} cannot be {repr(values[wrong])[:200]}")
+        try:
+            check_arguments(config.backbone_args)
+        except RecipeError as error:
+            raise CheckpointError(f"The image model's {error}") from error
         return config
 
     def _wrong(self) -> str | None:
@@ -80,26 +84,6 @@ class ImageConfig:
         flags = ("aux_head", "feature_norm")
         right |= {name: isinstance(getattr(self, name), bool) for name in flags}
         return next((name for name, good in right.items() if not good), None)
-
-
-def _backbone(config: ImageConfig, pretrained: bool = False) -> nn.Module:
-    arguments = dict(config.backbone_args)
-    if config.aux_head:
-        arguments["aux_logits"] = True
-    if config.backbone.split(".")[0] not in timm.list_models():
-        near = timm.list_models(f"*{config.backbone.split('_')[0]}*")[:5]
-        raise RecipeError(f"timm has no backbone {config.backbone!r}" + (f"; near: {', '.join(near)}" if near else ""))
-    try:
-        backbone: nn.Module = timm.create_model(config.backbone, pretrained=pretrained, num_classes=1, **arguments)
-        # not num_classes=0 at once: Inception would initialise an auxiliary layer of no element, with a warning
-        backbone.reset_classifier(0)  # type: ignore[operator]
-    except Exception as error:  # models raise whatever befalls them at arguments that they do not expect
-        if pretrained and isinstance(error, OSError | RuntimeError | ValueError):
-            raise  # of the download
-        raise RecipeError(
-            f"Backbone {config.backbone} does not take these arguments: {' '.join(str(error).split())[:300]}"
-        ) from error
-    return backbone
 
 
 class ImageModel(nn.Module):
@@ -128,7 +112,7 @@ class ImageModel(nn.Module):
         else:
             levels = levels or Levels((), torch.empty(0, num_cells, dtype=torch.int64))
             first, coarser, ancestors_LC = num_cells, levels.sizes, levels.ancestors_LC
-        self.backbone = _backbone(config)
+        self.backbone = build_backbone(config.backbone, config.backbone_args, config.aux_head)
         features = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)  # type: ignore[arg-type]
         self.embedding_dim = config.embedding_dim or features
         self.feature_norm = nn.BatchNorm1d(features, affine=False) if config.feature_norm else nn.Identity()
@@ -236,7 +220,7 @@ class ImageModel(nn.Module):
         """
         name = self.config.backbone
         try:
-            source = _backbone(self.config, pretrained=True)
+            source = build_backbone(name, self.config.backbone_args, self.config.aux_head, pretrained=True)
         except (OSError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"Weights of timm's {name} cannot be had from the Hub ({' '.join(str(error).split())[:200]}). Without a"

@@ -1,6 +1,6 @@
 """What a network sees of the photos of a split, computed once and kept on disk, a row group at a time.
 
-    FOLDER/<key>/train-00000.safetensors ...   features, positions and photo_ids of a row group each
+    FOLDER/<key>/train-00000.safetensors ...   features, positions, photo_ids of a row group each; checksum
     FOLDER/<key>/key.json                      what the key stands for
 
 The key says all that the features depend on: whatever is not in it may change, and they are found again.
@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from openplanet.errors import DatasetError
 from openplanet.models.preprocess import decode
 from openplanet.photos.rowgroups import RowGroup, row_groups
 from openplanet.photos.shards import Dataset
-from openplanet.progress import Progress
+from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path, write_json
 
 PREPROCESSING = "centre square, bicubic, 1"
@@ -59,7 +58,8 @@ def of_split(
     features float32 [N, F], lat, lng float64 [N] (NaN where not known), photo_id and failed as ``names`` reads them.
 
     ``ask`` is asked for what ``folder`` does not have under this key; a stop loses one row group at most. Memory
-    holds 4 bytes a feature of each photo. Raises DatasetError where a file of either folder is damaged.
+    holds 4 bytes a feature of each photo. A damaged file of ``folder`` (each has a checksum) is computed again.
+    Raises DatasetError where the dataset is damaged.
     """
     place = folder / key_name(key)
     write_json(place / "key.json", key)
@@ -72,7 +72,7 @@ def of_split(
             if part is None:
                 part = _ask_group(group, split, located, side, ask, pool)
                 with atomic_path(file) as temporary:
-                    save_file(part, temporary)
+                    save_file(part, temporary, metadata={"sha256": _sha256(part)})
             parts.append(part)
             progress.advance(len(part["lat"]) + len(part["failed"]))
     return parts
@@ -112,10 +112,39 @@ def _as_bytes(ids: list[bytes]) -> Tensor:
     return torch.from_numpy(np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), -1 if ids else 32).copy())
 
 
+def _sha256(part: dict[str, Tensor]) -> str:
+    """Over names, kinds, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(part.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _read(file: Path) -> dict[str, Tensor] | None:
+    """The part that was written; None, and a word, where it is not that: then it is computed again."""
     if not file.is_file():
         return None
     try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise DatasetError(f"{file} is damaged ({error}): delete it, and it is computed again") from error
+        with safe_open(file, framework="pt") as stored:
+            part = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
+            told = (stored.metadata() or {}).get("sha256")
+        damaged = told != _sha256(part) or not _fits(part)
+    except (OSError, SafetensorError, ValueError, TypeError):
+        damaged = True
+    if damaged:
+        say(f"{file} is damaged, or of an earlier version: its photos are embedded again")
+        return None
+    return part
+
+
+def _fits(part: dict[str, Tensor]) -> bool:
+    """Whether the columns are there, as many rows in each."""
+    kinds = {"features": torch.float32, "lat": torch.float64, "lng": torch.float64}
+    kinds |= {"photo_id": torch.uint8, "failed": torch.uint8}
+    if {name: tensor.dtype for name, tensor in part.items()} != kinds:
+        return False
+    rows = len(part["lat"])
+    ids = all(part[name].ndim == 2 and part[name].shape[1] == 32 for name in ("photo_id", "failed"))
+    at = all(part[name].shape == (rows,) for name in ("lat", "lng"))
+    return ids and at and part["features"].ndim == 2 and len(part["features"]) == len(part["photo_id"]) == rows

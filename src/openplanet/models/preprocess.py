@@ -26,8 +26,10 @@ def pixels(image: Image.Image, size: int) -> torch.Tensor:
     return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1).contiguous()
 
 
-def decode(data: bytes, side: int) -> torch.Tensor | None:
-    """The pixels [3, side, side] of an encoded photo of a dataset, None where it cannot be decoded."""
+def decode(data: bytes | None, side: int) -> torch.Tensor | None:
+    """The pixels [3, side, side] of an encoded photo of a dataset, None where it is missing or cannot be decoded."""
+    if not data:
+        return None
     try:
         # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
         return pixels(images.load(data), side)

@@ -5,7 +5,6 @@ agent with an address, ``maxlag``, Retry-After, one request at a time.
 """
 
 import html
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from openplanet.errors import InputError
 from openplanet.photos.fetch import Fetcher
 from openplanet.progress import say
+from openplanet.storage import parse_json
 
 API = "https://commons.wikimedia.org/w/api.php"
 GEOSEARCH_LIMIT = 500  # of the API; a fuller box is divided
@@ -155,7 +155,7 @@ def _ask(fetcher: Fetcher, query: Mapping[str, str], api: str) -> dict[str, Any]
     for attempt in range(MAXLAG_TRIES):
         raw = fetcher.read(api, fields)
         try:
-            answer = json.loads(raw)
+            answer = parse_json(raw)
         except ValueError as error:
             raise InputError(f"{api} answers something else than JSON: {error}") from error
         problem: dict[str, Any] = {"code": "bad answer", "info": "no object"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from openplanet.errors import DatasetError
-from openplanet.photos.shards import Dataset, open_reader, select_rows
+from openplanet.photos.shards import Dataset, check_columns, open_reader, select_rows
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class RowGroup:
         needed = list(dict.fromkeys([*columns, "split", "lat", "lng"]))
         try:
             with open_reader(self.shard) as file:
+                check_columns(self.shard, file.schema_arrow, needed)
                 table = file.read_row_group(self.index, columns=needed)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{self.shard} cannot be read ({error}). Run the ingest again") from error

@@ -104,6 +104,16 @@ def open_reader(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True)
 
 
+def check_columns(shard: Path, schema: pa.Schema, needed: Sequence[str]) -> None:
+    """Raise DatasetError where a shard lacks a column that ``SCHEMA`` has, or has it of another type."""
+    for name in needed:
+        if name not in schema.names:
+            raise DatasetError(f"{shard} has no column {name}. Copy it again, or run the ingest again")
+        if schema.field(name).type != SCHEMA.field(name).type:
+            kinds = f"{schema.field(name).type}, not {SCHEMA.field(name).type}"
+            raise DatasetError(f"{shard}: column {name} is {kinds}. Copy it again, or run the ingest again")
+
+
 def describe_shard(path: Path, rows: int) -> dict[str, Any]:
     """The manifest's line on a finished shard."""
     return {"file": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
@@ -168,6 +178,7 @@ class Dataset:
         for shard in self.shards:
             try:
                 with open_reader(shard) as file:
+                    check_columns(shard, file.schema_arrow, needed)
                     for batch in file.iter_batches(batch_size, columns=needed):
                         kept = select_rows(batch, split, located).select(names)
                         if kept.num_rows:
@@ -225,6 +236,8 @@ def select_rows(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.R
 def _check_format(path: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT or not isinstance(manifest.get("shards"), list):
         raise DatasetError(f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote")
+    if not isinstance(manifest.get("options", {}), dict):
+        raise DatasetError(f"{path / MANIFEST} is damaged: its options are no object. Run the ingest again")
     if manifest.get("format_version") != FORMAT_VERSION:
         raise DatasetError(
             f"{path} has dataset format version {manifest.get('format_version')}, "

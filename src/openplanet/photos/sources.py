@@ -16,6 +16,7 @@ from openplanet.errors import InputError
 from openplanet.photos import hub, takeout, tars, xmp
 from openplanet.photos.entry import Entry
 from openplanet.photos.images import SUFFIXES
+from openplanet.storage import open_input
 
 # Folders in which NAS boxes and archivers keep thumbnails and forks of the photos beside them.
 SKIPPED_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
@@ -195,7 +196,7 @@ class _Walk:
         for name in takeout.ALBUM_FILES:
             if name in extra:
                 try:
-                    with (here / name).open("rb") as file:
+                    with open_input(here / name) as file:  # a pipe would wait for ever
                         return takeout.album_title(file.read(takeout.MAX_JSON))
                 except OSError:
                     return None

@@ -39,7 +39,7 @@ from openplanet.photos.world import (
     sample_albums,
 )
 from openplanet.progress import Progress
-from openplanet.storage import atomic_path, read_json, write_json
+from openplanet.storage import atomic_path, parse_json, read_json, write_json
 
 __all__ = ["World", "cues_of", "load_world", "log_p_cues_given_site", "make", "posterior", "sample_albums"]
 
@@ -132,7 +132,7 @@ def _parameters(path: Path) -> dict[str, Any] | None:
         return None
     try:
         metadata = pq.read_schema(path).metadata or {}
-        parameters = json.loads(metadata[b"openplanet"])
+        parameters = parse_json(metadata[b"openplanet"])
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise InputError(f"{path} is damaged or not ours ({error}): choose another folder") from error
     return dict(parameters)

@@ -5,7 +5,6 @@
 ``a.jpg.supplemental-metadata(1).json``. An edited copy (``a-edited.jpg``) has none and shares that of ``a.jpg``.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from openplanet.photos.entry import Entry, position_problem
+from openplanet.storage import parse_json
 
 MAX_NAME = 46  # characters before ".json"; with it 51
 MAX_JSON = 1 << 20  # bytes of a JSON file that are read
@@ -104,14 +104,19 @@ def album_title(data: bytes) -> str | None:
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(data)
-    except (ValueError, RecursionError):
+        told = parse_json(data)
+    except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _time(value: object) -> datetime | None:

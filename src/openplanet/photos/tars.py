@@ -1,6 +1,5 @@
 """WebDataset shards: photos inside a tar file, read where they lie; nothing is ever extracted."""
 
-import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 from openplanet.errors import InputError
 from openplanet.photos.entry import Entry, position_problem
 from openplanet.photos.images import SUFFIXES
+from openplanet.storage import parse_json
 
 MAX_JSON = 1 << 20  # bytes of a sample's JSON that are read
 _NAMES = {
@@ -73,8 +73,8 @@ def _split(name: str) -> tuple[str, str]:
 def read(data: bytes) -> Entry:
     """What a sample's JSON tells of it, under the usual names. Never raises."""
     try:
-        told = json.loads(data)
-    except (ValueError, RecursionError):
+        told = parse_json(data)
+    except ValueError:
         told = None
     return entry_of(told) if isinstance(told, dict) else Entry()
 
@@ -91,9 +91,11 @@ def entry_of(told: Mapping[str, Any]) -> Entry:
 
 
 def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None  # JSON's true is no degree
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -1,9 +1,10 @@
 """Values of a recipe's fields as text: read by their type, and named in messages."""
 
-import json
 import types
 import typing
 from typing import Any, Literal
+
+from openplanet.storage import parse_json
 
 
 def parse(text: str, kind: Any) -> Any:
@@ -26,7 +27,7 @@ def parse(text: str, kind: Any) -> Any:
             raise ValueError(text)
         return tuple(parse(part.strip(), a) for part, a in zip(parts, arguments, strict=True))
     if typing.get_origin(kind) is dict:
-        value = json.loads(text)  # JSONDecodeError is a ValueError
+        value = parse_json(text)
         if not isinstance(value, dict):
             raise ValueError(text)
         return value

@@ -55,7 +55,7 @@ def finished(out: Path, run: dict[str, Any], resume: bool, kind: type[AnyCheckpo
     if not resume:
         raise TrainingError(f"{out} already holds a finished checkpoint: give another --out, or delete that folder")
     checkpoint = kind.load(out)
-    _check_same({"recipe": checkpoint.recipe, **checkpoint.training.get("run", {})}, run, out)
+    _check_same({"recipe": checkpoint.recipe, **_run_of(checkpoint.training)}, run, out)
     say(f"{out}: this training has already ended")
     return checkpoint
 
@@ -66,6 +66,11 @@ def _check_folder(out: Path) -> None:
         raise TrainingError(f"{out} is a file: give a folder for the checkpoint")
     if out.exists() and not (out / checkpoints.RESUME).is_dir() and any(out.iterdir()):
         raise TrainingError(f"{out} holds other files and is not a checkpoint: give an empty or a new folder")
+
+
+def _run_of(training: dict[str, Any]) -> dict[str, Any]:
+    run = training.get("run", {})
+    return run if isinstance(run, dict) else {}
 
 
 def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:
@@ -88,6 +93,8 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
 def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     # a field that came with a later openplanet had no effect before: as its default has none
     defaults = defaults_of(AlbumRecipe if "variant" in now["recipe"] else Recipe)
+    if not isinstance(before.get("recipe", {}), dict):
+        raise TrainingError(f"{out}: what it says of its recipe is damaged: delete it, or give another --out")
     old, new = defaults | before.get("recipe", {}), now["recipe"]
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_COMPARED):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")

@@ -37,6 +37,7 @@ class TrainedModule(pl.LightningModule):
         self.validation = accuracy_of(torch.zeros(2 + len(VALIDATED_KM)), 0)
         self.learning_rate = recipe.learning_rate
         self._losses: list[Tensor] = []
+        self.started = False  # whether a state to go on from, if there is one, has been read
         self.sums = torch.zeros(2 + len(VALIDATED_KM), dtype=torch.float64)
 
     @property
@@ -53,6 +54,7 @@ class TrainedModule(pl.LightningModule):
         self._losses = list(checkpoint["losses"])
 
     def on_train_start(self) -> None:
+        self.started = True
         self._losses = [loss.to(self.device) for loss in self._losses]
 
     def on_train_epoch_start(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import lightning.pytorch as pl
 import torch
-from safetensors.torch import load_file
 
-from openplanet.models.checkpoint import RESUME
+from openplanet.errors import OpenPlaNetError, TrainingError
+from openplanet.models.checkpoint import RESUME, load_weights
 from openplanet.progress import say
 from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.distributed import Ranks
@@ -57,7 +57,7 @@ def run_trainer(
             use_distributed_sampler=False,
             default_root_dir=out,
         )
-        with _told_when_stopped(out):
+        with _told_when_stopped(out), _told_when_damaged(module, start):
             trainer.fit(module, batches, val_batches, ckpt_path=start, weights_only=True)
     module.cpu()
     return keeper
@@ -87,7 +87,7 @@ def keep_best(
     if ranks.first and last["epoch"] != keeper.best["epoch"]:
         measured = {k.removeprefix("val_"): v for k, v in last.items() if k.startswith("val_") or k == "epoch"}
         checkpoint(measured).save(out / "last")
-    module.evaluated_model.load_state_dict(load_file(keeper.best_weights))
+    load_weights(module.evaluated_model, keeper.best_weights)
     result = checkpoint(keeper.best)
     ranks.wait()  # until all have read the best weights
     if ranks.first:
@@ -124,6 +124,24 @@ def _told_when_stopped(out: Path) -> Iterator[None]:
         if (out / RESUME / STATE).is_file():
             say(f"{out}: stopped; the same command with --resume goes on from the last saved step")
         raise KeyboardInterrupt from error
+
+
+@contextmanager
+def _told_when_damaged(module: TrainedModule, start: Path | None) -> Iterator[None]:
+    """A state that cannot be gone on from is told by its file. It is read with ``weights_only``, which builds tensors
+    and plain values and runs no code; whatever is raised before the first step is about it."""
+    try:
+        yield
+    except OpenPlaNetError:
+        raise
+    except Exception as error:
+        if start is None or module.started:
+            raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise TrainingError(
+            f"{start} is damaged, or of another version, and cannot be gone on from ({reason}): delete"
+            f" {start.parent} and train again"
+        ) from error
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumConfig, AlbumModel
 from openplanet.models.album.model_card import model_card
-from openplanet.models.album.registry import build
+from openplanet.models.album.registry import build, needs_training
+from openplanet.models.backbone import check_size
 from openplanet.models.checkpoint import (
     CARD,
     CONFIG,
@@ -27,6 +28,7 @@ from openplanet.models.checkpoint import (
     Checkpoint,
     check_files,
     load_weights,
+    most_numbers,
     read_config,
     save_weights,
 )
@@ -99,7 +101,10 @@ class AlbumCheckpoint:
         check_files(folder, (WEIGHTS, f"{IMAGE}/{CONFIG}"), config)
         image = Checkpoint.load(folder / IMAGE, device)
         try:
-            model = build(AlbumConfig(**config["album"]), image.partition, image.model.embedding_dim)
+            wanted = AlbumConfig(**config["album"])
+            if needs_training(wanted):
+                check_size(lambda: build(wanted, image.partition, image.model.embedding_dim), most_numbers(folder))
+            model = build(wanted, image.partition, image.model.embedding_dim)
         except (TypeError, RecipeError) as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged, or of another version: {error}") from error
         load_weights(model, folder / WEIGHTS)
