@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 
 from openplanet.errors import PhotoError
 from openplanet.photos.containers import Header, read_header
-from openplanet.photos.ifd import Field, Tiff
+from openplanet.photos.ifd import LONG_TAG, Field, Tiff
 from openplanet.photos.opening import open_file
 
 Position = Literal["gps", "no gps", "blank gps", "incomplete gps", "out of range", "null island"]
@@ -49,7 +49,7 @@ class Metadata:
     ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
     where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
     turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
-    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packet as it stands, not read.
+    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packets as they stand, not read.
     """
 
     lat: float | None
@@ -64,15 +64,16 @@ class Metadata:
     width: int
     height: int
     format: str
-    xmp: bytes = b""
+    xmp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
 class Block:
-    """The tags of one Exif block: first directory with the Exif directory over it, and the GPS directory."""
+    """One Exif block: tags of the first directory with the Exif directory over it, of the GPS directory; its XMP."""
 
     main: Fields
     gps: Fields
+    xmp: bytes = b""
 
 
 def read(source: Path | bytes) -> Metadata:
@@ -101,7 +102,8 @@ def read(source: Path | bytes) -> Metadata:
     serial = texts[_BODY_SERIAL] or texts[_CAMERA_SERIAL]
     return Metadata(
         lat, lng, position, taken_at, is_utc, orientation,
-        texts[_MAKE], texts[_MODEL], serial, width, height, header.format, header.xmp,
+        texts[_MAKE], texts[_MODEL], serial, width, height, header.format,
+        (*header.xmp, *(block.xmp for block in blocks if block.xmp)),
     )  # fmt: skip
 
 
@@ -131,7 +133,8 @@ def orientation_of(header: Header, blocks: list[Block]) -> int:
 
 def _block(stream: BinaryIO) -> Block:
     tiff = Tiff(stream)
-    first, second_at = tiff.directory(tiff.first, _MAIN_TAGS)
+    first, second_at = tiff.directory(tiff.first, _MAIN_TAGS | {LONG_TAG})
+    xmp = first.pop(LONG_TAG).raw if LONG_TAG in first else b""
     directories = [first]
     if _EXIF_IFD in first:
         at = first[_EXIF_IFD].pointer()
@@ -145,8 +148,8 @@ def _block(stream: BinaryIO) -> Block:
         at = directory[_GPS_IFD].pointer() if _GPS_IFD in directory else None
         gps = tiff.directory(at, _GPS_TAGS)[0] if at is not None else {}
         if gps:
-            return Block(main, gps)
-    return Block(main, {})
+            return Block(main, gps, xmp)
+    return Block(main, {}, xmp)
 
 
 def _text(blocks: list[Block], tag: int) -> str | None:

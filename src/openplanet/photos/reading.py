@@ -134,7 +134,9 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     told = _told(task, metadata)
     lat, lng, position_from = _position(metadata, told)
     if task.needs_gps and lat is None:
-        return Reading(task.key, metadata.position, NO_POSITION, unlocated=True), None
+        refused = next((entry for _, entry in told if entry.problem), None)
+        why = (metadata.position, NO_POSITION) if refused is None else (refused.problem, refused.detail)
+        return Reading(task.key, *why, unlocated=True), None
     data = source if isinstance(source, bytes) else _bytes(source)
     photo_id = hashlib.sha256(data).hexdigest()
     taken_at, is_utc = _time(metadata, told)
@@ -186,7 +188,7 @@ def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
     told = [("source", task.told)] if task.told is not None else []
     for beside in sorted(task.beside, key=lambda beside: beside.kind == "takeout"):
         if beside.kind == "takeout" and metadata.xmp:
-            told.append(("xmp", xmp.read(metadata.xmp)))
+            told.append(("xmp", xmp.read_packets(metadata.xmp)))
         span = None if beside.span is None else (beside.span[0], min(beside.span[1], MAX_BESIDE))
         try:
             data = _bytes(Path(beside.path), span)
@@ -194,7 +196,7 @@ def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
             continue
         told.append((_NAMES[beside.kind], _READERS[beside.kind](data[:MAX_BESIDE])))
     if metadata.xmp and not any(name == "xmp" for name, _ in told):
-        told.append(("xmp", xmp.read(metadata.xmp)))
+        told.append(("xmp", xmp.read_packets(metadata.xmp)))
     return told
 
 
