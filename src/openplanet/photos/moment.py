@@ -29,15 +29,10 @@ class Moment:
     is_utc: bool = False
     offset_minutes: int | None = None
 
-    @property
-    def local(self) -> datetime | None:
-        """The local time, None where only UTC is known, or where it lies outside the calendar."""
-        if not self.is_utc:
-            return self.taken_at
-        try:
-            return None if self.offset_minutes is None else self.taken_at + timedelta(minutes=self.offset_minutes)
-        except OverflowError:
-            return None
+
+def parts(time: Moment | None) -> tuple[datetime | None, bool, int | None]:
+    """(taken_at, whether it is UTC, offset in minutes), of a moment that may be none."""
+    return (None, False, None) if time is None else (time.taken_at, time.is_utc, time.offset_minutes)
 
 
 def of_local(local: datetime, offset_minutes: int | None) -> Moment | None:

@@ -24,7 +24,7 @@ from openplanet.photos.reading import SCHEMA, Reading, Task, read_photo
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path
 
-PART_VERSION = 3  # raise it when reading the same photo would give another reading
+PART_VERSION = 4  # part of every key: raise it when the same file would give another row
 PART_PHOTOS = 32  # what a kill can cost each worker
 CRASHED = "crashed the reader"
 

@@ -102,11 +102,10 @@ def read(data: bytes) -> Entry:
     except _ContradictionError as error:
         problem, detail = CONTRADICTORY, f"its XMP says {error}"
     time = next((found for name in _TIMES if (found := _time(values.get(name, ""))) is not None), None)
-    if time is None:
-        return Entry(lat=lat, lng=lng, problem=problem, detail=detail)
+    taken_at, is_utc, offset = moment.parts(time)
     return Entry(
         lat=lat, lng=lng, problem=problem, detail=detail,
-        taken_at=time.taken_at, taken_at_is_utc=time.is_utc, utc_offset_minutes=time.offset_minutes,
+        taken_at=taken_at, taken_at_is_utc=is_utc, utc_offset_minutes=offset,
     )  # fmt: skip
 
 
