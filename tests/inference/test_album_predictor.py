@@ -27,11 +27,13 @@ START = datetime(2024, 5, 1, 12)
 TOWNS = [(48.86, 2.35), (50.85, 4.35), (-17.8, 178.0), (-14.0, -171.8)]
 
 
-def write(path, minutes=None, position=None, camera="Phone"):
+def write(path, minutes=None, position=None, camera="Phone", offset=None):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = camera, camera
     if minutes is not None:
         exif.get_ifd(0x8769)[0x9003] = f"{START + timedelta(minutes=minutes):%Y:%m:%d %H:%M:%S}"
+    if offset is not None:
+        exif.get_ifd(0x8769)[0x9011] = offset
     if position is not None:
         lat, lng = position
         exif.get_ifd(0x8825).update(
@@ -114,6 +116,45 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     assert "  given  " in album.to_text() and "between  " in album.to_text()
     by_model = {photo.path.name: photo for photo in predictor.locate(holiday).photos}
     assert all(photo.between is None for photo in by_model.values())
+
+
+def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):
+    """A telephone in Paris, then in Fontainebleau; a camera with no offset goes along."""
+    paris, fontainebleau = (48.86, 2.35), (48.4, 2.7)
+    for minutes in range(0, 480, 30):
+        place = paris if minutes < 240 else fontainebleau
+        write(tmp_path / f"phone{minutes:03d}.jpg", minutes, place, offset="+02:00")
+        write(tmp_path / f"camera{minutes:03d}.jpg", minutes + 10, camera="Camera")
+    album = predictor.locate(tmp_path, anchors=True)
+    expected = [f"{kind}{minutes:03d}.jpg" for minutes in range(0, 480, 30) for kind in ("phone", "camera")]
+    assert names(album) == expected
+    by = {photo.path.name: photo for photo in album.photos}
+    for minutes in range(0, 480, 30):
+        photo = by[f"camera{minutes:03d}.jpg"]
+        assert photo.taken_at == START + timedelta(minutes=minutes + 10)
+        assert (photo.utc_offset_minutes, photo.utc_offset_from) == (120, "anchor")
+        if minutes != 210:  # on the way
+            assert photo.between == pytest.approx(paris if minutes < 240 else fontainebleau, abs=1e-4)
+    assert by["phone000.jpg"].taken_at == START  # local time, as the telephone showed it
+    note = (
+        "16 photos without a UTC offset read as UTC+02:00: the time zone at the position of the photo nearest in time"
+    )
+    assert album.clock_notes == (note,)
+    assert note in album.to_text() and album.to_dict()["clock_notes"] == [note]
+    write_album_map(tmp_path / "map.html", album)
+    assert note in (tmp_path / "map.html").read_text()
+    auto = predictor.locate(tmp_path, anchors=True, clock_offset="auto")
+    assert not any(offset.clear for offset in auto.offsets.values())
+    assert names(auto) == expected
+
+
+def test_clocks_that_cannot_be_compared_are_told(predictor, tmp_path):
+    write(tmp_path / "a.jpg", 0, offset="Z")
+    write(tmp_path / "b.jpg", 30)
+    write(tmp_path / "c.jpg", 60)
+    album = predictor.locate(tmp_path, anchors=True)
+    assert len(album.clock_notes) == 1 and "cannot be compared in time" in album.clock_notes[0]
+    assert all(photo.between is None for photo in album.photos)
 
 
 def test_order_places_photos_only_among_those_without_a_time(predictor, tmp_path):

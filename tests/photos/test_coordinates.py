@@ -41,7 +41,9 @@ def test_reads_all_columns_of_csv_and_ignores_others(tmp_path: Path) -> None:
         "b.jpg,,,blue,,,2019:10:01 16:19:26,,",
     )
     assert coordinates.read(table) == [
-        Entry("a.jpg", 1.5, -2.0, "rome", 3, datetime(2019, 10, 1, 14, 19, 26), True, "Ada", "CC0"),
+        Entry(
+            "a.jpg", 1.5, -2.0, "rome", 3, datetime(2019, 10, 1, 14, 19, 26), True, "Ada", "CC0", utc_offset_minutes=120
+        ),
         Entry("b.jpg", taken_at=datetime(2019, 10, 1, 16, 19, 26)),
     ]
 

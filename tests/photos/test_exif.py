@@ -300,7 +300,25 @@ GPS_NINE = [entry(29, ASCII, b"2020:06:01\0"), entry(7, RATIONAL, 9, 1, 30, 1, 1
         ([(ORIGINAL, NOON), (0x9011, b"Z\0")], datetime(2020, 6, 1, 12), True),
         ([(ORIGINAL, NOON), (0x9011, b"+99:00\0")], datetime(2020, 6, 1, 12), False),
         ([(ORIGINAL, NOON), (0x9011, b"   :  \0")], datetime(2020, 6, 1, 12), False),
-        ([(ORIGINAL, NOON), (0x9010, b"+02:00\0")], datetime(2020, 6, 1, 12), False),  # that of another time
+        ([(ORIGINAL, NOON), (0x9010, b"+02:00\0")], datetime(2020, 6, 1, 10), True),  # Lightroom
+        ([(ORIGINAL, NOON), (0x9012, b"+02:00\0")], datetime(2020, 6, 1, 10), True),
+        ([(ORIGINAL, NOON), (0x9010, b"-05:00\0"), (0x9012, b"+02:00\0")], datetime(2020, 6, 1, 17), True),
+        (
+            [(ORIGINAL, NOON), (MODIFIED, b"2020:06:01 12:00:03\0"), (0x9010, b"+02:00\0")],
+            datetime(2020, 6, 1, 10),
+            True,
+        ),
+        # edited weeks later, who knows where
+        (
+            [(ORIGINAL, NOON), (MODIFIED, b"2020:07:20 12:00:00\0"), (0x9010, b"+02:00\0")],
+            datetime(2020, 6, 1, 12),
+            False,
+        ),
+        ([(ORIGINAL, NOON), (0x9011, b"+2:00\0")], datetime(2020, 6, 1, 10), True),
+        ([(ORIGINAL, NOON), (0x9011, b"+02\0")], datetime(2020, 6, 1, 10), True),
+        ([(ORIGINAL, NOON), (0x9011, b"+0200\0")], datetime(2020, 6, 1, 10), True),
+        ([(ORIGINAL, b"2020:06:01 24:08:19\0")], datetime(2020, 6, 1, 0, 8, 19), False),
+        ([(ORIGINAL, b"2020:06:01 05:14:26 PM\0")], datetime(2020, 6, 1, 17, 14, 26), False),
         ([(ORIGINAL, NOON), (0x9291, b"25\0")], datetime(2020, 6, 1, 12, 0, 0, 250_000), False),
         ([(ORIGINAL, b"2018:06:26 17:46:33.847\0")], datetime(2018, 6, 26, 17, 46, 33, 847_000), False),
         ([(ORIGINAL, b"2020-06-01T12:00:00+02:00\0")], datetime(2020, 6, 1, 10), True),
@@ -315,6 +333,31 @@ def test_time(tmp_path, entries, expected, is_utc):
     fields = [entry(tag, ASCII, text) for tag, text in entries]
     found = read(tmp_path, jpeg(block(exif=fields)))
     assert (found.taken_at, found.taken_at_is_utc) == (expected, is_utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"2020:06:01 18:31:40\0", 540),
+        (b"2020:06:01 15:17:00\0", 345),  # Nepal
+        (b"2020:05:31 22:30:30\0", -660),
+        (b"2020:06:01 18:36:00\0", None),  # an old fix, or a clock that is off
+        (b"2020:06:03 09:32:35\0", None),
+    ],
+)
+def test_the_gps_clock_tells_the_offset_of_the_camera(tmp_path, text, expected):
+    found = read(tmp_path, jpeg(block(exif=[entry(ORIGINAL, ASCII, text)], gps=GPS_NINE)))
+    assert not found.taken_at_is_utc  # it stays the camera's own time
+    assert (found.utc_offset_minutes, found.utc_offset_from) == (expected, expected and "gps")
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(b"+02:00\0", True), (b"+09:00\0", False)])
+def test_the_offset_of_a_later_edit_counts_where_it_is_that_of_the_place(tmp_path, offset, expected):
+    main = [entry(MODIFIED, ASCII, b"2020:07:20 12:00:00\0")]
+    exif = [entry(ORIGINAL, ASCII, NOON), entry(0x9010, ASCII, offset)]
+    found = read(tmp_path, jpeg(block(main=main, exif=exif, gps=gps())))  # in Bavaria
+    assert found.taken_at_is_utc == expected
+    assert found.taken_at.hour == (10 if expected else 12)
 
 
 def test_time_of_the_far_future_is_none(tmp_path):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,44 @@ def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pyt
     assert manifest["counts"]["rejected_without_file"] == 1
     assert manifest["counts"]["table_and_exif_over_1_km_apart"] == 1
     assert "for 1 photos the table lies over 1 km from Exif" in capsys.readouterr().err
+
+
+def test_clocks_of_two_kinds_are_put_in_one_order(tmp_path: Path) -> None:
+    """A telephone with GPS and offsets, a camera with neither, photos of which Takeout alone knows the time (UTC)."""
+    root = tmp_path / "tokyo"
+    for hour in range(9, 13):
+        save(
+            root / f"phone{hour}.jpg", hour, lat=35.69, lng=139.7, time=f"2024:05:03 {hour:02d}:00:00+09:00", model="P"
+        )
+        save(root / f"camera{hour}.jpg", 20 + hour, time=f"2024:05:03 {hour:02d}:20:00", serial="1")
+        save(root / f"takeout{hour}.jpg", 40 + hour, model="T")
+        seconds = int(datetime(2024, 5, 3, hour - 9, 40, tzinfo=UTC).timestamp())
+        told = {"photoTakenTime": {"timestamp": str(seconds)}}
+        (root / f"takeout{hour}.jpg.json").write_text(json.dumps(told))
+    manifest = ingest([root], tmp_path / "out", keep_unlocated=True, workers=1)
+    rows = sorted(rows_of(tmp_path / "out").values(), key=lambda row: row["album_order"])
+    expected = [f"tokyo/{kind}{hour}.jpg" for hour in range(9, 13) for kind in ("phone", "camera", "takeout")]
+    assert [row["source"] for row in rows] == expected
+    assert {row["utc_offset_minutes"] for row in rows} == {540}
+    assert [row["utc_offset_from"] for row in rows[:3]] == ["written", "anchor", "anchor"]
+    assert rows[1]["taken_at"] == datetime(2024, 5, 3, 9, 20) and not rows[1]["taken_at_is_utc"]
+    assert rows[0]["taken_at"] == datetime(2024, 5, 3, 0) and rows[0]["taken_at_is_utc"]
+    said = "clocks: 4 photos without a UTC offset read as UTC+09:00: the time zone at the position of the photo nearest"
+    assert said in module.summary(manifest, tmp_path / "out")
+    assert manifest["counts"]["utc_offsets_from"] == {"anchor": 8, "written": 4}
+
+
+def test_the_offset_beside_another_writing_of_the_same_time_counts(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    for name, told in (("same", "2024-05-03T09:00:00.25+09:00"), ("other", "2024-05-03T10:00:00+09:00")):
+        save(root / f"{name}.jpg", len(name), lat=1.0, time="2024:05:03 09:00:00")
+        about = f'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:DateCreated="{told}"'
+        rdf = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+        (root / f"{name}.xmp").write_text(f"<rdf:RDF {rdf}><rdf:Description {about}/></rdf:RDF>")
+    ingest([root], tmp_path / "out", workers=1)
+    rows = rows_of(tmp_path / "out")
+    assert (rows["p/same.jpg"]["utc_offset_minutes"], rows["p/same.jpg"]["utc_offset_from"]) == (540, "written")
+    assert rows["p/other.jpg"]["taken_at"] == datetime(2024, 5, 3, 9) and not rows["p/other.jpg"]["taken_at_is_utc"]
 
 
 def test_unlocated_photos_are_kept_on_request_and_the_table_alone_suffices(tmp_path: Path) -> None:

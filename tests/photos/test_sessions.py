@@ -10,9 +10,10 @@ START = datetime(2020, 5, 1, 10)
 
 def rows(*photos: dict[str, object]) -> pa.Table:
     base = {"owner_told": None, "make": "Canon", "model": "EOS", "serial": "1", "album_id": "f", "album_told": False,
-            "taken_at": START, "taken_at_is_utc": False, "lat": None, "lng": None}  # fmt: skip
+            "taken_at": START, "taken_at_is_utc": False, "lat": None, "lng": None,
+            "utc_offset_minutes": None, "utc_offset_from": None}  # fmt: skip
     kinds = {"album_told": pa.bool_(), "taken_at_is_utc": pa.bool_(), "taken_at": pa.timestamp("us")}
-    kinds |= {"lat": pa.float64(), "lng": pa.float64()}
+    kinds |= {"lat": pa.float64(), "lng": pa.float64(), "utc_offset_minutes": pa.int32()}
     full = [{**base, **photo} for photo in photos]
     return pa.table(
         {name: pa.chunked_array([pa.array([p[name] for p in full], kinds.get(name, pa.string()))]) for name in base}
@@ -74,3 +75,25 @@ def test_clocks_that_agree_or_cannot_be_compared_are_not() -> None:
     assert sessions.clock_offsets(rows(*walk("1", 0, rng), *[{**p, "album_id": "g"} for p in walk("2", 59, rng)])) == []
     assert sessions.clock_offsets(rows(*walk("1", 0, rng), *[{**p, "lat": None} for p in walk("2", 59, rng)])) == []
     assert sessions.clock_offsets(rows(after(0))) == []
+
+
+def in_utc(photo: dict[str, object], offset_hours: int) -> dict[str, object]:
+    """The photo as a telephone writes it, with its offset."""
+    taken_at = photo["taken_at"]
+    assert isinstance(taken_at, datetime)
+    shown = {"taken_at_is_utc": True, "utc_offset_minutes": 60 * offset_hours, "utc_offset_from": "written"}
+    return {**photo, **shown, "taken_at": taken_at - timedelta(hours=offset_hours)}
+
+
+def test_clocks_with_and_without_an_offset_are_compared() -> None:
+    rng = np.random.default_rng(0)
+    with_offset = [in_utc(photo, 2) for photo in walk("1", 0, rng)]
+    assert sessions.clock_offsets(rows(*with_offset, *walk("2", 0, rng))) == []
+    (offset,) = sessions.clock_offsets(rows(*with_offset, *walk("2", 59, rng)))
+    assert abs(offset["minutes"] - 59) < 1
+
+
+def test_a_session_goes_on_when_the_camera_writes_another_kind_of_time() -> None:
+    place = {"lat": 35.69, "lng": 139.7}
+    table = rows(after(0, **place), in_utc(after(3, **place), 9), after(6, **place), after(7))
+    assert sessions.album_ids(table).to_pylist() == ["Canon EOS 1, 2020-05-01 10:00"] * 4

@@ -91,6 +91,20 @@ def test_coordinates_are_of_located_photos_of_the_split(folder: Path) -> None:
     assert pairs == [(10.0 + index, -20.0) for index in range(0, 12, 3) if index % 4]
 
 
+def test_shards_from_before_utc_offsets_are_read(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    folder = write(tmp_path / "old")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest["shards"]:
+        path = folder / entry["file"]
+        pq.write_table(pq.read_table(path).drop_columns(list(shards.NEWER)), path)
+        entry |= shards.describe_shard(path, entry["rows"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    table = Dataset.open(folder).table()
+    assert table.schema.names == shards.SCHEMA.names and table["utc_offset_minutes"].null_count == table.num_rows == 12
+    assert Dataset.open(folder).table(["utc_offset_from", "photo_id"], located=True).num_rows > 0
+
+
 def test_unknown_column_and_split_are_named(folder: Path) -> None:
     dataset = Dataset.open(folder)
     with pytest.raises(DatasetError, match="no column colour"):

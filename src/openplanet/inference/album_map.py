@@ -44,6 +44,7 @@ def _about(album: LocatedAlbum) -> str:
     said = [f"{len(album.photos)} photos: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)]
     said.append(f"placed together by {album.variant}")
     said += [f"{camera or 'no camera named'}: {offset_words(offset)}" for camera, offset in album.offsets.items()]
+    said += album.clock_notes
     return "; ".join(said) + "."
 
 

@@ -8,7 +8,7 @@ Shapes: T photos of the album, C cells.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +31,10 @@ from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
-from openplanet.photos import sources
+from openplanet.photos import clocks, sources
 from openplanet.photos.albums import album_orders
-from openplanet.photos.reading import Reading, Task, read_facts
+from openplanet.photos.clocks import Aligned
+from openplanet.photos.reading import SCHEMA, Reading, Task, read_facts
 from openplanet.photos.serials import code
 
 Floats = NDArray[np.float64]
@@ -42,18 +43,14 @@ Clock = float | Literal["auto"] | None
 
 @dataclass(frozen=True)
 class _Photo:
-    """A photo and what it says of itself; ``seconds`` NaN where it has no time."""
+    """A photo and what it says of itself."""
 
     path: Path
     name: str  # what outputs call it
     facts: Reading | None
     error: str | None
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
-
-    @property
-    def seconds(self) -> float:
-        taken_at = None if self.facts is None else self.facts.taken_at
-        return float("nan") if taken_at is None else taken_at.replace(tzinfo=UTC).timestamp()
+    local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
 
     @property
     def camera(self) -> str:
@@ -94,17 +91,21 @@ class AlbumPredictor:
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
-        Time is Exif's, or a sidecar's; photos without one come last, by file name. ``anchors``: positions that photos
-        already have are kept, and place the others: between anchors that are close by the way between them, elsewhere
-        by the model. ``clock_offset``: seconds to add to the times of all cameras but the main one (most positions,
-        else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot be read are in the
-        answer with the reason. Raises InputError where none is found or read.
+        Time is Exif's, or a sidecar's; photos without one come last, by file name. Where some clocks tell UTC and
+        others local time, the zone is taken from positions (``clocks.align``; the answer says so). ``anchors``:
+        positions that photos already have are kept, and place the others: between anchors that are close by the way
+        between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
+        one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
+        be read are in the answer with the reason. Raises InputError where none is found or read.
         """
         read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
         embedded = self.predictor.embed_many([photo.path for photo in read])
         read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
         main = _main_camera(read)
-        seconds_T = np.array([photo.seconds for photo in read])
+        about = _about(read)
+        aligned = clocks.align(about, np.zeros(len(read), np.int64))
+        notes = tuple(clocks.notes(aligned, about))
+        seconds_T, unshifted_T = aligned.seconds(), aligned.seconds()
         offsets: dict[str, ClockOffset] = {}
         others = sorted({photo.camera for photo in read} - {main}) if clock_offset is not None else []
         for camera in others:
@@ -115,9 +116,14 @@ class AlbumPredictor:
                 seconds_T = seconds_T + second_T * (offsets[camera].seconds if offsets[camera].clear else 0.0)
             else:
                 seconds_T = seconds_T + second_T * float(clock_offset or 0.0)
-        order = _order(read, seconds_T)
-        read, seconds_T = [read[place] for place in order], seconds_T[order]
-        return LocatedAlbum(tuple(self._place(read, seconds_T, anchors)), self.variant, offsets, main)
+        shift_T = np.nan_to_num(seconds_T - unshifted_T)
+        order = _order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
+        photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
+        offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
+        found = self._place(photos_T, seconds_T[order], anchors)
+        found = [replace(photo, utc_offset_minutes=offset_from[place][0], utc_offset_from=offset_from[place][1])
+                 for photo, place in zip(found, order, strict=True)]  # fmt: skip
+        return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
 
     def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[AlbumPhoto]:
         one, places, near_T2 = self._embedded(read, seconds_T, anchors)
@@ -134,7 +140,7 @@ class AlbumPredictor:
                 AlbumPhoto(
                     path=photo.path,
                     name=photo.name,
-                    taken_at=_time(seconds_T[place]),
+                    taken_at=photo.local,
                     camera=photo.camera,
                     given=given,
                     between=near,
@@ -196,21 +202,29 @@ def _main_camera(read: list[_Photo]) -> str:
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _order(read: list[_Photo], seconds_T: Floats) -> NDArray[np.int64]:
+def _about(read: list[_Photo]) -> pa.Table:
+    """What ``clocks.align`` asks for."""
+    facts = [photo.facts or Reading(b"") for photo in read]
+    types = {field.name: field.type for field in SCHEMA}
+    return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
+
+
+def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
-    micro_T = [None if np.isnan(seconds) else round(seconds * 1e6) for seconds in seconds_T]
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
         pa.chunked_array([pa.array([sources.printable(photo.path) for photo in read])]),
-        pa.chunked_array([pa.array(micro_T, pa.timestamp("us"))]),
+        pa.chunked_array([pa.array(moment_T, pa.timestamp("us"), mask=~timed_T)]),
         pa.chunked_array([pa.array([None] * len(read), pa.int64())]),
     )
     return np.argsort(orders).astype(np.int64)
 
 
+def _local(aligned: Aligned, place: int, shift: float) -> datetime | None:
+    if not aligned.timed_N[place]:
+        return None
+    return datetime(1970, 1, 1) + timedelta(microseconds=int(aligned.local_N[place]), seconds=float(shift))
+
+
 def _place(lat_lng: Floats) -> tuple[float, float] | None:
     return None if np.isnan(lat_lng).any() else (float(lat_lng[0]), float(lat_lng[1]))
-
-
-def _time(seconds: float) -> datetime | None:
-    return None if np.isnan(seconds) else datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

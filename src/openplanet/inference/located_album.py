@@ -19,13 +19,16 @@ class AlbumPhoto:
 
     path: Path
     name: str  # relative to what the user named
-    taken_at: datetime | None  # by the main camera's clock
+    taken_at: datetime | None  # local time by the main camera's clock; UTC where no time zone is known
     camera: str
     given: tuple[float, float] | None
     between: tuple[float, float] | None
     prediction: Prediction | None
     alone: Prediction | None
     error: str | None
+    utc_offset_minutes: int | None = None
+    utc_offset_from: str | None = None
+    """written, gps; or assumed: position, anchor, album (``photos.clocks``)."""
 
     @property
     def position(self) -> tuple[float, float] | None:
@@ -54,12 +57,14 @@ class AlbumPhoto:
 
 @dataclass(frozen=True)
 class LocatedAlbum:
-    """The photos in order of capture. ``variant``: the album model; ``offsets``: by camera, where asked for."""
+    """The photos in order of capture. ``variant``: the album model; ``offsets``: by camera, where asked for;
+    ``clock_notes``: what was assumed of clocks, in words."""
 
     photos: tuple[AlbumPhoto, ...]
     variant: str
     offsets: Mapping[str, ClockOffset]
     main_camera: str
+    clock_notes: tuple[str, ...] = ()
 
     def to_dict(self, top: int = 5) -> dict[str, Any]:
         """JSON-safe: model, clock_offsets and photos, each with time, status, best {lat, lng} and candidates."""
@@ -67,6 +72,7 @@ class LocatedAlbum:
             "model": self.variant,
             "main_camera": self.main_camera,
             "clock_offsets": {camera: offset.to_dict() for camera, offset in self.offsets.items()},
+            "clock_notes": list(self.clock_notes),
             "photos": [_photo_dict(photo, top) for photo in self.photos],
         }
 
@@ -86,6 +92,7 @@ class LocatedAlbum:
             about = {
                 "photo": photo.name,
                 "time": _iso(photo.taken_at),
+                "utc_offset_minutes": photo.utc_offset_minutes,
                 "status": photo.status,
                 "between_anchors": photo.between is not None,
                 "place": photo.place,
@@ -99,6 +106,7 @@ class LocatedAlbum:
         lines = [_line(photo) for photo in self.photos]
         for camera, offset in self.offsets.items():
             lines.append(f"{camera or 'no camera named'}: {offset_words(offset)}")
+        lines += [f"clocks: {note}" for note in self.clock_notes]
         return "\n".join(map(plain, lines))
 
 
@@ -120,6 +128,8 @@ def _photo_dict(photo: AlbumPhoto, top: int) -> dict[str, Any]:
     return {
         "photo": photo.name,
         "time": _iso(photo.taken_at),
+        "utc_offset_minutes": photo.utc_offset_minutes,
+        "utc_offset_from": photo.utc_offset_from,
         "camera": photo.camera or None,
         "status": photo.status,
         "between_anchors": photo.between is not None,

@@ -24,20 +24,19 @@ def _naturals(name: pa.ChunkedArray) -> pa.Array:
 
 
 def album_orders(
-    album: pa.ChunkedArray, name: pa.ChunkedArray, taken_at: pa.ChunkedArray, table_order: pa.ChunkedArray
+    album: pa.ChunkedArray, name: pa.ChunkedArray, moment: pa.ChunkedArray, table_order: pa.ChunkedArray
 ) -> npt.NDArray[np.int32]:
     """The place 0, 1, 2 ... [N] of each photo in its album.
 
-    By the table's order where it gives one; then by capture time; photos without either come last, by file
-    ``name``. Times are compared as they stand: where some photos of an album tell UTC and others local time,
-    the order can be off by that difference.
+    By the table's order where it gives one; then by capture time (``moment``: comparable within an album, as
+    ``clocks.align`` makes it); photos without either come last, by file ``name``.
     """
     naturals = [_naturals(name.slice(at, ROWS)) for at in range(0, len(name), ROWS)]
     keys = pa.table(
         {
             "album": album,
             "order": pc.fill_null(table_order.cast(pa.int64()), np.iinfo(np.int64).max),
-            "time": pc.fill_null(taken_at.cast(pa.int64()), np.iinfo(np.int64).max),
+            "time": pc.fill_null(moment.cast(pa.int64()), np.iinfo(np.int64).max),
             "natural": pa.chunked_array(naturals, pa.string()),
             "name": name,
         }

@@ -21,13 +21,17 @@ from openplanet.photos.opening import MAX_PIXELS, quiet_pillow, too_many_pixels
 
 MAX_BLOCK = 1 << 24  # bytes of Exif that are read from one file
 MAX_PROFILE = 1 << 22  # characters of an Exif block written as text in a PNG
+MAX_PACKETS = 64  # XMP packets of one file, MAX_BLOCK bytes together
 MAX_SEGMENTS = 10_000  # of a JPEG
 MAX_CHUNKS = 250_000  # of a PNG or WebP
 MAX_JUNK = 1 << 20  # bytes between two JPEG markers
 
 _TIFF_HEADER = re.compile(rb"II[*+]\x00|MM\x00[*+]")
-_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_TEXT = b"XML:com.adobe.xmp\0"
+_XMP_SEGMENT = re.compile(rb"http://ns\.adobe\.com/xap/1\.0/\x00?")
+_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+_XMP_GUID = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
+_XMP_TEXT = b"XML:com.adobe.xmp"
+_PNG_TEXTS = (_XMP_TEXT, b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp")
 _EXIF_SEGMENT = re.compile(rb".{0,4}Exif\x00.", re.DOTALL | re.IGNORECASE)  # as lenient as exiftool
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1".split())
@@ -46,7 +50,7 @@ class Header:
     height: int
     blocks: list[BinaryIO] = field(default_factory=list)
     orientation: int | None = None
-    xmp: bytes = b""  # the XMP packet, if there is one
+    xmp: tuple[bytes, ...] = ()  # the XMP packets, those in the Exif blocks excepted
 
 
 def read_header(stream: BinaryIO, name: str) -> Header:
@@ -112,9 +116,9 @@ def _streams(blocks: list[bytes]) -> list[BinaryIO]:
 
 def _tiff(stream: BinaryIO) -> Header:
     tiff = Tiff(stream)
-    tags, _ = tiff.directory(tiff.first, frozenset({256, 257, 700}))
+    tags, _ = tiff.directory(tiff.first, frozenset({256, 257}))
     sizes = [int(next(iter(tags[tag].numbers()), 0)) if tag in tags else 0 for tag in (256, 257)]
-    return Header("TIFF", sizes[0], sizes[1], [stream], xmp=tags[700].raw if 700 in tags else b"")
+    return Header("TIFF", sizes[0], sizes[1], [stream])
 
 
 def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
@@ -150,14 +154,14 @@ def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
 def _jpeg(stream: BinaryIO) -> Header:
     width = height = room = 0
     blocks: list[bytes] = []
-    xmp = b""
+    packets = _Packets()
     for marker, length in _segments(stream):
         if marker in _SOF and not width:
             height, width = struct.unpack(">xHH", stream.read(5).ljust(5, b"\0"))
         elif marker == 0xE1:
             start = stream.read(min(length, 10))
-            if not xmp and start == _XMP_SEGMENT[:10]:
-                xmp = (start + stream.read(length - len(start))).removeprefix(_XMP_SEGMENT)
+            if start == b"http://ns.":
+                packets.segment(start + stream.read(length - len(start)))
                 continue
             prefix = _EXIF_SEGMENT.match(start)
             room += length if prefix else 0
@@ -167,7 +171,42 @@ def _jpeg(stream: BinaryIO) -> Header:
                     blocks[-1] += rest  # a block over 64 KB goes on in the next segment
                 else:
                     blocks.append(rest)
-    return Header("JPEG", width, height, _streams(blocks), xmp=xmp)
+    return Header("JPEG", width, height, _streams(blocks), xmp=packets.all())
+
+
+class _Packets:
+    """The XMP packets of a file as they come, none beyond MAX_PACKETS and MAX_BLOCK."""
+
+    def __init__(self) -> None:
+        self._packets: list[bytes] = []
+        self._extensions: dict[bytes, list[tuple[int, bytes]]] = {}
+        self._room, self._left = MAX_BLOCK, MAX_PACKETS
+
+    def add(self, packet: bytes) -> None:
+        if self._fits(packet):
+            self._packets.append(packet)
+
+    def segment(self, content: bytes) -> None:
+        """An APP1 segment of a JPEG: a packet, or a piece of the extension of one (XMP part 3, 1.1.3.1)."""
+        if prefix := _XMP_SEGMENT.match(content):
+            self.add(content[prefix.end() :])
+        elif content.startswith(_XMP_EXTENSION) and self._fits(content, of_many=True):
+            guid, (at,), piece = (
+                content[35:67].upper(),
+                struct.unpack(">4xI", content[67:75].ljust(8, b"\0")),
+                content[75:],
+            )
+            self._extensions.setdefault(guid, []).append((at, piece))
+
+    def all(self) -> tuple[bytes, ...]:
+        """The packets, then the extensions that one of them names, each joined."""
+        named = [guid.upper() for packet in self._packets for guid in _XMP_GUID.findall(packet)]
+        wanted = [sorted(self._extensions[guid]) for guid in dict.fromkeys(named) if guid in self._extensions]
+        return (*self._packets, *(b"".join(piece for _, piece in pieces) for pieces in wanted))
+
+    def _fits(self, content: bytes, of_many: bool = False) -> bool:
+        self._room, self._left = self._room - len(content), self._left - (not of_many)
+        return self._room >= 0 and self._left >= 0
 
 
 def _chunks(stream: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int]]:
@@ -189,46 +228,64 @@ def _png(stream: BinaryIO) -> Header:
     width = height = 0
     blocks: list[bytes] = []
     profiles: list[bytes] = []
-    xmp = b""
+    packets, texts = _Packets(), 0
     for name, length in _chunks(stream, 8, ">I4s"):
         if name == b"IHDR" and not width:
             width, height = struct.unpack(">II", stream.read(8).ljust(8, b"\0"))
         elif name == b"eXIf" and len(blocks) < 4:
             blocks.append(stream.read(min(length, MAX_BLOCK)))
-        elif name in (b"zTXt", b"tEXt") and len(profiles) < 4:
-            profiles.extend(_raw_profile(stream.read(min(length, MAX_BLOCK)), name == b"zTXt"))
-        elif name == b"iTXt" and not xmp:
-            text = stream.read(min(length, MAX_PROFILE))
-            if text.startswith(_XMP_TEXT + b"\0"):  # not compressed, as the XMP standard asks
-                xmp = text[len(_XMP_TEXT) :].lstrip(b"\0")
-    return Header("PNG", width, height, _streams(blocks + profiles), xmp=xmp)
+        elif name in (b"zTXt", b"tEXt", b"iTXt") and texts < MAX_PACKETS:
+            keyword, text = _png_text(name, stream.read(min(length, MAX_BLOCK)))
+            texts += keyword in _PNG_TEXTS  # each may be inflated
+            if keyword == _XMP_TEXT:
+                packets.add(text)
+            elif keyword in _PNG_TEXTS:
+                profile = _raw_profile(text)
+                start = _XMP_SEGMENT.match(profile)
+                if start or keyword.endswith(b"xmp"):
+                    packets.add(profile[start.end() if start else 0 :])
+                elif profile and len(profiles) < 4:
+                    profiles.append(profile)
+    return Header("PNG", width, height, _streams(blocks + profiles), xmp=packets.all())
 
 
-def _raw_profile(content: bytes, compressed: bool) -> list[bytes]:
-    """ImageMagick's way from before eXIf: the block as hexadecimal text under a keyword."""
+def _png_text(name: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """Keyword and text of a text chunk; the text is empty where nobody asks for it, or it is damaged."""
     keyword, _, text = content.partition(b"\0")
-    if keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
-        return []
+    if keyword not in _PNG_TEXTS:
+        return keyword, b""
+    is_compressed = name == b"zTXt"
+    if name == b"iTXt":  # compression flag and method, language, translated keyword
+        is_compressed = text[:1] == b"\1"
+        text = text[2:].split(b"\0", 2)[-1]
+    elif is_compressed:
+        text = text[1:]
     try:
-        if compressed:
-            text = zlib.decompressobj().decompress(text[1:], MAX_PROFILE)
-        return [bytes.fromhex("".join(text[:MAX_PROFILE].decode("ascii").split()[2:]))]
-    except (ValueError, zlib.error):
-        return []
+        return keyword, zlib.decompressobj().decompress(text, MAX_PROFILE) if is_compressed else text[:MAX_PROFILE]
+    except zlib.error:
+        return keyword, b""
+
+
+def _raw_profile(text: bytes) -> bytes:
+    """ImageMagick's way from before eXIf and XMP in iTXt: the block as hexadecimal text under a keyword."""
+    try:
+        return bytes.fromhex("".join(text.decode("ascii").split()[2:]))
+    except ValueError:
+        return b""
 
 
 def _webp(stream: BinaryIO) -> Header:
     size = (0, 0)
     blocks: list[bytes] = []
-    xmp = b""
+    packets = _Packets()
     for name, length in _chunks(stream, 12, "<4sI"):
         if name == b"EXIF" and len(blocks) < 4:
             blocks.append(stream.read(min(length, MAX_BLOCK)))
         elif name in (b"VP8X", b"VP8L", b"VP8 ") and size == (0, 0):
             size = _webp_size(name, stream.read(10).ljust(10, b"\0"))
-        elif name == b"XMP " and not xmp:
-            xmp = stream.read(min(length, MAX_PROFILE))
-    return Header("WEBP", *size, _streams(blocks), xmp=xmp)
+        elif name in (b"XMP ", b"XMP\0"):  # the latter by some writers of old
+            packets.add(stream.read(min(length, MAX_PROFILE)))
+    return Header("WEBP", *size, _streams(blocks), xmp=packets.all())
 
 
 def _webp_size(name: bytes, raw: bytes) -> tuple[int, int]:
@@ -253,7 +310,7 @@ def _by_pillow(stream: BinaryIO, kind: str) -> Header:
             raise ValueError(f"{kind}: {error}") from None
     data = bytes(exif[:MAX_BLOCK])
     blocks = _streams([data])
-    xmp = bytes(packet[:MAX_PROFILE]) if isinstance(packet, bytes) else b""
+    xmp = (bytes(packet[:MAX_PROFILE]),) if isinstance(packet, bytes) and packet else ()
     if kind == "AVIF":  # Pillow has put the container's orientation into the block
         return Header(kind, image.width, image.height, blocks, xmp=xmp)
     orientation = 1 if _turned(stream) else image.info.get("original_orientation")

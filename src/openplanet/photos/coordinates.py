@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from openplanet.earth.positions import READ_BYTES, separator_hint
 from openplanet.errors import InputError
+from openplanet.photos import moment
 from openplanet.photos.entry import Entry, position_problem
+from openplanet.photos.moment import Moment
 from openplanet.photos.sources import Rejection, printable
 
 REQUIRED = ("file", "lat", "lng")
@@ -124,15 +126,16 @@ def _entry(row: dict[str, Any]) -> Entry:
     lat, lng, problem, detail = _position(row)
     order = _text(row.get("album_order"))
     try:
-        taken_at, is_utc = _time(row.get("taken_at"))
+        time = _time(row.get("taken_at"))
         album_order = None if order is None else int(float(order))
     except (ValueError, OverflowError) as error:
-        taken_at, is_utc, album_order = None, False, None
+        time, album_order = None, None
         problem, detail = problem or "bad table row", detail or f"taken_at or album_order: {error}"
     texts = [_text(row.get(name)) for name in ("album", "owner", "licence", "attribution")]
     album, owner, licence, attribution = (text and printable(text) for text in texts)
+    taken_at, is_utc, offset = moment.parts(time)
     return Entry(
-        file, lat, lng, album, album_order, taken_at, is_utc, owner, licence, attribution, problem, detail,
+        file, lat, lng, album, album_order, taken_at, is_utc, owner, licence, attribution, problem, detail, offset,
     )  # fmt: skip
 
 
@@ -150,18 +153,14 @@ def _position(row: dict[str, Any]) -> tuple[float | None, float | None, str, str
     return lat, lng, "", ""
 
 
-def _time(value: Any) -> tuple[datetime | None, bool]:
-    """(naive time, whether it is UTC), of ISO 8601 or of Exif's '2019:10:01 16:19:26'."""
-    if not isinstance(value, datetime):
-        text = _text(value)
-        if text is None:
-            return None, False
-        if text[4:5] == ":" and text[7:8] == ":":
-            text = text[:10].replace(":", "-") + text[10:]
-        value = datetime.fromisoformat(text)
-    if value.tzinfo is None:
-        return value, False
-    return value.astimezone(UTC).replace(tzinfo=None), True
+def _time(value: Any) -> Moment | None:
+    """The moment of ISO 8601, of Exif's '2019:10:01 16:19:26', or of a Parquet file's time. ValueError for others."""
+    if isinstance(value, datetime):
+        return moment.of_aware(value)
+    text = _text(value)
+    if text is None:
+        return None
+    return moment.parse(text) or moment.of_aware(datetime.fromisoformat(text))
 
 
 def _text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 class Entry:
     """Degrees; ``taken_at`` naive, UTC where ``taken_at_is_utc``; None where nothing is said.
 
+    ``utc_offset_minutes``: local time minus UTC.
     ``problem`` is empty, or the reason why position or time are of no use.
     """
 
@@ -24,6 +25,7 @@ class Entry:
     attribution: str | None = None
     problem: str = ""
     detail: str = ""
+    utc_offset_minutes: int | None = None
 
 
 def position_problem(lat: float | None, lng: float | None) -> str:

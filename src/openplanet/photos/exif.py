@@ -8,38 +8,33 @@ import io
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from openplanet.errors import PhotoError
+from openplanet.photos import moment, zones
 from openplanet.photos.containers import Header, read_header
-from openplanet.photos.ifd import Field, Tiff
+from openplanet.photos.ifd import LONG_TAG, Field, Tiff
+from openplanet.photos.moment import Moment
 from openplanet.photos.opening import open_file
 
 Position = Literal["gps", "no gps", "blank gps", "incomplete gps", "out of range", "null island"]
 Fields = dict[int, Field]
 
-EARLIEST = datetime(1826, 1, 1)  # the oldest photograph that is left
 NULL_ISLAND = 1e-6  # degrees around 0, 0 (a tenth of a metre) where no photo is but many a default is
 
 _MAKE, _MODEL, _ORIENTATION, _DATETIME = 0x010F, 0x0110, 0x0112, 0x0132
 _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL = 0x8769, 0x8825, 0xC62F, 0xA431
-_ORIGINAL, _DIGITIZED = 0x9003, 0x9004
+_ORIGINAL, _DIGITIZED, _OFFSET_TIME = 0x9003, 0x9004, 0x9010
 # (time, its offset from UTC, its fraction of a second), the best first
-_CLOCKS = ((_ORIGINAL, 0x9011, 0x9291), (_DIGITIZED, 0x9012, 0x9292), (_DATETIME, 0x9010, 0x9290))
+_CLOCKS = ((_ORIGINAL, 0x9011, 0x9291), (_DIGITIZED, 0x9012, 0x9292), (_DATETIME, _OFFSET_TIME, 0x9290))
 _LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
 _MAIN_TAGS = frozenset({_MAKE, _MODEL, _ORIENTATION, _EXIF_IFD, _GPS_IFD, _CAMERA_SERIAL, _BODY_SERIAL}.union(*_CLOCKS))
 _GPS_TAGS = frozenset({_LAT_REF, _LAT, _LNG_REF, _LNG, _GPS_TIME, _GPS_DATE})
 
 _SIGNS = {"N": 1, "NORTH": 1, "E": 1, "EAST": 1, "S": -1, "SOUTH": -1, "W": -1, "WEST": -1}
-_TIME = re.compile(
-    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[ T]+"
-    r"(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?\s*(Z|[+-]\d\d:?\d\d)?",
-    re.ASCII,
-)
-_OFFSET = re.compile(r"(?:(Z)|([+-])(\d\d):?(\d\d))", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,9 +42,10 @@ class Metadata:
     """What `read` found in one photo.
 
     ``lat``, ``lng`` in degrees, None unless ``position`` is "gps". ``taken_at`` without a time zone: UTC
-    where ``taken_at_is_utc``, else the camera's clock. ``orientation`` 1..8: how the stored pixels must be
-    turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as shown.
-    ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packet as it stands, not read.
+    where ``taken_at_is_utc``, else the camera's clock. ``utc_offset_minutes``: local time minus UTC, where it is
+    "written" beside the time, or "gps" tells it (``utc_offset_from``). ``orientation`` 1..8: how the stored
+    pixels must be turned (1 for most HEIC, whose decoder turns them). ``width``, ``height`` in pixels, upright, as
+    shown. ``format``: JPEG (also for MPO), PNG, WEBP, TIFF, HEIF or AVIF. ``xmp``: the packets as they stand, not read.
     """
 
     lat: float | None
@@ -57,6 +53,8 @@ class Metadata:
     position: Position
     taken_at: datetime | None
     taken_at_is_utc: bool
+    utc_offset_minutes: int | None
+    utc_offset_from: str | None
     orientation: int
     make: str | None
     model: str | None
@@ -64,15 +62,16 @@ class Metadata:
     width: int
     height: int
     format: str
-    xmp: bytes = b""
+    xmp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
 class Block:
-    """The tags of one Exif block: first directory with the Exif directory over it, and the GPS directory."""
+    """One Exif block: tags of the first directory with the Exif directory over it, of the GPS directory; its XMP."""
 
     main: Fields
     gps: Fields
+    xmp: bytes = b""
 
 
 def read(source: Path | bytes) -> Metadata:
@@ -80,9 +79,9 @@ def read(source: Path | bytes) -> Metadata:
 
     A damaged Exif block is no error: what it does not give is None, and the position says why. Time is the
     camera's (DateTimeOriginal, DateTimeDigitized, DateTime, the first believable one: 1826 to tomorrow),
-    turned to UTC where its own offset is given. GPSDateStamp with GPSTimeStamp (UTC) is used only where the
-    camera gives no time: the fix can be hours old, and an album half in UTC and half in local time loses its
-    order.
+    turned to UTC where its own offset is given. GPSDateStamp with GPSTimeStamp (UTC) is the time only where the
+    camera gives none, for the fix can be hours old; it tells the offset of the camera's time where both agree but
+    for quarters of an hour.
     A position in XMP alone counts as "no gps".
 
     Raises PhotoError with reason "unreadable", "not a photo", "corrupt" or "too large". Intact pixels are
@@ -93,15 +92,17 @@ def read(source: Path | bytes) -> Metadata:
         header = read_header(stream, name)
         blocks = read_blocks(header, name)
     lat, lng, position = _best_position(blocks)
-    taken_at, is_utc = _taken_at(blocks)
+    time, offset_from = _taken_at(blocks, lat, lng)
     orientation = orientation_of(header, blocks)
     sides = (header.width, header.height)
     width, height = sides[::-1] if orientation >= 5 else sides
     texts = {tag: _text(blocks, tag) for tag in (_MAKE, _MODEL, _BODY_SERIAL, _CAMERA_SERIAL)}
     serial = texts[_BODY_SERIAL] or texts[_CAMERA_SERIAL]
     return Metadata(
-        lat, lng, position, taken_at, is_utc, orientation,
-        texts[_MAKE], texts[_MODEL], serial, width, height, header.format, header.xmp,
+        lat, lng, position,
+        *moment.parts(time), offset_from, orientation,
+        texts[_MAKE], texts[_MODEL], serial, width, height, header.format,
+        (*header.xmp, *(block.xmp for block in blocks if block.xmp)),
     )  # fmt: skip
 
 
@@ -131,7 +132,8 @@ def orientation_of(header: Header, blocks: list[Block]) -> int:
 
 def _block(stream: BinaryIO) -> Block:
     tiff = Tiff(stream)
-    first, second_at = tiff.directory(tiff.first, _MAIN_TAGS)
+    first, second_at = tiff.directory(tiff.first, _MAIN_TAGS | {LONG_TAG})
+    xmp = first.pop(LONG_TAG).raw if LONG_TAG in first else b""
     directories = [first]
     if _EXIF_IFD in first:
         at = first[_EXIF_IFD].pointer()
@@ -145,8 +147,8 @@ def _block(stream: BinaryIO) -> Block:
         at = directory[_GPS_IFD].pointer() if _GPS_IFD in directory else None
         gps = tiff.directory(at, _GPS_TAGS)[0] if at is not None else {}
         if gps:
-            return Block(main, gps)
-    return Block(main, {})
+            return Block(main, gps, xmp)
+    return Block(main, {}, xmp)
 
 
 def _text(blocks: list[Block], tag: int) -> str | None:
@@ -202,55 +204,59 @@ def _degrees(numbers: list[float], ref: str, letters: str) -> float | None:
     return degrees * _SIGNS[ref]
 
 
-def _taken_at(blocks: list[Block]) -> tuple[datetime | None, bool]:
-    for clock in _CLOCKS:
+def _taken_at(blocks: list[Block], lat: float | None, lng: float | None) -> tuple[Moment | None, str | None]:
+    """The camera's time, else that of its GPS; and how its offset is known."""
+    utc = next((fix for block in blocks if (fix := _gps_time(block.gps)) is not None), None)
+    for tag, offset_tag, fraction_tag in _CLOCKS:
         for block in blocks:
-            time, is_utc = _camera_time(block.main, *clock)
-            if time is not None:
-                return time, is_utc
-    for block in blocks:
-        time = _gps_time(block.gps)
-        if time is not None:
-            return time, True
-    return None, False
+            text, offset = _tag(block, tag), _tag(block, offset_tag)
+            time = _camera_time(text, offset, _tag(block, fraction_tag))
+            if time is None:
+                continue
+            if time.is_utc:
+                return time, None if time.offset_minutes is None else "written"
+            offset = _offset_of_another(block, tag, text)
+            known = _camera_time(text, offset, _tag(block, fraction_tag)) if offset else None
+            if known is not None and known.is_utc:
+                return known, "written"
+            if utc is not None and (by_gps := moment.offset_between(time.taken_at, utc)) is not None:
+                return replace(time, offset_minutes=by_gps), "gps"
+            edited = _camera_time(text, _tag(block, _OFFSET_TIME), _tag(block, fraction_tag))
+            if edited is None or edited.offset_minutes is None or lat is None or lng is None:
+                return time, None
+            # The offset of a later edit: that of the photo only if the clocks where it was taken agree.
+            at_place = zones.offset_minutes(zones.zone_at(lat, lng), time.taken_at)
+            return (edited, "written") if at_place == edited.offset_minutes else (time, None)
+    return (None if utc is None else Moment(utc, is_utc=True)), None
+
+
+def _tag(block: Block, tag: int) -> str:
+    return block.main[tag].text() if tag in block.main else ""
+
+
+def _offset_of_another(block: Block, tag: int, text: str) -> str:
+    """The offset beside another time of the same photo, if that time is the same (to a day), or is not there.
+
+    Lightroom writes OffsetTime alone; beside a DateTime of days later it is the offset of where the photo was edited.
+    """
+    own = moment.parse(text)
+    for other, offset_tag, _ in reversed(_CLOCKS):
+        offset, theirs = _tag(block, offset_tag), moment.parse(_tag(block, other))
+        if other == tag or moment.read_offset(offset) is None or own is None:
+            continue
+        if theirs is None or abs(theirs.taken_at - own.taken_at) <= timedelta(days=1):
+            return offset
+    return ""
 
 
 def _believable(time: datetime) -> datetime | None:
     latest = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
-    return time if EARLIEST <= time <= latest else None
+    return time if moment.EARLIEST <= time <= latest else None
 
 
-def _camera_time(main: Fields, tag: int, offset_tag: int, fraction_tag: int) -> tuple[datetime | None, bool]:
-    match = _TIME.match(main[tag].text()) if tag in main else None
-    if match is None:
-        return None, False
-    *parts, fraction, zone = match.groups()
-    if fraction is None and fraction_tag in main:
-        digits = main[fraction_tag].text()
-        fraction = digits[:9] if digits.isascii() and digits.isdigit() else None
-    zone = zone or (main[offset_tag].text() if offset_tag in main else "")
-    try:
-        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
-        time = datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")[:6]))
-    except ValueError:
-        return None, False
-    offset = _offset(zone)
-    try:
-        return _believable(time - (offset or timedelta())), offset is not None
-    except OverflowError:
-        return None, False
-
-
-def _offset(text: str) -> timedelta | None:
-    match = _OFFSET.fullmatch(text)
-    if match is None:
-        return None
-    if match[1]:
-        return timedelta()
-    minutes = int(match[3]) * 60 + int(match[4])
-    if minutes > 14 * 60 or int(match[4]) > 59:  # no zone is further from UTC
-        return None
-    return timedelta(minutes=-minutes if match[2] == "-" else minutes)
+def _camera_time(text: str, offset: str, fraction: str) -> Moment | None:
+    time = moment.parse(text, offset, fraction)
+    return time if time is not None and _believable(time.taken_at) is not None else None
 
 
 def _gps_time(gps: Fields) -> datetime | None:

@@ -12,7 +12,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MAX_VALUE = 1024  # bytes of one value that are read: no tag that we use needs more
+MAX_VALUE = 1024  # bytes of one value that are read: no tag that we use needs more, but LONG_TAG
+LONG_TAG, MAX_LONG = 700, 4 << 20  # XMP
 MAX_ENTRIES = 65_535  # what a classic TIFF can hold; BigTIFF may claim 2**64
 
 ASCII, UNDEFINED, RATIONAL, SRATIONAL = 2, 7, 5, 10
@@ -39,7 +40,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?")
 
 @dataclass(frozen=True)
 class Field:
-    """The value of one tag: TIFF type, bytes (no more than ``MAX_VALUE``) and byte order ("<" or ">")."""
+    """The value of one tag: TIFF type, bytes (at most MAX_VALUE, of LONG_TAG MAX_LONG), byte order ("<" or ">")."""
 
     kind: int
     raw: bytes
@@ -109,7 +110,7 @@ class Tiff:
         """The ``wanted`` tags of the directory at ``offset`` and the offset of the next one (0: none).
 
         Entries that lie outside the stream, or whose value does, are left out; of a tag written twice the
-        last counts, as in exiftool.
+        last counts, as in exiftool (of LONG_TAG the first, so that it is read once).
         """
         count_code, entry, head = ("Q", "HHQ8s", 8) if self._big else ("H", "HHI4s", 2)
         start = self._read(offset, head)
@@ -121,8 +122,8 @@ class Tiff:
         body = body[: len(body) // length * length]
         fields = {}
         for tag, kind, number, value in struct.iter_unpack(self._order + entry, body):
-            if tag in wanted and kind in _SIZES:
-                field = self._field(kind, number, value)
+            if tag in wanted and kind in _SIZES and not (tag == LONG_TAG and tag in fields):
+                field = self._field(kind, number, value, MAX_LONG if tag == LONG_TAG else MAX_VALUE)
                 if field is not None:
                     fields[tag] = field
         return fields, self._next(offset + head + count * length)
@@ -132,13 +133,13 @@ class Tiff:
         raw = self._read(offset, length)
         return int(struct.unpack(self._order + ("Q" if self._big else "I"), raw)[0]) if len(raw) == length else 0
 
-    def _field(self, kind: int, number: int, value: bytes) -> Field | None:
+    def _field(self, kind: int, number: int, value: bytes, most: int) -> Field | None:
         size = number * _SIZES[kind]
         if size > len(value):
             offset = struct.unpack(self._order + ("Q" if self._big else "I"), value)[0]
             if offset + size > self._size:
                 return None
-            value = self._read(offset, min(size, MAX_VALUE // _SIZES[kind] * _SIZES[kind]))
+            value = self._read(offset, min(size, most // _SIZES[kind] * _SIZES[kind]))
         else:
             value = value[:size]
         return Field(kind, value, self._order)

@@ -103,6 +103,7 @@ def summary(manifest: dict[str, Any], out: Path) -> str:
     lines = [f"{out}: {counts['rows']:,} photos, {counts['located']:,} with a position ({splits})"]
     if rejected:
         lines.append(f"rejected: {rejected}; each is named in {out / REJECTED}")
+    lines += [f"clocks: {assumed}" for assumed in manifest.get("clocks_assumed", [])]
     return "\n".join(lines)
 
 
@@ -177,6 +178,7 @@ def _manifest(plan: Plan, options: Options, settled: Settled, described: list[di
         "near_duplicates": splits.get("none", 0),
         "flagged": _counts(rows["flag"]),
         "positions_from": _counts(rows["position_from"]),
+        "utc_offsets_from": _counts(rows["utc_offset_from"]),
         "rejected": _reasons(plan, settled),
         "rejected_without_file": len(plan.more_rejected),  # folders, and rows of the table
         "table_and_exif_over_1_km_apart": disagree,
@@ -195,6 +197,7 @@ def _manifest(plan: Plan, options: Options, settled: Settled, described: list[di
         },
         "counts": counts,
         "clocks": settled.clocks,
+        "clocks_assumed": settled.assumed,
         "warnings": _warnings(splits, options, disagree, settled.clocks),
         "shards": described,
     }

@@ -25,14 +25,14 @@ from openplanet.photos.sources import Candidate, Found, Rejection, candidate_siz
 from openplanet.storage import sha256_of
 
 MIN_SIDE, MAX_SIDE = 16, 4096
-SETTLE_VERSION = 3  # raise it when the same readings would give other rows
+SETTLE_VERSION = 4  # raise it when the same readings would give other rows
 ROWS = 16384  # candidates that are Python objects at a time
 
 TOLD = pa.schema(
     [
         ("lat", pa.float64()), ("lng", pa.float64()), ("album", pa.string()), ("album_order", pa.int32()),
-        ("taken_at", pa.timestamp("us")), ("taken_at_is_utc", pa.bool_()), ("owner", pa.string()),
-        ("licence", pa.string()), ("attribution", pa.string()),
+        ("taken_at", pa.timestamp("us")), ("taken_at_is_utc", pa.bool_()), ("utc_offset_minutes", pa.int32()),
+        ("owner", pa.string()), ("licence", pa.string()), ("attribution", pa.string()),
     ]
 )  # fmt: skip
 """What the user's table says of a candidate."""

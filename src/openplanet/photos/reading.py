@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from openplanet.errors import PhotoError
-from openplanet.photos import exif, flags, hub, images, likeness, takeout, tars, xmp
+from openplanet.photos import exif, flags, hub, images, likeness, moment, takeout, tars, xmp
 from openplanet.photos.entry import Entry
 from openplanet.photos.exif import Metadata
 from openplanet.photos.opening import MAX_BYTES, open_file
 from openplanet.photos.sources import Beside
 
 MAX_BESIDE = 8 << 20  # bytes of a sidecar that are read
+SAME_SECONDS = 1.0  # by which two writings of one time differ at most: one has no fraction
 NO_POSITION = "neither in its Exif nor beside it nor in a table"
 _READERS = {"xmp": xmp.read, "takeout": takeout.read, "json": tars.read}
 _NAMES = {"xmp": "sidecar", "takeout": "takeout", "json": "source"}
@@ -61,6 +62,8 @@ class Reading:
     exif_lng: float | None = None
     taken_at: datetime | None = None
     taken_at_is_utc: bool = False
+    utc_offset_minutes: int | None = None
+    utc_offset_from: str | None = None  # "written" beside the time, or by "gps"
     make: str | None = None
     model: str | None = None
     serial: str | None = None
@@ -83,6 +86,7 @@ _TYPES = {
     "size": pa.int64(),
     "taken_at": pa.timestamp("us"),
     "taken_at_is_utc": pa.bool_(),
+    "utc_offset_minutes": pa.int32(),
     "width": pa.int32(),
     "height": pa.int32(),
     "dhash": pa.uint64(),
@@ -122,9 +126,8 @@ def read_facts(task: Task) -> Reading:
     metadata = exif.read(_source(task))
     told = _told(task, metadata)
     lat, lng, position_from = _position(metadata, told)
-    taken_at, is_utc = _time(metadata, told)
     return Reading(
-        task.key, lat=lat, lng=lng, position_from=position_from, taken_at=taken_at, taken_at_is_utc=is_utc,
+        task.key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
         make=metadata.make, model=metadata.model, serial=metadata.serial,
     )  # fmt: skip
 
@@ -135,15 +138,16 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     told = _told(task, metadata)
     lat, lng, position_from = _position(metadata, told)
     if task.needs_gps and lat is None:
-        return Reading(task.key, metadata.position, NO_POSITION, unlocated=True), None
+        refused = next((entry for _, entry in told if entry.problem), None)
+        why = (metadata.position, NO_POSITION) if refused is None else (refused.problem, refused.detail)
+        return Reading(task.key, *why, unlocated=True), None
     data = source if isinstance(source, bytes) else _bytes(source)
     photo_id = hashlib.sha256(data).hexdigest()
-    taken_at, is_utc = _time(metadata, told)
     common: dict[str, Any] = {
         "photo_id": photo_id, "size": len(data),
         "lat": lat, "lng": lng, "position_from": position_from,
         "exif_lat": metadata.lat, "exif_lng": metadata.lng,
-        "taken_at": taken_at, "taken_at_is_utc": is_utc,
+        **_time(metadata, told),
         "make": metadata.make, "model": metadata.model, "serial": metadata.serial,
         "width": metadata.width, "height": metadata.height,
     } | {
@@ -187,7 +191,7 @@ def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
     told = [("source", task.told)] if task.told is not None else []
     for beside in sorted(task.beside, key=lambda beside: beside.kind == "takeout"):
         if beside.kind == "takeout" and metadata.xmp:
-            told.append(("xmp", xmp.read(metadata.xmp)))
+            told.append(("xmp", xmp.read_packets(metadata.xmp)))
         span = None if beside.span is None else (beside.span[0], min(beside.span[1], MAX_BESIDE))
         try:
             data = _bytes(Path(beside.path), span)
@@ -195,15 +199,27 @@ def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
             continue
         told.append((_NAMES[beside.kind], _READERS[beside.kind](data[:MAX_BESIDE])))
     if metadata.xmp and not any(name == "xmp" for name, _ in told):
-        told.append(("xmp", xmp.read(metadata.xmp)))
+        told.append(("xmp", xmp.read_packets(metadata.xmp)))
     return told
 
 
-def _time(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[datetime | None, bool]:
-    if metadata.taken_at is not None:
-        return metadata.taken_at, metadata.taken_at_is_utc
-    timed = next((entry for _, entry in told if entry.taken_at is not None), Entry())
-    return timed.taken_at, timed.taken_at_is_utc
+def _time(metadata: Metadata, told: list[tuple[str, Entry]]) -> dict[str, Any]:
+    """``taken_at`` and what is known of its clock, by the names of a Reading."""
+    names = ("taken_at", "taken_at_is_utc", "utc_offset_minutes", "utc_offset_from")
+    timed = [entry for _, entry in told if entry.taken_at is not None]
+    if metadata.taken_at is None:
+        entry = timed[0] if timed else Entry()
+        known = None if entry.utc_offset_minutes is None else "written"
+        return dict(zip(names, (entry.taken_at, entry.taken_at_is_utc, entry.utc_offset_minutes, known), strict=True))
+    if not metadata.taken_at_is_utc and metadata.utc_offset_minutes is None:
+        # The same time by the same clock, written again with its offset: Lightroom, Apple Photos.
+        for entry in timed:
+            time = moment.of_local(metadata.taken_at, entry.utc_offset_minutes)
+            if time is None or not time.is_utc or entry.taken_at is None:
+                continue
+            if abs((time.taken_at - entry.taken_at).total_seconds()) <= SAME_SECONDS:
+                return dict(zip(names, (time.taken_at, True, time.offset_minutes, "written"), strict=True))
+    return {name: getattr(metadata, name) for name in names}
 
 
 def _position(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[float | None, float | None, str | None]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from openplanet.earth.geo import distance_km
+from openplanet.photos import clocks
 
 GAP_HOURS = 8.0  # a night's sleep: a day out is one album
 GAP_KM = 200.0  # further than one drives between two photos of one outing
@@ -39,8 +40,9 @@ def album_ids(rows: pa.Table) -> pa.ChunkedArray:
     timed = np.flatnonzero(rows["taken_at"].is_valid().to_numpy() & ~rows["album_told"].to_numpy())
     if not len(timed):
         return rows["album_id"]
-    time = rows["taken_at"].take(timed).cast(pa.int64()).to_numpy() / _MICRO
     code = _codes(camera.take(timed))
+    aligned = clocks.align(rows.take(timed), code)
+    time = aligned.moment_N / _MICRO
     order = np.lexsort((timed, time, code))
     lat, lng = (_numbers(rows[name].take(timed))[order] for name in ("lat", "lng"))
     starts = np.ones(len(order), bool)
@@ -49,7 +51,7 @@ def album_ids(rows: pa.Table) -> pa.ChunkedArray:
     with np.errstate(invalid="ignore"):
         starts[1:] |= np.nan_to_num(distance_km(lat[:-1], lng[:-1], lat[1:], lng[1:])) > GAP_KM
     first = order[np.flatnonzero(starts)]
-    begun = pc.strftime(rows["taken_at"].take(timed[first]), "%Y-%m-%d %H:%M:%S")
+    begun = pc.strftime(aligned.locals().take(pa.array(first)), "%Y-%m-%d %H:%M:%S")
     begun = pc.utf8_slice_codeunits(begun, 0, 16)
     names = pc.binary_join_element_wise(camera.take(timed[first]), begun, ", ")
     session = np.empty(len(order), np.int64)
@@ -66,7 +68,8 @@ def clock_offsets(rows: pa.Table) -> list[dict[str, Any]]:
 
     Where two cameras took photos within NEAR_KM of each other, the differences of their times are counted in
     bins; an offset is told where one bin far from zero holds at least MIN_MEETINGS photos and three times
-    as many as the bin at zero. Needs positions on both sides, and times of the same kind (both UTC or both not).
+    as many as the bin at zero. Needs positions on both sides; times that tell UTC and local times are made comparable
+    first (``clocks.align``).
     """
     fit = (
         rows["taken_at"].is_valid().to_numpy() & rows["lat"].is_valid().to_numpy() & rows["make"].is_valid().to_numpy()
@@ -76,9 +79,11 @@ def clock_offsets(rows: pa.Table) -> list[dict[str, Any]]:
         return []
     camera = cameras(rows).take(at)
     names, code = _named_codes(camera)
-    time = rows["taken_at"].take(at).cast(pa.int64()).to_numpy() / _MICRO
-    lat, lng = _numbers(rows["lat"].take(at)), _numbers(rows["lng"].take(at))
-    together = _codes(_together(rows.take(at), time, lat, lng)) * 2 + rows["taken_at_is_utc"].take(at).to_numpy()
+    placed = rows.take(at)
+    aligned = clocks.align(placed, _codes(pc.coalesce(placed["owner_told"], placed["album_id"])))
+    time = aligned.moment_N / _MICRO
+    lat, lng = _numbers(placed["lat"]), _numbers(placed["lng"])
+    together = _codes(_together(placed, time, lat, lng)) * 2 + aligned.apart_N
     gathered: dict[tuple[int, int], list[npt.NDArray[np.float64]]] = {}
     order = np.argsort(together, kind="stable")
     bounds = np.flatnonzero(np.diff(together[order])) + 1

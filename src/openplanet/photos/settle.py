@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openplanet.photos import albums, flags, serials, sessions, shards, split
+from openplanet.photos import albums, clocks, flags, serials, sessions, shards, split
 from openplanet.photos.plan import Options, Plan
 from openplanet.photos.reading import NO_POSITION
 from openplanet.photos.readings import Indices, Readings
@@ -28,6 +28,7 @@ class Settled:
     rows: pa.Table
     rejected: pa.Table
     clocks: list[dict[str, Any]]  # cameras whose clocks differ
+    assumed: list[str]  # what was assumed of clocks, in words
 
 
 def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> Settled:
@@ -51,10 +52,11 @@ def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> S
     columns = dict(zip(merged.column_names, merged.columns, strict=True))
     del merged  # column by column, so that all photos are never there twice
     rows = pa.table({name: columns.pop(name).take(kept) for name in list(columns)})
-    clocks = sessions.clock_offsets(serials.coded(rows)) if rows.num_rows else []
+    differ, assumed = list[dict[str, Any]](), list[str]()
     if rows.num_rows:
-        rows = _complete(rows, readings, options)
-    return Settled(rows, rejected, clocks)
+        differ = sessions.clock_offsets(serials.coded(rows))
+        rows, assumed = _complete(rows, readings, options)
+    return Settled(rows, rejected, differ, assumed)
 
 
 def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
@@ -63,6 +65,7 @@ def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
     told = {name.removeprefix("told_"): plan[name] for name in plan.column_names if name.startswith("told_")}
     from_table, timed = told["lat"].is_valid(), told["taken_at"].is_valid()
     said = pc.fill_null(told["taken_at_is_utc"], False)
+    written = pc.if_else(told["utc_offset_minutes"].is_valid(), "written", pa.scalar(None, pa.string()))
     columns = {
         "photo_id": read["photo_id"],
         "lat": pc.if_else(from_table, told["lat"], read["lat"]),
@@ -70,6 +73,8 @@ def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
         "position_from": pc.if_else(from_table, "table", read["position_from"]),
         "taken_at": pc.if_else(timed, told["taken_at"], read["taken_at"]),
         "taken_at_is_utc": pc.if_else(timed, said, pc.fill_null(read["taken_at_is_utc"], False)),
+        "utc_offset_minutes": pc.if_else(timed, told["utc_offset_minutes"], read["utc_offset_minutes"]),
+        "utc_offset_from": pc.if_else(timed, written, read["utc_offset_from"]),
         "album_id": pc.coalesce(told["album"], read["album"], plan["album"]),
         "album_told": pc.or_(told["album"].is_valid(), read["album"].is_valid()),
         "table_order": told["album_order"],
@@ -132,8 +137,9 @@ def _reject_repeats(
     return reason, detail
 
 
-def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
-    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates."""
+def _complete(rows: pa.Table, readings: Readings, options: Options) -> tuple[pa.Table, list[str]]:
+    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates. Returns also what is
+    assumed of clocks, in words."""
     named = serials.coded(rows)  # what is written; what divides is what the photos say, the same on every machine
     owner, album, grouped = _owners(named, by_folder=True), rows["album_id"], _owners(rows, by_folder=False)
     if options.albums == "sessions":
@@ -143,9 +149,13 @@ def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
     split_N = _splits(grouped, album, options.split_by)
     reading_N = rows["reading"].to_numpy()
     split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
-    order = albums.album_orders(album, rows["source"], rows["taken_at"], rows["table_order"])
+    aligned = clocks.align(rows, _codes(album))
+    assumed = clocks.notes(aligned, rows)
+    order = albums.album_orders(album, rows["source"], pa.chunked_array([aligned.moments()]), rows["table_order"])
     extra = {
         "album_id": sessions.album_ids(named) if options.albums == "sessions" else album,
+        "utc_offset_minutes": aligned.offsets(),
+        "utc_offset_from": aligned.sources(),
         "owner_id": owner,
         "album_order": pa.array(order, pa.int32()),
         "split": pa.array(split_N, pa.string()),
@@ -155,7 +165,7 @@ def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, name, values) if at >= 0 else rows.append_column(name, values)
     names = [name for name in shards.SCHEMA.names if name != "image"]
-    return rows.select([*names, "reading", "exif_lat", "exif_lng"])
+    return rows.select([*names, "reading", "exif_lat", "exif_lng"]), assumed
 
 
 def _named_flags(rows: pa.Table) -> dict[str, pa.ChunkedArray]:

@@ -45,6 +45,8 @@ def _schema() -> pa.Schema:
         pa.field("lng", pa.float64()),
         pa.field("taken_at", pa.timestamp("us")),
         pa.field("taken_at_is_utc", pa.bool_()),  # else the camera's local time
+        pa.field("utc_offset_minutes", pa.int32()),  # local time minus UTC; null where not known
+        pa.field("utc_offset_from", pa.string()),  # written, gps; assumed: position, anchor, album (photos/clocks.py)
         pa.field("album_id", pa.string()),
         pa.field("album_order", pa.int32()),  # 0, 1, 2 ... within the album
         pa.field("owner_id", pa.string()),  # who took it, which camera body, or camera and folder; null: not known
@@ -70,6 +72,8 @@ def _schema() -> pa.Schema:
 
 SCHEMA: pa.Schema = _schema()
 """Columns of a dataset row."""
+NEWER = ("utc_offset_minutes", "utc_offset_from")
+"""Those that shards written before 2026-11-28 lack."""
 
 
 def shard_name(tag: str) -> str:
@@ -180,7 +184,7 @@ class Dataset:
                 with open_reader(shard) as file:
                     check_columns(shard, file.schema_arrow, needed)
                     for batch in file.iter_batches(batch_size, columns=needed):
-                        kept = select_rows(batch, split, located).select(names)
+                        kept = select_rows(_with_newer(batch, needed), split, located).select(names)
                         if kept.num_rows:
                             yield kept
             except (OSError, pa.ArrowException) as error:
@@ -230,6 +234,14 @@ def select_rows(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.R
         batch = batch.filter(pc.equal(batch["split"], split))
     if located:
         batch = batch.filter(pc.and_(pc.is_valid(batch["lat"]), pc.is_valid(batch["lng"])))
+    return batch
+
+
+def _with_newer(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """The batch with NEWER columns that its shard lacks: null."""
+    for name in NEWER:
+        if name in names and name not in batch.schema.names:
+            batch = batch.append_column(SCHEMA.field(name), pa.nulls(batch.num_rows, SCHEMA.field(name).type))
     return batch
 
 

@@ -177,7 +177,7 @@ class _Walk:
     def _in_folder(self, root: Path, here: Path, photos: Sequence[str], files: Sequence[str]) -> Iterator[Candidate]:
         album = self._labels.folder(root, here)
         extra = [name for name in files if name.lower().endswith((".json", ".xmp"))]
-        sidecars = xmp.beside(photos, extra) if extra else {}
+        sidecars = xmp.beside(photos, files) if extra else {}
         jsons = takeout.beside(photos, extra) if extra else {}
         title = self._album_title(here, extra)
         if title is not None:

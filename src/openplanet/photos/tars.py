@@ -3,13 +3,17 @@
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from openplanet.errors import InputError
+from openplanet.photos import moment
 from openplanet.photos.entry import Entry, position_problem
 from openplanet.photos.images import SUFFIXES
+from openplanet.photos.moment import Moment
 from openplanet.storage import parse_json
 
 MAX_JSON = 1 << 20  # bytes of a sample's JSON that are read
@@ -85,9 +89,10 @@ def entry_of(told: Mapping[str, Any]) -> Entry:
     lat, lng = (_number(found[name]) for name in ("lat", "lng"))
     if position_problem(lat, lng):
         lat = lng = None
-    time, is_utc = _time(found["taken_at"])
+    time = _time(found["taken_at"], told.get("taken_at_is_utc") is True)  # the latter in datasets of ours
     texts: dict[str, Any] = {name: _text(found[name]) for name in ("album", "owner", "licence", "attribution")}
-    return Entry(lat=lat, lng=lng, taken_at=time, taken_at_is_utc=is_utc, **texts)
+    taken_at, is_utc, offset = moment.parts(time)
+    return Entry(lat=lat, lng=lng, taken_at=taken_at, taken_at_is_utc=is_utc, utc_offset_minutes=offset, **texts)
 
 
 def _number(value: object) -> float | None:
@@ -104,11 +109,11 @@ def _text(value: object) -> str | None:
     return text.encode("utf-8", "backslashreplace").decode() or None
 
 
-def _time(value: object) -> tuple[datetime | None, bool]:
-    try:
-        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        if time.tzinfo is None:
-            return time, False
-        return time.astimezone(UTC).replace(tzinfo=None), True
-    except (ValueError, OverflowError):
-        return None, False
+def _time(value: object, is_utc: bool) -> Moment | None:
+    if isinstance(value, datetime):
+        found: Moment | None = moment.of_aware(value)
+    else:
+        found = moment.parse(str(value))
+        with suppress(ValueError, OverflowError):
+            found = found or moment.of_aware(datetime.fromisoformat(str(value)))
+    return replace(found, is_utc=True) if found is not None and is_utc else found

@@ -24,6 +24,7 @@ from openplanet.models import photofeatures
 from openplanet.models.album.base import UNKNOWN, Albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
+from openplanet.photos import clocks
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 
@@ -140,16 +141,18 @@ def weights_sha256(model: ImageModel) -> str:
 
 def _rows(dataset: Dataset, split: str, ids: list[str]) -> pa.Table:
     """Album, order, position and time of the photos ``ids``, which stand in stored order."""
-    table = dataset.table(["photo_id", "album_id", "album_order", "lat", "lng", "taken_at"], split)
+    table = dataset.table(["photo_id", "album_id", "album_order", *clocks.COLUMNS], split)
     table = table.filter(pc.is_in(table["photo_id"], pa.array(ids, pa.string())))
-    seconds = pc.divide(table["taken_at"].cast(pa.int64()).cast(pa.float64()), 1e6)
+    album = pc.coalesce(table["album_id"], table["photo_id"])
+    code_N = album.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    seconds_N = clocks.align(table, code_N).seconds()
     return pa.table(
         {
-            "album": pc.coalesce(table["album_id"], table["photo_id"]),
+            "album": album,
             "order": pc.fill_null(table["album_order"], 0),
             "lat": table["lat"],
             "lng": table["lng"],
-            "seconds": seconds,
+            "seconds": pa.array(seconds_N),
         }
     )
 
