@@ -109,9 +109,11 @@ def open_reader(path: Path) -> pq.ParquetFile:
 
 
 def check_columns(shard: Path, schema: pa.Schema, needed: Sequence[str]) -> None:
-    """Raise DatasetError where a shard lacks a column that ``SCHEMA`` has, or has it of another type."""
+    """Raise DatasetError where a shard lacks a column that ``SCHEMA`` has, but for NEWER, or has it of another type."""
     for name in needed:
         if name not in schema.names:
+            if name in NEWER:
+                continue
             raise DatasetError(f"{shard} has no column {name}. Copy it again, or run the ingest again")
         if schema.field(name).type != SCHEMA.field(name).type:
             kinds = f"{schema.field(name).type}, not {SCHEMA.field(name).type}"
