@@ -34,6 +34,10 @@ def packet(lat: str, lng: str, more: str = "") -> bytes:
         ("33,51,30.5S", "151,12,36W", (-33.858472, -151.21)),
         ("48.8583", "-2.2945", (48.8583, -2.2945)),
         ("48.8583N", "2.2945w", (48.8583, -2.2945)),
+        ("48 deg 51' 30.00&quot; N", "2 deg 17' 40.0&quot; West", (48.858333, -2.294444)),
+        ("48°51.5' N", "2° 17.667′ E", (48.858333, 2.294450)),
+        ("48,51.5 North", "2,17.667e", (48.858333, 2.294450)),
+        ("48 51 30 N", "2 17 40 E", None),
         ("48,51.5", "2,17.667", None),
         ("48,51.5E", "2,17.667E", None),
         ("-48,51.5S", "2,17E", None),
@@ -60,6 +64,13 @@ def test_elements_and_times() -> None:
     local = xmp.read(packet("1,0N", "1,0E", 'photoshop:DateCreated="2020-05-01T10:00:00"'))
     assert local.taken_at == datetime(2020, 5, 1, 10) and not local.taken_at_is_utc
     assert xmp.read(packet("1,0N", "1,0E", 'exif:DateTimeOriginal="2020"')).taken_at is None
+
+
+def test_properties_with_qualifiers() -> None:
+    value = '<exif:{} rdf:parseType="Resource"><rdf:value>{}</rdf:value><exif:by>9,9N</exif:by></exif:{}>'
+    lat, lng = value.format("GPSLatitude", "46,0N", "GPSLatitude"), value.format("GPSLongitude", "7,0E", "GPSLongitude")
+    entry = xmp.read(f"<rdf:RDF {NAMES}><rdf:Description>{lat}{lng}</rdf:Description></rdf:RDF>".encode())
+    assert (entry.lat, entry.lng) == (46, 7)
 
 
 def test_entities_and_document_types_are_refused() -> None:
@@ -157,6 +168,7 @@ NESTED = [
     "</rdf:li></rdf:Bag></m:Ingredients>",
     f'<m:Pantry><rdf:Bag><rdf:li><rdf:RDF><rdf:Description>{SHOWN}</rdf:Description></rdf:RDF></rdf:li></rdf:Bag></m:Pantry>',
     f'<rdf:Description rdf:nodeID="a">{SHOWN}</rdf:Description>',
+    f"<m:Thing>{SHOWN}</m:Thing>",
 ]  # fmt: skip
 
 
