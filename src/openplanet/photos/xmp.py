@@ -163,9 +163,12 @@ def _is_known(name: str) -> bool:
 
 def _position(values: Mapping[str, str]) -> tuple[float | None, float | None]:
     """The photo's own position, else the first that a maker writes. Raises _ContradictionError."""
-    makers = dict.fromkeys(key.rpartition(" ")[0] for key in values if key not in _TIMES)
-    for namespace in (_EXIF, *(name for name in makers if name != _EXIF)):
-        own = {key.rpartition(" ")[2]: value for key, value in values.items() if key.rpartition(" ")[0] == namespace}
+    spaces: dict[str, dict[str, str]] = {_EXIF: {}}  # which comes first; then as they stand in the packet
+    for key, value in values.items():
+        if key not in _TIMES:
+            namespace, _, name = key.rpartition(" ")
+            spaces.setdefault(namespace, {})[name] = value
+    for namespace, own in spaces.items():
         named = slice(1) if namespace == _EXIF else slice(None if _DRONES.search(namespace) else -1)
         lat = next((_degrees(own[name], own.get(f"{name}Ref", ""), "NS") for name in _LATS[named] if name in own), None)
         lng = next((_degrees(own[name], own.get(f"{name}Ref", ""), "EW") for name in _LNGS[named] if name in own), None)
