@@ -112,6 +112,27 @@ def test_albums_do_not_tell_each_other() -> None:
     assert not aligned.apart_N.any()
 
 
+def by_gps(hours: float, offset: float, at: tuple[float, float] | None) -> dict[str, Any]:
+    return photo(hours, at=at) | {"utc_offset_minutes": round(60 * offset), "utc_offset_from": "gps"}
+
+
+def test_a_gps_fix_of_hours_ago_does_not_move_a_photo() -> None:
+    aligned = align(by_gps(9, 9, TOKYO), by_gps(10, 12, TOKYO), by_gps(11, 9, TOKYO), photo(12))
+    assert order(aligned) == [0, 1, 2, 3] and aligned.offset_N.tolist() == [540] * 4
+    assert sources(aligned) == ["gps", "position", "gps", "anchor"]
+
+
+def test_a_camera_left_on_home_time_is_known_by_its_gps() -> None:
+    aligned = align(by_gps(2, 2, TOKYO), by_gps(3, 5, TOKYO), by_gps(4, 2, TOKYO), photo(10, 9, TOKYO))
+    assert order(aligned)[0] == 0 and order(aligned)[-1] == 2
+    assert aligned.offset_N.tolist() == [120, 120, 120, 540]
+
+
+def test_one_gps_clock_against_the_zone_is_not_believed() -> None:
+    assert sources(align(by_gps(9, 3, TOKYO), photo(10, at=TOKYO))) == [None, None]
+    assert sources(align(by_gps(9, 3, None), photo(10, 9, TOKYO))) == ["anchor", "written"]
+
+
 def test_what_was_assumed_is_said() -> None:
     photos = [photo(9, 9, TOKYO), photo(9.5), photo(9.6), photo(15, at=PARIS), photo(9, utc=True)]
     assert clocks.notes(align(*photos), table(photos)) == [

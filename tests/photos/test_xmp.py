@@ -1,3 +1,4 @@
+import time
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,6 +35,10 @@ def packet(lat: str, lng: str, more: str = "") -> bytes:
         ("33,51,30.5S", "151,12,36W", (-33.858472, -151.21)),
         ("48.8583", "-2.2945", (48.8583, -2.2945)),
         ("48.8583N", "2.2945w", (48.8583, -2.2945)),
+        ("48 deg 51' 30.00&quot; N", "2 deg 17' 40.0&quot; West", (48.858333, -2.294444)),
+        ("48°51.5' N", "2° 17.667′ E", (48.858333, 2.294450)),
+        ("48,51.5 North", "2,17.667e", (48.858333, 2.294450)),
+        ("48 51 30 N", "2 17 40 E", None),
         ("48,51.5", "2,17.667", None),
         ("48,51.5E", "2,17.667E", None),
         ("-48,51.5S", "2,17E", None),
@@ -62,6 +67,13 @@ def test_elements_and_times() -> None:
     assert xmp.read(packet("1,0N", "1,0E", 'exif:DateTimeOriginal="2020"')).taken_at is None
 
 
+def test_properties_with_qualifiers() -> None:
+    value = '<exif:{} rdf:parseType="Resource"><rdf:value>{}</rdf:value><exif:by>9,9N</exif:by></exif:{}>'
+    lat, lng = value.format("GPSLatitude", "46,0N", "GPSLatitude"), value.format("GPSLongitude", "7,0E", "GPSLongitude")
+    entry = xmp.read(f"<rdf:RDF {NAMES}><rdf:Description>{lat}{lng}</rdf:Description></rdf:RDF>".encode())
+    assert (entry.lat, entry.lng) == (46, 7)
+
+
 def test_entities_and_document_types_are_refused() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY a "1"><!ENTITY b "&a;&a;">]>' + packet("1,0N", "1,0E").decode()
     assert xmp.read(bomb.encode()).lat is None
@@ -79,7 +91,7 @@ def test_names_beside() -> None:
     assert xmp.beside(["a.jpg", "b.jpg", "c.jpg"], files) == {"a.jpg": "a.XMP", "b.jpg": "b.jpg.xmp"}
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_packets_inside_photos_are_found(tmp_path: Path, kind: str) -> None:
     path, data = tmp_path / "a.jpg", packet("10,30.0N", "20,0.0E")
     options: dict[str, object] = {"xmp": data}
@@ -157,6 +169,7 @@ NESTED = [
     "</rdf:li></rdf:Bag></m:Ingredients>",
     f'<m:Pantry><rdf:Bag><rdf:li><rdf:RDF><rdf:Description>{SHOWN}</rdf:Description></rdf:RDF></rdf:li></rdf:Bag></m:Pantry>',
     f'<rdf:Description rdf:nodeID="a">{SHOWN}</rdf:Description>',
+    f"<m:Thing>{SHOWN}</m:Thing>",
 ]  # fmt: skip
 
 
@@ -251,6 +264,14 @@ def test_every_packet_of_a_file_counts(name: str) -> None:
 
 def test_an_extension_that_no_packet_names_is_another_files() -> None:
     assert xmp.read_packets(exif.read(jpeg([HEAD + EMPTY, *extension(FULL)])).xmp).lat is None
+
+
+def test_many_makers_are_read_once() -> None:
+    makers = " ".join(f'xmlns:a{n}="a{n}" a{n}:GPSLatitude="1"' for n in range(60_000))
+    started = time.process_time()
+    assert xmp.read(described(f"<rdf:Description {makers}>{OWN}</rdf:Description>")).lat == 46
+    assert xmp.read(described(f"<rdf:Description {makers}/>")).lat is None
+    assert time.process_time() - started < 30  # a second; 60,000 times 60,000 would be half an hour
 
 
 def test_packets_are_bounded() -> None:

@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 SOURCES = (None, "written", "gps", "position", "anchor", "album")
-_POSITION, _ANCHOR, _ALBUM = (SOURCES.index(name) for name in ("position", "anchor", "album"))
+_GPS, _POSITION, _ANCHOR, _ALBUM = (SOURCES.index(name) for name in ("gps", "position", "anchor", "album"))
 COLUMNS = ("taken_at", "taken_at_is_utc", "utc_offset_minutes", "utc_offset_from", "lat", "lng")
 _WORDS = {
     _POSITION: "the time zone at their own position",
@@ -87,13 +87,14 @@ def align(photos: pa.Table, group_N: Ints) -> Aligned:
     from_N = pc.index_in(photos["utc_offset_from"], pa.array(SOURCES)).to_numpy().astype(np.int8)
     placed_N = np.isfinite(lat_N) & np.isfinite(lng_N)
     groups = int(group_N.max()) + 1 if len(group_N) else 0
+    by_gps = np.flatnonzero(timed_N & (from_N == _GPS))
+    for rows in _by_group(by_gps, group_N):
+        _doubt_gps(rows, taken_N, offset_N, from_N, placed_N, lat_N, lng_N)
     known_N = utc_N | ~np.isnan(offset_N)
     has_instant_G = np.bincount(group_N[timed_N & known_N], minlength=groups) > 0
     lacks_G = np.bincount(group_N[timed_N & np.isnan(offset_N)], minlength=groups) > 0
     in_need_N = (has_instant_G & lacks_G)[group_N] if groups else np.zeros(0, bool)
-    order = np.flatnonzero(in_need_N)
-    order = order[np.argsort(group_N[order], kind="stable")]
-    for rows in np.split(order, np.flatnonzero(np.diff(group_N[order])) + 1) if len(order) else ():
+    for rows in _by_group(np.flatnonzero(in_need_N), group_N):
         _fill(rows, taken_N, timed_N, utc_N, offset_N, from_N, placed_N, lat_N, lng_N)
     shift_N = np.where(np.isnan(offset_N), 0, offset_N).astype(np.int64) * MINUTE
     known_N = utc_N | ~np.isnan(offset_N)
@@ -101,6 +102,35 @@ def align(photos: pa.Table, group_N: Ints) -> Aligned:
     moment_N = np.where(utc_N, taken_N, taken_N - shift_N)
     local_N = np.where(utc_N, taken_N + shift_N, taken_N)
     return Aligned(moment_N, timed_N, offset_N, from_N, _apart(group_N, timed_N, known_N, groups), local_N)
+
+
+def _by_group(rows: Ints, group_N: Ints) -> list[Ints]:
+    """``rows`` of each group that has some."""
+    rows = rows[np.argsort(group_N[rows], kind="stable")]
+    return list(np.split(rows, np.flatnonzero(np.diff(group_N[rows])) + 1)) if len(rows) else []
+
+
+def _doubt_gps(
+    rows: Ints, taken_N: Ints, offset_N: Floats, from_N: npt.NDArray[np.int8], placed_N: Mask,
+    lat_N: Floats, lng_N: Floats,
+) -> None:  # fmt: skip
+    """Correct, in place, offsets of one group that GPS clocks told from a fix that is hours old.
+
+    An offset stands if it is that of the zone at the photo's position. Of the others the most common one stands, if
+    most photos have no zone's (a camera left on home time); the rest take it, or else are not known.
+    """
+    zone = np.full(len(rows), np.nan)
+    for n, row in enumerate(rows):
+        if placed_N[row]:
+            name = zones.zone_at(float(lat_N[row]), float(lng_N[row]))
+            found = zones.offset_minutes(name, _datetime(taken_N[row]))
+            zone[n] = np.nan if found is None else found
+    fits = offset_N[rows] == zone
+    values, counts = np.unique(offset_N[rows], return_counts=True)
+    common = values[counts.argmax()] if counts.max() > 1 and 2 * fits.sum() < len(rows) else np.nan
+    doubted = rows[~fits & (offset_N[rows] != common)]
+    offset_N[doubted] = common
+    from_N[doubted] = 0 if np.isnan(common) else _GPS
 
 
 def _apart(group_N: Ints, timed_N: Mask, known_N: Mask, groups: int) -> Mask:

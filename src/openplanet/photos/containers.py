@@ -18,18 +18,15 @@ from PIL import Image
 from openplanet.errors import PhotoError
 from openplanet.photos.ifd import Tiff
 from openplanet.photos.opening import MAX_PIXELS, quiet_pillow, too_many_pixels
+from openplanet.photos.packets import MAX_PACKETS, XMP_SEGMENT, Packets
 
 MAX_BLOCK = 1 << 24  # bytes of Exif that are read from one file
 MAX_PROFILE = 1 << 22  # characters of an Exif block written as text in a PNG
-MAX_PACKETS = 64  # XMP packets of one file, MAX_BLOCK bytes together
 MAX_SEGMENTS = 10_000  # of a JPEG
 MAX_CHUNKS = 250_000  # of a PNG or WebP
 MAX_JUNK = 1 << 20  # bytes between two JPEG markers
 
 _TIFF_HEADER = re.compile(rb"II[*+]\x00|MM\x00[*+]")
-_XMP_SEGMENT = re.compile(rb"http://ns\.adobe\.com/xap/1\.0/\x00?")
-_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-_XMP_GUID = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
 _XMP_TEXT = b"XML:com.adobe.xmp"
 _PNG_TEXTS = (_XMP_TEXT, b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp")
 _EXIF_SEGMENT = re.compile(rb".{0,4}Exif\x00.", re.DOTALL | re.IGNORECASE)  # as lenient as exiftool
@@ -154,7 +151,7 @@ def _segments(stream: BinaryIO) -> Iterator[tuple[int, int]]:
 def _jpeg(stream: BinaryIO) -> Header:
     width = height = room = 0
     blocks: list[bytes] = []
-    packets = _Packets()
+    packets = Packets()
     for marker, length in _segments(stream):
         if marker in _SOF and not width:
             height, width = struct.unpack(">xHH", stream.read(5).ljust(5, b"\0"))
@@ -172,41 +169,6 @@ def _jpeg(stream: BinaryIO) -> Header:
                 else:
                     blocks.append(rest)
     return Header("JPEG", width, height, _streams(blocks), xmp=packets.all())
-
-
-class _Packets:
-    """The XMP packets of a file as they come, none beyond MAX_PACKETS and MAX_BLOCK."""
-
-    def __init__(self) -> None:
-        self._packets: list[bytes] = []
-        self._extensions: dict[bytes, list[tuple[int, bytes]]] = {}
-        self._room, self._left = MAX_BLOCK, MAX_PACKETS
-
-    def add(self, packet: bytes) -> None:
-        if self._fits(packet):
-            self._packets.append(packet)
-
-    def segment(self, content: bytes) -> None:
-        """An APP1 segment of a JPEG: a packet, or a piece of the extension of one (XMP part 3, 1.1.3.1)."""
-        if prefix := _XMP_SEGMENT.match(content):
-            self.add(content[prefix.end() :])
-        elif content.startswith(_XMP_EXTENSION) and self._fits(content, of_many=True):
-            guid, (at,), piece = (
-                content[35:67].upper(),
-                struct.unpack(">4xI", content[67:75].ljust(8, b"\0")),
-                content[75:],
-            )
-            self._extensions.setdefault(guid, []).append((at, piece))
-
-    def all(self) -> tuple[bytes, ...]:
-        """The packets, then the extensions that one of them names, each joined."""
-        named = [guid.upper() for packet in self._packets for guid in _XMP_GUID.findall(packet)]
-        wanted = [sorted(self._extensions[guid]) for guid in dict.fromkeys(named) if guid in self._extensions]
-        return (*self._packets, *(b"".join(piece for _, piece in pieces) for pieces in wanted))
-
-    def _fits(self, content: bytes, of_many: bool = False) -> bool:
-        self._room, self._left = self._room - len(content), self._left - (not of_many)
-        return self._room >= 0 and self._left >= 0
 
 
 def _chunks(stream: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int]]:
@@ -228,7 +190,7 @@ def _png(stream: BinaryIO) -> Header:
     width = height = 0
     blocks: list[bytes] = []
     profiles: list[bytes] = []
-    packets, texts = _Packets(), 0
+    packets, texts = Packets(), 0
     for name, length in _chunks(stream, 8, ">I4s"):
         if name == b"IHDR" and not width:
             width, height = struct.unpack(">II", stream.read(8).ljust(8, b"\0"))
@@ -241,7 +203,7 @@ def _png(stream: BinaryIO) -> Header:
                 packets.add(text)
             elif keyword in _PNG_TEXTS:
                 profile = _raw_profile(text)
-                start = _XMP_SEGMENT.match(profile)
+                start = XMP_SEGMENT.match(profile)
                 if start or keyword.endswith(b"xmp"):
                     packets.add(profile[start.end() if start else 0 :])
                 elif profile and len(profiles) < 4:
@@ -277,7 +239,7 @@ def _raw_profile(text: bytes) -> bytes:
 def _webp(stream: BinaryIO) -> Header:
     size = (0, 0)
     blocks: list[bytes] = []
-    packets = _Packets()
+    packets = Packets()
     for name, length in _chunks(stream, 12, "<4sI"):
         if name == b"EXIF" and len(blocks) < 4:
             blocks.append(stream.read(min(length, MAX_BLOCK)))

@@ -34,8 +34,11 @@ _PLACES = frozenset((*_LATS, *_LNGS, *(f"{name}Ref" for name in (*_LATS, *_LNGS)
 _DRONES = re.compile(r"dji|drone|autel|parrot|skydio|yuneec", re.IGNORECASE)
 _LONGEST = 256  # characters of a value that are kept
 _COORDINATE = re.compile(
-    r"([+-]?\d{1,3}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?(?:,(\d{1,2}(?:\.\d+)?))?\s*([NSEW]?)", re.I
+    r"([+-]?\d{1,3}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?(?:,(\d{1,2}(?:\.\d+)?))?\s*"
+    "(North|South|East|West|[NSEW])?",
+    re.I,
 )
+_SEPARATOR, _BEFORE_LETTER = re.compile(r"\s*(?:deg|[°'′\"″])\s*", re.I), re.compile(r",\s*(?=[NSEW]|$)", re.I)
 _REF = re.compile(r"(?:(N|North)|(S|South)|(E|East)|(W|West))(?: (?:latitude|longitude))?", re.I)
 
 
@@ -117,10 +120,13 @@ def _values(data: bytes) -> dict[str, str]:
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal open_property
+        if name == f"{_RDF}value" and open_property and inside[-1] == open_property:
+            inside.append(name)  # the value of a property that has qualifiers
+            return
         open_property = ""
         if inside and inside[-1] == f"{_RDF}RDF":
             # A node with an id is the value of a property elsewhere in the packet.
-            if f"{_RDF}nodeID" in attributes:
+            if name != f"{_RDF}Description" or f"{_RDF}nodeID" in attributes:
                 name = ""
             else:
                 for key in filter(_is_known, attributes):
@@ -157,9 +163,12 @@ def _is_known(name: str) -> bool:
 
 def _position(values: Mapping[str, str]) -> tuple[float | None, float | None]:
     """The photo's own position, else the first that a maker writes. Raises _ContradictionError."""
-    makers = dict.fromkeys(key.rpartition(" ")[0] for key in values if key not in _TIMES)
-    for namespace in (_EXIF, *(name for name in makers if name != _EXIF)):
-        own = {key.rpartition(" ")[2]: value for key, value in values.items() if key.rpartition(" ")[0] == namespace}
+    spaces: dict[str, dict[str, str]] = {_EXIF: {}}  # which comes first; then as they stand in the packet
+    for key, value in values.items():
+        if key not in _TIMES:
+            namespace, _, name = key.rpartition(" ")
+            spaces.setdefault(namespace, {})[name] = value
+    for namespace, own in spaces.items():
         named = slice(1) if namespace == _EXIF else slice(None if _DRONES.search(namespace) else -1)
         lat = next((_degrees(own[name], own.get(f"{name}Ref", ""), "NS") for name in _LATS[named] if name in own), None)
         lng = next((_degrees(own[name], own.get(f"{name}Ref", ""), "EW") for name in _LNGS[named] if name in own), None)
@@ -170,10 +179,11 @@ def _position(values: Mapping[str, str]) -> tuple[float | None, float | None]:
 
 def _degrees(text: str, ref: str, letters: str) -> float | None:
     """Degrees from a value and the hemisphere beside it, None where it leaves the sign or the place open."""
-    match = _COORDINATE.fullmatch(text.strip())
+    plain = _SEPARATOR.sub(",", text.strip())  # 48 deg 51' 30.00" N, as exiftool prints it
+    match = _COORDINATE.fullmatch(_BEFORE_LETTER.sub("", plain))
     if match is None:
         return None
-    sign, letter = match[1][0] if match[1][0] in "+-" else "", match[4].upper()
+    sign, letter = match[1][0] if match[1][0] in "+-" else "", (match[4] or "")[:1].upper()
     if letter and (letter not in letters or sign):
         return None
     if ref.strip():
