@@ -23,8 +23,8 @@ from openplanet.evaluation.distribution import distribution_of
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.scoring import Measure
+from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Located
 
 Floats = NDArray[np.float64]
 

@@ -168,7 +168,7 @@ def test_the_five_commands_on_a_small_planet(tmp_path: Path) -> None:
         *("locate", folder, broken, "--checkpoint", checkpoint, "--top", 3, "--json"),
         *("--map", tmp_path / "map.html"),
     )
-    answers = json.loads(done.stdout)
+    answers = json.loads(done.stdout)["photos"]
     assert [answer["status"] for answer in answers].count("failed") == 1
     assert answers[-1]["error"] and answers[-1]["best"] is None
     first = answers[0]

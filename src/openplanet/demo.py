@@ -12,8 +12,10 @@ from openplanet.evaluation.album_section import section as album_section
 from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.report import write_report
-from openplanet.inference import located
 from openplanet.inference.finding import Names
+from openplanet.inference.output import as_text
+from openplanet.inference.output.about import About
+from openplanet.inference.output.as_map import MapPage
 from openplanet.inference.predictor import Predictor
 from openplanet.photos import synthetic
 from openplanet.photos.ingest import ingest, summary
@@ -60,10 +62,10 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     say(f"locating {PHOTOS_TO_LOCATE} photos of the test split")
     test = dataset.table(["source"], split="test", located=True)["source"].to_pylist()
     files = [out / "world" / source for source in test[:: max(1, len(test) // PHOTOS_TO_LOCATE)]]
-    results = list(predictor.locate_many(files[:PHOTOS_TO_LOCATE]))
-    names = Names(files)
-    located.write_map(out / "located.html", [located.Output(names, top=5).map_entry(each) for each in results])
-    answers = "".join(located.Output(names, top=1).text(results))
+    about = About(Names(files), top=1, model=predictor.provenance)
+    page = MapPage(out / "located.html", replace(about, top=5), PHOTOS_TO_LOCATE)
+    answers = "".join(as_text.write(page.watch(predictor.locate_many(files[:PHOTOS_TO_LOCATE])), about))
+    page.save("Located photos")
     minutes = (time.monotonic() - start) / 60
     return (
         f"{answers}\n{result.to_text()}\n\n{albums.to_text()}\n\n"

@@ -15,8 +15,8 @@ from openplanet.evaluation.compare import compare
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.rows import Truth
+from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Located
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.registry import build

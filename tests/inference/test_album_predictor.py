@@ -15,8 +15,11 @@ from PIL.TiffImagePlugin import IFDRational
 from openplanet.cli import cli
 from openplanet.earth.partition import build
 from openplanet.errors import InputError
-from openplanet.inference.album_map import write_album_map
 from openplanet.inference.album_predictor import AlbumPredictor
+from openplanet.inference.finding import Names
+from openplanet.inference.output import FORMATS
+from openplanet.inference.output.about import About
+from openplanet.inference.output.as_map import MapPage
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.registry import build as build_model
@@ -45,6 +48,16 @@ def write(path, minutes=None, position=None, camera="Phone", offset=None):
 
 def _angle(degrees):
     return IFDRational(round(abs(degrees) * 10_000), 10_000), IFDRational(0, 1), IFDRational(0, 1)
+
+
+def written(album, form="text"):
+    return "".join(FORMATS[form](album.photos, About(Names([]), album=album)))
+
+
+def write_map(path, album):
+    page = MapPage(path, About(Names([]), album=album), len(album.photos))
+    assert len(list(page.watch(album.photos))) == len(album.photos)
+    page.save("holiday")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +92,7 @@ def holiday(tmp_path):
 
 
 def names(album):
-    return [photo.path.name for photo in album.photos]
+    return [photo.photo.name for photo in album.photos]
 
 
 def test_photos_come_in_order_of_capture_and_each_has_its_own_answer(predictor, holiday):
@@ -87,7 +100,7 @@ def test_photos_come_in_order_of_capture_and_each_has_its_own_answer(predictor, 
     assert names(album)[:4] == ["d.jpg", "c.jpg", "b.jpg", "a.jpg"]
     assert set(names(album)[4:]) == {"untimed.jpg", "broken.jpg"}
     assert album.variant == "travel"
-    by = {photo.path.name: photo for photo in album.photos}
+    by = {photo.photo.name: photo for photo in album.photos}
     assert by["broken.jpg"].status == "failed"
     assert "broken.jpg" in by["broken.jpg"].error
     located = [photo for photo in album.photos if photo.prediction is not None]
@@ -100,21 +113,21 @@ def test_photos_come_in_order_of_capture_and_each_has_its_own_answer(predictor, 
 
 def test_given_positions_stand_and_place_the_others(predictor, holiday):
     album = predictor.locate(holiday, anchors=True)
-    by = {photo.path.name: photo for photo in album.photos}
+    by = {photo.photo.name: photo for photo in album.photos}
     assert by["d.jpg"].status == "given"
     assert by["d.jpg"].position == pytest.approx(TOWNS[0], abs=1e-4)
     # five minutes later one is where one was, whatever a network of random weights thinks
     assert by["c.jpg"].position == by["b.jpg"].position == by["d.jpg"].position
     assert by["c.jpg"].status == "located" and by["c.jpg"].between is not None
     assert by["untimed.jpg"].between is None  # it stands behind all that have a time, and may be from any of their days
-    answers = json.loads(json.dumps(album.to_dict(), allow_nan=False))
+    answers = json.loads(written(album, "json"))
     assert answers["photos"][0]["status"] == "given"
     assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
-    assert answers["photos"][1]["between_anchors"] is True
+    assert answers["photos"][1]["source"] == "between"
     assert answers["photos"][1]["best"] == answers["photos"][0]["best"]
     assert len(answers["photos"][1]["top"]) > 1  # what the model says of it is told all the same
-    assert "  given  " in album.to_text() and "between  " in album.to_text()
-    by_model = {photo.path.name: photo for photo in predictor.locate(holiday).photos}
+    assert "  given  " in written(album) and "between  " in written(album)
+    by_model = {photo.photo.name: photo for photo in predictor.locate(holiday).photos}
     assert all(photo.between is None for photo in by_model.values())
 
 
@@ -128,7 +141,7 @@ def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):
     album = predictor.locate(tmp_path, anchors=True)
     expected = [f"{kind}{minutes:03d}.jpg" for minutes in range(0, 480, 30) for kind in ("phone", "camera")]
     assert names(album) == expected
-    by = {photo.path.name: photo for photo in album.photos}
+    by = {photo.photo.name: photo for photo in album.photos}
     for minutes in range(0, 480, 30):
         photo = by[f"camera{minutes:03d}.jpg"]
         assert photo.taken_at == START + timedelta(minutes=minutes + 10)
@@ -140,8 +153,8 @@ def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):
         "16 photos without a UTC offset read as UTC+02:00: the time zone at the position of the photo nearest in time"
     )
     assert album.clock_notes == (note,)
-    assert note in album.to_text() and album.to_dict()["clock_notes"] == [note]
-    write_album_map(tmp_path / "map.html", album)
+    assert note in written(album) and json.loads(written(album, "json"))["album"]["clock_notes"] == [note]
+    write_map(tmp_path / "map.html", album)
     assert note in (tmp_path / "map.html").read_text()
     auto = predictor.locate(tmp_path, anchors=True, clock_offset="auto")
     assert not any(offset.clear for offset in auto.offsets.values())
@@ -182,7 +195,7 @@ def test_between_anchors_that_are_far_apart_the_model_answers(predictor, tmp_pat
 def test_the_track_is_a_line_with_times_cut_at_the_antimeridian(predictor, tmp_path):
     for place, town in enumerate(TOWNS):
         write(tmp_path / f"{place}.jpg", place * 3000, town)
-    track, *points = predictor.locate(tmp_path, anchors=True).to_geojson()["features"]
+    track, *points = json.loads(written(predictor.locate(tmp_path, anchors=True), "geojson"))["features"]
     assert track["geometry"]["type"] == "MultiLineString"
     west, east = track["geometry"]["coordinates"]
     assert west[0] == pytest.approx([TOWNS[0][1], TOWNS[0][0]], abs=1e-4)
@@ -212,12 +225,12 @@ def test_seconds_move_the_second_camera(predictor, holiday):
     unclear = predictor.locate(holiday, anchors=True, clock_offset="auto")
     assert not unclear.offsets["Camera Camera"].clear  # one photo says nothing
     assert names(unclear)[1] == "other.jpg"
-    assert "no clear clock offset" in unclear.to_text()
+    assert "no clear clock offset" in written(unclear)
 
 
 def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_path):
     write(holiday / "<b>&.jpg", 7)
-    write_album_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True), title="holiday")
+    write_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True))
     page = (tmp_path / "map.html").read_text()
     assert "&lt;b&gt;&amp;.jpg" in page
     assert "<b>&.jpg" not in page

@@ -5,6 +5,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import numpy as np
@@ -17,9 +18,11 @@ from openplanet.earth.partition import build
 from openplanet.errors import InputError
 from openplanet.inference import predictor
 from openplanet.inference.finding import Names, find_photos
-from openplanet.inference.located import Output, check_map
+from openplanet.inference.located import Located
+from openplanet.inference.output import FORMATS, as_geojson, as_json, as_text
+from openplanet.inference.output.about import About
+from openplanet.inference.output.as_map import MapPage
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Located
 
 
 @pytest.fixture
@@ -66,17 +69,20 @@ def test_what_is_left_out_is_said(here: Path, capsys: pytest.CaptureFixture[str]
 
 def test_names_that_are_no_text_break_no_output() -> None:
     name = "a" + os.fsdecode(b"\xe9") + "\n\x1b[31m ü.jpg"
-    answer, output = Located(name, None, f"{name}: is empty"), Output(Names([]), 1)
-    (text,) = output.text([answer])
+    answer, about = Located(name, None, f"{name}: is empty"), About(Names([]), 1)
+    (text,) = as_text.write([answer], about)
     assert text == "a\\xe9\\n\\x1b[31m ü.jpg\n  not located: a\\xe9\\n\\x1b[31m ü.jpg: is empty\n"
-    assert json.loads("".join(output.json([answer])).encode("utf-8"))[0]["photo"] == "a\\xe9\n\x1b[31m ü.jpg"
+    assert (
+        json.loads("".join(as_json.write([answer], about)).encode("utf-8"))["photos"][0]["photo"]
+        == "a\\xe9\n\x1b[31m ü.jpg"
+    )
 
 
 def test_maps_that_cannot_be(here: Path) -> None:
     with pytest.raises(InputError, match="201 maps"):
-        check_map(Path("a.html"), 201)
+        MapPage(Path("a.html"), About(Names([])), 201)
     with pytest.raises(InputError, match="name of a photo"):
-        check_map(Path("trip/a.jpg"), 1)
+        MapPage(Path("trip/a.jpg"), About(Names([])), 1)
 
 
 def test_no_output_tells_where_on_the_machine_a_photo_lies(here: Path) -> None:
@@ -87,11 +93,12 @@ def test_no_output_tells_where_on_the_machine_a_photo_lies(here: Path) -> None:
     assert Names([Path("trip")]).of("trip/a.jpg") == "trip/a.jpg"
     photo = here / "trip/a.jpg"
     failed = Located(photo, None, f"{photo}: is empty")
-    output = Output(names, 1)
-    for written in (output.text, output.json, output.geojson):
-        assert str(here) not in "".join(written([failed]))
-    entry = output.map_entry(failed)
-    assert str(here) not in entry.title + entry.note
+    about = About(names, 1)
+    for write in FORMATS.values():
+        assert str(here) not in "".join(write([failed], about))
+    page = MapPage(here / "map.html", about, 1)
+    assert list(page.watch([failed])) == [failed]
+    assert page.entries[0].note and str(here) not in page.entries[0].title + page.entries[0].note
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--geojson"]])
@@ -111,6 +118,8 @@ def test_answers_are_printed_and_forgotten_as_they_come(
         def load(_: Path) -> "Fake":
             return Fake()
 
+        provenance: ClassVar = {"recipe": "fake"}
+
         def locate_many(self, photos: list[Path]) -> Iterator[Located]:
             for photo in photos:
                 counts.append((len(alive), len(printed)))
@@ -128,12 +137,12 @@ def test_answers_are_printed_and_forgotten_as_they_come(
     text = "".join(printed)
     if options:
         answers = json.loads(text)
-        assert len(answers if options == ["--json"] else answers["features"]) in (300, 900)
+        assert len(answers["photos" if options == ["--json"] else "features"]) in (300, 900)
     else:
         assert text.count(".jpg") == 300
 
 
 def test_nothing_located_is_still_json() -> None:
-    output = Output(Names([]), 1)
-    assert json.loads("".join(output.json([]))) == []
-    assert json.loads("".join(output.geojson([]))) == {"type": "FeatureCollection", "features": []}
+    about = About(Names([]), 1)
+    assert json.loads("".join(as_json.write([], about)))["photos"] == []
+    assert json.loads("".join(as_geojson.write([], about)))["features"] == []

@@ -1,6 +1,5 @@
 """Commands for albums."""
 
-import json
 from pathlib import Path
 
 import click
@@ -51,38 +50,3 @@ def train_albums(
     made = fit_albums(data, Checkpoint.load(image), chosen, out, resume=resume, cache=cache)
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in made.accuracy.items() if value is not None)
     show(f"{out}: {made.config.variant}; on the val split: {accuracy or 'not measured'}")
-
-
-def locate_album(
-    photos: tuple[Path, ...],
-    checkpoint: Path,
-    top: int,
-    form: str,
-    map_file: Path | None,
-    anchors: bool,
-    clock_offset: str | None,
-) -> None:
-    """``locate --album``: print the album in ``form`` (text, json, geojson), and write its map."""
-    from openplanet.inference.album_map import write_album_map
-    from openplanet.inference.album_predictor import AlbumPredictor, Clock
-
-    clock: Clock = "auto" if clock_offset == "auto" else None
-    if clock_offset not in (None, "auto"):
-        try:
-            clock = float(clock_offset)
-        except ValueError:
-            raise click.UsageError(f"--clock-offset takes auto or seconds, not {clock_offset!r}") from None
-    album = AlbumPredictor.load(checkpoint).locate(photos, anchors, clock)
-    if form == "json":
-        click.echo(json.dumps(album.to_dict(top), indent=2, ensure_ascii=False))
-    elif form == "geojson":
-        click.echo(json.dumps(album.to_geojson(), ensure_ascii=False))
-    else:
-        show(album.to_text())
-    if map_file is not None:
-        write_album_map(map_file, album, title=", ".join(path.name for path in photos))
-    if anchors and not any(photo.given for photo in album.photos):
-        click.echo("openplanet: no photo has a position: --anchors changes nothing", err=True)
-    failed = sum(photo.status == "failed" for photo in album.photos)
-    if failed:
-        click.echo(f"openplanet: {failed} of {len(album.photos)} photos could not be read", err=True)

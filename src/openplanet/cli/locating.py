@@ -1,19 +1,19 @@
 """The command that says where photos were taken."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.albums import locate_album
 from openplanet.cli.base import PATH, Command, OutputFile
 from openplanet.errors import InputError
 from openplanet.storage import html_page
 
 if TYPE_CHECKING:
-    from openplanet.earth.mappage import MapEntry
-    from openplanet.inference.predictor import Located
+    from openplanet.inference.album_predictor import Clock
+    from openplanet.inference.located import Located
 
 
 @click.command(
@@ -51,37 +51,55 @@ def locate(
     With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
     """
     from openplanet.inference.finding import Names, find_photos
-    from openplanet.inference.located import Output, check_map, write_map
+    from openplanet.inference.output import FORMATS
+    from openplanet.inference.output.about import About
+    from openplanet.inference.output.as_map import MapPage
     from openplanet.inference.predictor import Predictor
 
     if as_json and as_geojson:
         raise click.UsageError("give --json or --geojson, not both")
-    if as_album:
-        form = "json" if as_json else "geojson" if as_geojson else "text"
-        return locate_album(photos, checkpoint, top, form, map_file, anchors, clock_offset)
-    if anchors or clock_offset is not None:
+    if not as_album and (anchors or clock_offset is not None):
         raise click.UsageError("--anchors and --clock-offset go with --album")
-    paths = [candidate.path for candidate in find_photos(photos)]
-    if map_file is not None:
-        check_map(map_file, len(paths))
-    output = Output(Names(photos), top)
-    entries: list[MapEntry] = []
-    errors: list[str] = []
+    clock, names = _clock(clock_offset), Names(photos)
+    stream: Iterable[Located]
+    if as_album:
+        from openplanet.inference.album_predictor import AlbumPredictor
+
+        locator = AlbumPredictor.load(checkpoint)
+        album = locator.locate(photos, anchors, clock)
+        about, stream, number = About(names, top, locator.provenance, album), album.photos, len(album.photos)
+    else:
+        paths = [candidate.path for candidate in find_photos(photos)]
+        predictor = Predictor.load(checkpoint)
+        about, stream, number = About(names, top, predictor.provenance), predictor.locate_many(paths), len(paths)
+    page = None if map_file is None else MapPage(map_file, about, number)
+    counts = Counter[str]()
+    error: str | None = None
 
     def watched() -> "Iterator[Located]":
-        for each in Predictor.load(checkpoint).locate_many(paths):
-            if each.error is not None:
-                errors.append(each.error)
-            if map_file is not None:
-                entries.append(output.map_entry(each))
+        nonlocal error
+        for each in stream if page is None else page.watch(stream):
+            counts[each.status] += 1
+            error = error or about.error(each)
             yield each
 
-    write = output.json if as_json else output.geojson if as_geojson else output.text
-    for piece in write(watched()):
+    for piece in FORMATS["json" if as_json else "geojson" if as_geojson else "text"](watched(), about):
         click.echo(piece, nl=False)
-    if map_file is not None:
-        write_map(map_file, entries)
-    if len(errors) == len(paths):
-        raise InputError(errors[0] if len(errors) == 1 else f"none of {len(errors)} photos could be read")
-    if errors:
-        click.echo(f"openplanet: {len(errors)} of {len(paths)} photos could not be read", err=True)
+    if page is not None:
+        page.save(", ".join(path.name for path in photos) if as_album else "Located photos")
+    if anchors and not counts["given"]:
+        click.echo("openplanet: no photo has a position: --anchors changes nothing", err=True)
+    failed, total = counts["failed"], counts.total()
+    if failed == total:
+        raise InputError(error if failed == 1 and error else f"none of {failed} photos could be read")
+    if failed:
+        click.echo(f"openplanet: {failed} of {total} photos could not be read", err=True)
+
+
+def _clock(text: str | None) -> "Clock":
+    if text in (None, "auto"):
+        return "auto" if text else None
+    try:
+        return float(str(text))
+    except ValueError:
+        raise click.UsageError(f"--clock-offset takes auto or seconds, not {text!r}") from None

@@ -22,8 +22,9 @@ from openplanet.earth.geo import to_xyz
 from openplanet.earth.partition import Partition
 from openplanet.errors import InputError, PhotoError
 from openplanet.evaluation.locating import Locator
+from openplanet.inference.located import Located, Photo
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Located, Photo, Predictor
+from openplanet.inference.predictor import Predictor
 from openplanet.photos import images
 
 PREFIX = "geoclip:"

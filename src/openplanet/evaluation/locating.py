@@ -17,8 +17,8 @@ from openplanet.evaluation.metrics import TOP_K
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.rows import Truth
 from openplanet.inference.best_point import PointFinder
+from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Located
 from openplanet.progress import track
 
 Floats = NDArray[np.float64]

@@ -16,8 +16,8 @@ from openplanet.evaluation import metrics
 from openplanet.evaluation.locating import Locator
 from openplanet.evaluation.photoset import PhotoSet
 from openplanet.evaluation.result import Evaluation
+from openplanet.inference.output.prediction_map import CANDIDATES, prediction_map
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.prediction_map import CANDIDATES, prediction_map
 from openplanet.photos import images
 
 THUMBNAIL = 240  # short side, pixels

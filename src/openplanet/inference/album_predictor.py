@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +22,8 @@ from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.embedding import embed_album
-from openplanet.inference.finding import Names, find_photos
-from openplanet.inference.located_album import AlbumPhoto, LocatedAlbum
+from openplanet.inference.finding import find_photos
+from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
@@ -46,7 +46,6 @@ class _Photo:
     """A photo and what it says of itself."""
 
     path: Path
-    name: str  # what outputs call it
     facts: Reading | None
     error: str | None
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
@@ -85,6 +84,11 @@ class AlbumPredictor:
             return cls(Predictor(trained.image, device), trained.model, trained.config.variant)
         predictor = Predictor.load(folder, device)
         return cls(predictor, Travel.over(predictor.partition), "travel")
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Which model answers: the album model, and the image model that it sees photos by."""
+        return {"album_model": self.variant, **self.predictor.provenance}
 
     def locate(
         self, photos: Path | str | Sequence[Path | str], anchors: bool = False, clock_offset: Clock = None
@@ -125,7 +129,7 @@ class AlbumPredictor:
                  for photo, place in zip(found, order, strict=True)]  # fmt: skip
         return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
 
-    def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[AlbumPhoto]:
+    def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[Located]:
         one, places, near_T2 = self._embedded(read, seconds_T, anchors)
         with torch.inference_mode():
             together_TC = self.model(one)[0].float().cpu().numpy()
@@ -137,9 +141,8 @@ class AlbumPredictor:
             near = None if row is None or given else _place(near_T2[row])
             error = photo.error or (None if row is not None else "its picture cannot be read")
             found.append(
-                AlbumPhoto(
-                    path=photo.path,
-                    name=photo.name,
+                Located(
+                    photo=photo.path,
                     taken_at=photo.local,
                     camera=photo.camera,
                     given=given,
@@ -186,14 +189,13 @@ class AlbumPredictor:
 
 
 def _read(paths: Sequence[Path]) -> list[_Photo]:
-    found, names = [], Names(paths)
+    found = []
     for candidate in find_photos(paths):
-        name = names.of(candidate.path)
         task = Task(b"", str(candidate.path), span=candidate.span, beside=candidate.beside, told=candidate.told)
         try:
-            found.append(_Photo(candidate.path, name, read_facts(task), None))
+            found.append(_Photo(candidate.path, read_facts(task), None))
         except (PhotoError, OSError) as error:
-            found.append(_Photo(candidate.path, name, None, names.within(str(error), candidate.path)))
+            found.append(_Photo(candidate.path, None, str(error)))
     return found
 
 

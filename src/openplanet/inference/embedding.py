@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from openplanet.errors import InputError
-from openplanet.inference.predictor import Photo, Predictor
+from openplanet.inference.located import Photo
+from openplanet.inference.predictor import Predictor
 from openplanet.models.album.embedded import EmbeddedAlbum, Floats
 
 

@@ -1,107 +1,84 @@
-"""What `openplanet locate` prints and writes for the photos that it located, or could not.
+"""Where one photo was taken, and how that is known: the one answer of every locator, for single photos and albums."""
 
-All of it streams: an answer is printed and forgotten before the next batch of photos is looked at.
-"""
-
-import base64
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from openplanet.earth.mappage import MapEntry, write_map_page
-from openplanet.errors import InputError
-from openplanet.inference.finding import Names
-from openplanet.inference.prediction_map import prediction_map
-from openplanet.inference.predictor import Located
-from openplanet.photos import images
-from openplanet.photos.images import SUFFIXES
-from openplanet.progress import plain
+from PIL import Image
 
-THUMBNAIL = 240  # px, short side
-MAX_MAPS = 200  # sections of a page: each map is about 100 kB
+from openplanet.earth import places
+from openplanet.inference.clock_offset import ClockOffset
+from openplanet.inference.prediction import Prediction
+
+Photo = Path | str | bytes | Image.Image
+Source = Literal["given", "between", "model"]
+Position = tuple[float, float]
 
 
-class Output:
-    """Writes a stream of answers in one form; ``top`` candidates of each, photos called by ``names``."""
+@dataclass(frozen=True)
+class Located:
+    """One photo's answer: a prediction, or why there is none.
 
-    def __init__(self, names: Names, top: int) -> None:
-        self.names, self.top = names, top
+    Of a photo in an album besides: ``given``, the (lat, lng) that it had, which stands; ``between``, its place on the
+    way between given positions that are close; ``alone``, what its pixels say without the album.
+    """
 
-    def text(self, stream: Iterable[Located]) -> Iterator[str]:
-        """A piece of text for each photo: its name, then probability, position and place of each candidate."""
-        for located in stream:
-            yield "\n".join(map(plain, [self._name(located), *self._lines(located)])) + "\n"
+    photo: Photo
+    prediction: Prediction | None
+    error: str | None
+    given: Position | None = None
+    between: Position | None = None
+    alone: Prediction | None = None
+    taken_at: datetime | None = None
+    """Local time by the main camera's clock; UTC where no time zone is known."""
+    camera: str = ""
+    utc_offset_minutes: int | None = None
+    utc_offset_from: str | None = None
+    """written, gps; or assumed: position, anchor, album (``photos.clocks``)."""
 
-    def json(self, stream: Iterable[Located]) -> Iterator[str]:
-        """The pieces of a JSON array: for each photo what ``to_dict`` gives."""
-        yield from _array("[", map(self.to_dict, stream), "]", indent=2)
+    @property
+    def source(self) -> Source | None:
+        """Where the position comes from; None where there is none."""
+        if self.given is not None:
+            return "given"
+        if self.between is not None:
+            return "between"
+        return None if self.prediction is None else "model"
 
-    def geojson(self, stream: Iterable[Located]) -> Iterator[str]:
-        """The pieces of one FeatureCollection: all photos' candidate cells and best points, each with its ``photo``."""
-        features = (feature for located in stream for feature in self._features(located))
-        yield from _array('{"type": "FeatureCollection", "features": [', features, "]}")
+    @property
+    def status(self) -> Literal["given", "located", "failed"]:
+        """Whether the photo knew its position, was located, or could not be read."""
+        return "given" if self.given is not None else "failed" if self.prediction is None else "located"
 
-    def to_dict(self, located: Located) -> dict[str, Any]:
-        """One photo's answer: photo, status ('located' or 'failed'), error, best {lat, lng} and top candidates."""
-        answer: dict[str, Any] = {"best": None, "top": []}
-        if located.prediction is not None:
-            answer = located.prediction.to_dict(self.top)
-        status = "failed" if located.prediction is None else "located"
-        return {"photo": self._name(located), "status": status, "error": self._error(located), **answer}
+    @property
+    def by_anchors(self) -> Position | None:
+        """(lat, lng) in degrees where it is not the model's."""
+        return self.given or self.between
 
-    def map_entry(self, located: Located) -> MapEntry:
-        """The photo's section of a page: its map and named candidates, or why it was not located."""
-        title = self._name(located)
-        if located.prediction is None:
-            return MapEntry(title=title, note=f"Not located: {self._error(located)}")
-        jpeg = images.encode_jpeg(images.load(Path(str(located.photo)), short_side=THUMBNAIL))
-        return MapEntry(
-            title=title,
-            map=prediction_map(located.prediction),
-            thumbnail="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
-            candidates=[(c.rank, c.place.text, c.probability) for c in located.prediction.top(self.top)],
-        )
+    @property
+    def position(self) -> Position | None:
+        """(lat, lng) in degrees: the given one, else the one between given ones, else the likeliest cell's."""
+        if self.by_anchors is not None:
+            return self.by_anchors
+        return None if self.prediction is None else (self.prediction.best.lat, self.prediction.best.lng)
 
-    def _name(self, located: Located) -> str:
-        return self.names.of(str(located.photo))
-
-    def _error(self, located: Located) -> str | None:
-        return None if located.error is None else self.names.within(located.error, str(located.photo))
-
-    def _lines(self, located: Located) -> Iterator[str]:
-        if located.prediction is None:
-            yield f"  not located: {self._error(located)}"
-            return
-        for each in located.prediction.top(self.top):
-            yield f"  {each.probability:6.1%}  {each.lat:9.4f} {each.lng:10.4f}  {each.place.text}"
-
-    def _features(self, located: Located) -> Iterator[dict[str, Any]]:
-        if located.prediction is not None:
-            for feature in located.prediction.to_geojson(self.top)["features"]:
-                feature["properties"]["photo"] = self._name(located)
-                yield feature
+    @property
+    def place(self) -> str:
+        """The place's name; empty where there is no position."""
+        if self.by_anchors is not None:
+            return places.nearest([self.by_anchors[0]], [self.by_anchors[1]])[0].name
+        return "" if self.prediction is None else self.prediction.best.place.text
 
 
-def _array(start: str, items: Iterable[dict[str, Any]], end: str, indent: int | None = None) -> Iterator[str]:
-    separator = start + "\n"
-    for item in items:
-        yield separator + json.dumps(item, indent=indent, ensure_ascii=False)
-        separator = ",\n"
-    yield (start if separator.startswith(start) else "") + "\n" + end + "\n"
+@dataclass(frozen=True)
+class LocatedAlbum:
+    """The photos in order of capture. ``variant``: the album model; ``offsets``: by camera, where asked for;
+    ``clock_notes``: what was assumed of clocks that tell different kinds of time, a line each."""
 
-
-def check_map(path: Path, photos: int) -> None:
-    """Raise InputError where ``path`` is a photo's, or so many ``photos`` more than a browser would draw well."""
-    if path.suffix.lower() in SUFFIXES:
-        raise InputError(f"{path} has the name of a photo, which is never overwritten: give one that ends in .html")
-    if photos > MAX_MAPS:
-        raise InputError(
-            f"{path} would hold {photos} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
-        )
-
-
-def write_map(path: Path, entries: list[MapEntry]) -> None:
-    """Write a self-contained page of ``entries``; raises InputError where a browser would not draw so many."""
-    check_map(path, len(entries))
-    write_map_page(path, "Located photos", entries)
+    photos: tuple[Located, ...]
+    variant: str
+    offsets: Mapping[str, ClockOffset]
+    main_camera: str
+    clock_notes: tuple[str, ...] = ()

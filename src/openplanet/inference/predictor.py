@@ -5,9 +5,9 @@ Shapes: B photos in a batch, C cells, H W pixels.
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
@@ -15,25 +15,15 @@ from torch import Tensor
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import PhotoError
+from openplanet.inference.located import Located, Photo
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
 
-Photo = Path | str | bytes | Image.Image
-
 # Photos are first brought to the size at which a dataset keeps them (the default of ingest), so that the
 # model sees the same resampling here as in training.
 DECODE_SIDE = 320
-
-
-@dataclass(frozen=True)
-class Located:
-    """The answer for one photo of many: a prediction, or why there is none."""
-
-    photo: Photo
-    prediction: Prediction | None
-    error: str | None
 
 
 class Predictor:
@@ -63,6 +53,12 @@ class Predictor:
         """The partitions of the model's coarser levels, coarse to fine; none where it has one level, or where its
         partitions overlay each other and none holds another's cells."""
         return () if self.checkpoint.model.overlaid else self.checkpoint.coarser
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Which model answers: the recipe that it was trained by, its cells, and the version that wrote it."""
+        recipe = self.checkpoint.recipe.get("name")
+        return {"recipe": recipe, "cells": len(self.partition), "openplanet_version": self.checkpoint.version}
 
     def log_probs(self, pixels_B3HW: Tensor) -> Tensor:
         """Log-probabilities [B, C], float32 on the CPU, of uint8 pixels from ``models.preprocess.pixels``.

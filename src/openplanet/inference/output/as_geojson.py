@@ -1,0 +1,62 @@
+"""Answers as one GeoJSON FeatureCollection."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from openplanet.earth import geojson
+from openplanet.inference.located import Located, LocatedAlbum
+from openplanet.inference.output.about import About
+from openplanet.storage import generator
+
+
+def write(stream: Iterable[Located], about: About) -> Iterator[str]:
+    """Of single photos the candidate cells and the best point, each with its ``photo``; of an album the track first
+    (a LineString through the photos in order, cut at the antimeridian), then a Point for each photo."""
+    head = json.dumps({"type": "FeatureCollection"} | generator("locate"))
+    yield head.removesuffix("}") + ', "features": ['
+    separator = "\n"
+    for feature in _features(stream, about):
+        yield separator + json.dumps(feature, ensure_ascii=False)
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def _features(stream: Iterable[Located], about: About) -> Iterator[dict[str, Any]]:
+    if about.album is not None:
+        yield from _track(about.album)
+    for located in stream:
+        if about.album is None:
+            yield from _cells(located, about)
+        elif located.position is not None:
+            yield geojson.point_feature(*located.position, _properties(located, about))
+
+
+def _cells(located: Located, about: About) -> Iterator[dict[str, Any]]:
+    if located.prediction is not None:
+        for feature in located.prediction.to_geojson(about.top)["features"]:
+            feature["properties"]["photo"] = about.name(located)
+            yield feature
+
+
+def _track(album: LocatedAlbum) -> Iterator[dict[str, Any]]:
+    placed = [(photo.position, _iso(photo)) for photo in album.photos if photo.position is not None]
+    if len(placed) > 1:
+        yield geojson.track_feature([at for at, _ in placed], {"times": [time for _, time in placed]})
+
+
+def _properties(located: Located, about: About) -> dict[str, Any]:
+    by_model = located.prediction if located.source == "model" else None
+    return {
+        "photo": about.name(located),
+        "time": _iso(located),
+        "utc_offset_minutes": located.utc_offset_minutes,
+        "status": located.status,
+        "source": located.source,
+        "place": located.place,
+        "probability": None if by_model is None else by_model.best.probability,
+    }
+
+
+def _iso(located: Located) -> str | None:
+    return None if located.taken_at is None else located.taken_at.isoformat()

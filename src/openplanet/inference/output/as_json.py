@@ -1,0 +1,57 @@
+"""Answers as one JSON object, the same for single photos and for albums (docs/output.md)."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from openplanet.inference.located import Located
+from openplanet.inference.output.about import About
+from openplanet.storage import generator
+
+FORMAT_VERSION = 1
+
+
+def write(stream: Iterable[Located], about: About) -> Iterator[str]:
+    """``generator``, ``format_version``, ``model``, ``album`` (null for single photos), and a record for each of
+    ``photos``."""
+    head = generator("locate") | {"format_version": FORMAT_VERSION, "model": about.model, "album": _album(about)}
+    opened = json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
+    separator = "\n"
+    yield opened
+    for located in stream:
+        yield separator + textwrap.indent(json.dumps(record(located, about), indent=2, ensure_ascii=False), "    ")
+        separator = ",\n"
+    yield "\n  ]\n}\n"
+
+
+def record(located: Located, about: About) -> dict[str, Any]:
+    """One photo, located or not: the same keys for all."""
+    answer: dict[str, Any] = {"best": None, "top": []}
+    if located.prediction is not None:
+        answer = located.prediction.to_dict(about.top)
+    if located.by_anchors is not None:
+        answer["best"] = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+    return {
+        "photo": about.name(located),
+        "status": located.status,
+        "source": located.source,
+        "error": about.error(located),
+        **answer,
+        "alone": None if located.alone is None else located.alone.best.to_dict(),
+        "time": None if located.taken_at is None else located.taken_at.isoformat(),
+        "utc_offset_minutes": located.utc_offset_minutes,
+        "utc_offset_from": located.utc_offset_from,
+        "camera": located.camera or None,
+    }
+
+
+def _album(about: About) -> dict[str, Any] | None:
+    if about.album is None:
+        return None
+    return {
+        "variant": about.album.variant,
+        "main_camera": about.album.main_camera,
+        "clock_offsets": {camera: offset.to_dict() for camera, offset in about.album.offsets.items()},
+        "clock_notes": list(about.album.clock_notes),
+    }

@@ -1,0 +1,113 @@
+"""Answers as a self-contained page: of single photos a map each, of an album its journey and below it the photos."""
+
+import base64
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from openplanet.earth.mappage import MapEntry, write_map_page
+from openplanet.earth.worldmap import WorldMap, bounds_of
+from openplanet.errors import InputError, PhotoError
+from openplanet.inference.located import Located, LocatedAlbum
+from openplanet.inference.output.about import About
+from openplanet.inference.output.as_text import offset_words
+from openplanet.inference.output.prediction_map import prediction_map
+from openplanet.photos import images
+from openplanet.photos.images import SUFFIXES
+
+MAX_MAPS = 200  # sections with a map: each is about 100 kB
+MOST_PICTURES = 500  # of an album's page: about 8 kB each
+THUMBNAIL, SMALL = 240, 160  # px, short side: beside a map, in an album
+ALBUM_CANDIDATES = 3
+JOURNEY_WIDTH = 1000
+
+
+class MapPage:
+    """Gathers the sections of a page while the answers go by, and writes it at the end."""
+
+    def __init__(self, path: Path, about: About, photos: int) -> None:
+        """Raises InputError where ``path`` is a photo's, or ``photos`` are more maps than a browser would draw well."""
+        if path.suffix.lower() in SUFFIXES:
+            raise InputError(f"{path} has the name of a photo, which is never overwritten: give one that ends in .html")
+        if about.album is None and photos > MAX_MAPS:
+            raise InputError(
+                f"{path} would hold {photos} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
+            )
+        self.path, self.about, self.entries = path, about, list[MapEntry]()
+        self._pictures = photos <= MOST_PICTURES
+
+    def watch(self, stream: Iterable[Located]) -> Iterator[Located]:
+        """The same stream; what goes by becomes a section."""
+        for located in stream:
+            self.entries.append(self._single(located) if self.about.album is None else self._in_album(located))
+            yield located
+
+    def save(self, title: str) -> None:
+        """Write the page; raises InputError where it cannot be written."""
+        album = self.about.album
+        first = [] if album is None else [MapEntry("The journey", _journey(album, self.about), note=_words(album))]
+        write_map_page(self.path, title, [*first, *self.entries])
+
+    def _single(self, located: Located) -> MapEntry:
+        title = self.about.name(located)
+        if located.prediction is None:
+            return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
+        return MapEntry(
+            title=title,
+            map=prediction_map(located.prediction),
+            thumbnail=_thumbnail(located, THUMBNAIL),
+            candidates=[(c.rank, c.place.text, c.probability) for c in located.prediction.top(self.about.top)],
+        )
+
+    def _in_album(self, located: Located) -> MapEntry:
+        title = " · ".join(part for part in (_when(located), self.about.name(located)) if part)
+        if located.position is None:
+            return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
+        lat, lng = located.position
+        note, candidates, alone = "", list[tuple[int, str, float]](), located.alone
+        if located.prediction is not None:
+            candidates = [(c.rank, c.place.text, c.probability) for c in located.prediction.top(ALBUM_CANDIDATES)]
+        if located.source == "given":
+            note = f"Given: {located.place} ({lat:.4f}, {lng:.4f})."
+        elif located.source == "between":
+            note = f"Between given positions: {located.place} ({lat:.4f}, {lng:.4f})."
+        elif alone and located.prediction and alone.best.cell_index != located.prediction.best.cell_index:
+            note = f"By itself: {alone.best.place.text} ({100 * alone.best.probability:.0f} %)."
+        thumbnail = _thumbnail(located, SMALL) if self._pictures else None
+        return MapEntry(title=title, thumbnail=thumbnail, candidates=candidates, note=note)
+
+
+def _journey(album: LocatedAlbum, about: About) -> WorldMap:
+    """The route over the map; given positions have a ring."""
+    placed = [photo for photo in album.photos if photo.position is not None]
+    lat_N, lng_N = (np.array([photo.position[axis] for photo in placed if photo.position]) for axis in (0, 1))
+    drawn = WorldMap(JOURNEY_WIDTH, bounds_of(lat_N, lng_N, 0.2, least=0.2), title="Where the album was taken")
+    given = [photo for photo in placed if photo.given is not None]
+    if given:
+        at = np.array([photo.given for photo in given])
+        drawn.points(at[:, 0], at[:, 1], kind="truth", titles=["given"] * len(given), key="given position")
+    if placed:
+        titles = [f"{_when(photo)} {photo.place} ({about.name(photo)})" for photo in placed]
+        drawn.route(lat_N, lng_N, titles, _when(placed[0]) or "first photo", _when(placed[-1]) or "last photo")
+    return drawn.cities()
+
+
+def _words(album: LocatedAlbum) -> str:
+    statuses = [photo.status for photo in album.photos]
+    counts = [f"{statuses.count(each)} {each}" for each in ("located", "given", "failed") if each in statuses]
+    said = [f"{len(album.photos)} photos: {', '.join(counts)}", f"placed together by {album.variant}"]
+    said += [f"{camera or 'no camera named'}: {offset_words(offset)}" for camera, offset in album.offsets.items()]
+    return "; ".join([*said, *album.clock_notes]) + "."
+
+
+def _thumbnail(located: Located, side: int) -> str | None:
+    try:
+        jpeg = images.encode_jpeg(images.load(Path(str(located.photo)), short_side=side))
+    except PhotoError:
+        return None  # a given position stands, whether or not the picture can be shown
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _when(located: Located) -> str:
+    return "" if located.taken_at is None else f"{located.taken_at:%Y-%m-%d %H:%M}"
