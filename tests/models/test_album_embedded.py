@@ -56,6 +56,20 @@ def _checkpoint(model: ImageModel | None = None) -> Checkpoint:
     return Checkpoint(model or cases.image_model(), cases.cells(), {"name": "tiny"}, cases.IMAGE, {})
 
 
+def test_seconds_are_by_one_clock_whatever_the_cameras_write(tmp_path: Path) -> None:
+    hour = 3_600_000_000
+    rows = [
+        {
+            "photo_id": f"{index:064x}", "image": {"bytes": _picture(index), "path": None}, "lat": lat,
+            "lng": None if lat is None else 139.7, "album_id": "a", "album_order": index, "split": "train",
+            "taken_at": taken_at * hour, "taken_at_is_utc": offset is not None, "utc_offset_minutes": offset,
+        }
+        for index, (taken_at, offset, lat) in enumerate([(1000, 540, 35.7), (1010, None, None), (1002, 540, 35.7)])
+    ]  # fmt: skip
+    (album,) = embedded_albums(write_dataset(tmp_path / "photos.ds", rows), "train", _checkpoint(), tmp_path / "kept")
+    assert np.diff(album.seconds_T).tolist() == [3600.0, 3600.0]  # 10:00 in Tokyo is 01:00 UTC
+
+
 def test_albums_hold_all_photos_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     albums = embedded_albums(_dataset(tmp_path / "photos.ds"), "train", _checkpoint(), tmp_path / "kept")
     assert [album.album_id for album in albums] == [f"{4:064x}", "a", "b"]

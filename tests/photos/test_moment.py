@@ -1,4 +1,5 @@
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,12 @@ TEN = Moment(datetime(2020, 6, 1, 10), True, 120)
 )
 def test_parse(text: str, offset: str, expected: Moment | None) -> None:
     assert moment.parse(text, offset) == expected
+
+
+def test_of_aware() -> None:
+    assert moment.of_aware(NOON) == Moment(NOON)
+    assert moment.of_aware(NOON.replace(tzinfo=UTC)) == Moment(NOON, True)
+    assert moment.of_aware(NOON.replace(tzinfo=ZoneInfo("Europe/Paris"))) == TEN
 
 
 def test_the_year_one_has_no_time_before_it() -> None:

@@ -46,11 +46,13 @@ def of_local(local: datetime, offset_minutes: int | None) -> Moment | None:
 
 
 def of_aware(time: datetime) -> Moment:
-    """The moment of a ``datetime``, with or without a zone. Raises OverflowError outside the calendar."""
+    """The moment of a ``datetime``, with or without a zone; that of UTC, in which tables keep times, tells no local
+    time. Raises OverflowError outside the calendar."""
     offset = time.utcoffset()
     if offset is None:
         return Moment(time)
-    return Moment(time.astimezone(UTC).replace(tzinfo=None), True, round(offset.total_seconds() / 60))
+    utc = time.astimezone(UTC).replace(tzinfo=None)
+    return Moment(utc, True, None if str(time.tzinfo) == "UTC" else round(offset.total_seconds() / 60))
 
 
 def parse(text: str, offset: str = "", fraction: str = "") -> Moment | None:
