@@ -16,6 +16,7 @@ from torch import Tensor
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import TrainingError
+from openplanet.models.device import best_device
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data
@@ -36,7 +37,7 @@ LEAST_POINTS = 20  # of the curve, to speak of a slope
 SMOOTHED_OVER = 5
 SLOPE_OVER = 0.5  # decades of learning rate: over fewer, the slope is of single batches
 STEPS_PER_SIZE = 4  # the first of a size warms up, and is not timed
-LARGEST = {"cuda": 8192, "cpu": 256}
+LARGEST = {"cuda": 8192, "mps": 8192, "cpu": 256}
 """Batch sizes tried at most. On a CPU the memory is never tried to its end: the system would kill the process."""
 NEARLY = 0.95  # of the greatest speed is as good: a smaller batch moves the weights more often
 
@@ -195,7 +196,7 @@ def steepest(points: list[tuple[float, float]]) -> float | None:
 
 
 def _batch_size(trainer: pl.Trainer, module: _Searched) -> Found:
-    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = best_device().type
     largest = min(LARGEST[kind], len(module.train_photos)) + 1  # Lightning stops before it
     module.batch_size = 2
     fits = Tuner(trainer).scale_batch_size(
