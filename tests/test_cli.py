@@ -57,7 +57,7 @@ def test_letters_that_the_output_cannot_hold_are_escaped_as_json_has_them(encodi
     assert done.returncode == 0, done.stderr
     codec = encoding.split(":")[0]
     printed = done.stdout.decode("utf-8" if codec == "ascii" else codec)  # click writes UTF-8 for ASCII
-    assert json.loads(printed) in (text, text.replace("\udce9", "\ufffd"))
+    assert json.loads(printed) in (text, text.replace("\udce9", "?"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -271,6 +272,9 @@ def test_files_that_are_no_partition(tmp_path):
     (tmp_path / "text.parquet").write_text("cell_token,cell_id\n")
     with pytest.raises(PartitionError, match=r"text\.parquet is no partition"):
         Partition.load(tmp_path / "text.parquet")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with pytest.raises(PartitionError, match=r"pipe\.parquet is no partition.*not a regular file"):
+        Partition.load(tmp_path / "pipe.parquet")
     pq.write_table(pa.table({"lat": [1.0], "lng": [2.0]}), tmp_path / "other.parquet")
     with pytest.raises(PartitionError, match="it has no column cell_token"):
         Partition.load(tmp_path / "other.parquet")
@@ -292,6 +296,7 @@ def _replace(table, name, change):
         (lambda t: t.replace_schema_metadata({}), "thresholds are missing"),
         (lambda t: t.replace_schema_metadata({"openplanet": "["}), "damaged"),
         (lambda t: t.replace_schema_metadata({"openplanet": "{}"}), "not whole numbers"),
+        (lambda t: t.replace_schema_metadata({"openplanet": "[" * 100_000}), "nested"),
         (lambda t: _replace(t, "cell_id", lambda v: [v[0] + 2, *v[1:]]), "no S2 cell"),
         (lambda t: _replace(t, "cell_token", lambda v: [v[1], *v[1:]]), "cell_token and cell_id"),
         (lambda t: _replace(t, "level", lambda v: [v[0] + 1, *v[1:]]), "level and cell_id"),

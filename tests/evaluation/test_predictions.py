@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,33 @@ def test_bad_files_are_named(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words) as error:
         read_predictions(write(tmp_path / "bad.csv", text), TRUTH)
     assert "bad.csv" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 200_000, "nested"),
+        ('[{"a":' * 500, "cannot be read"),
+        ('[{"photo": "a1", "lat": true, "lng": 2}]', "'True' is no number"),
+        ('[{"photo": "a1", "lat": [1], "lng": 2}]', "is no number"),
+        ('[{"photo": "a1", "lat": {"a": 1}, "lng": 2}]', "is no number"),
+        ('{"rounds": 7}', "no predictions"),
+        ('"\\ud83d"', "no predictions"),
+        ("[1]", "no predictions"),
+    ],
+    ids=range(8),
+)
+def test_odd_json_is_named(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words) as error:
+        read_predictions(write(tmp_path / "bad.json", text), TRUTH)
+    assert "bad.json" in str(error.value)
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe\.csv cannot be read.*not a regular file"):
+        read_predictions(tmp_path / "pipe.csv", TRUTH)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

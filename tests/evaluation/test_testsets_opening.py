@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from openplanet.errors import InputError
-from openplanet.evaluation.testsets import known, opening
+from openplanet.evaluation.testsets import known, opening, pictures
 from openplanet.evaluation.testsets.opening import open_set
-from openplanet.evaluation.testsets.table import fingerprint, read_table
+from openplanet.evaluation.testsets.pictures import Pictures
+from openplanet.evaluation.testsets.table import fingerprint, is_table, read_table
 
 
 def jpeg(shade: int) -> bytes:
@@ -183,3 +185,54 @@ def test_unknown_names_list_what_there_is() -> None:
 def test_dataset_of_ours(dataset) -> None:
     found = open_set(str(dataset.path))
     assert len(found) == 20 and found.name == "the test split" and found.truth.album[0] == "album 0"
+
+
+def _archive(path: Path, name: str, data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytearray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, data)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_archives_give_missing_pictures_or_whole_ones(tmp_path: Path, method: int) -> None:
+    data = jpeg(7) * 3
+    whole = _archive(tmp_path / "a.zip", "p.jpg", data, method)
+    rng = np.random.default_rng(method)
+    for _ in range(300):
+        torn = bytearray(whole)
+        for at in rng.integers(0, len(torn), rng.integers(1, 40)):
+            torn[at] = rng.integers(256)
+        (tmp_path / "a.zip").write_bytes(torn[: rng.integers(1, len(torn) + 1)] if rng.random() < 0.2 else torn)
+        assert list(Pictures(tmp_path).read(["p.jpg"])) in ([data], [b""])
+
+
+def test_bombs_and_locked_archives_give_missing_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_BYTES", 100_000)
+    bomb = _archive(tmp_path / "a.zip", "p.jpg", bytes(10**7))
+    assert list(Pictures(tmp_path).read(["p.jpg"])) == [b""]
+    for sign, at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):  # declared as small as a photo
+        start = bomb.index(sign) + at
+        bomb[start : start + 4] = (1000).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(bomb)
+    assert list(Pictures(tmp_path).read(["p.jpg"])) == [b""]
+    locked = _archive(tmp_path / "a.zip", "p.jpg", jpeg(1))
+    for sign, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        locked[locked.index(sign) + at] |= 1
+    (tmp_path / "a.zip").write_bytes(locked)
+    assert list(Pictures(tmp_path).read(["p.jpg"])) == [b""]
+
+
+@pytest.mark.timeout(30)
+def test_pipes_and_devices_in_a_test_set_are_not_waited_for(tmp_path: Path) -> None:
+    for name in ("pipe.jpg", "pipe.zip", "pipe.csv"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "zero.zip").symlink_to("/dev/zero")
+    _archive(tmp_path / "a.zip", "../../up.jpg", jpeg(3))
+    found = Pictures(tmp_path)
+    assert list(found.read(["pipe.jpg", "zero.jpg", "up.jpg", "../up.jpg"])) == [b"", b"", jpeg(3), jpeg(3)]
+    assert not is_table(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_table(tmp_path / "pipe.csv")

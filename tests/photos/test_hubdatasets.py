@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 from photo_files import save
 
@@ -75,3 +76,68 @@ def test_a_row_without_a_picture_is_unreadable(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"image": [None]}, features).save_to_disk(tmp_path / "d")
     with pytest.raises(PhotoError, match="row 0"):
         hub.read(f"hf:{tmp_path / 'd'}", 0)
+
+
+def _folder_of_paths(folder: Path, paths: list[str | None]) -> str:
+    folder.mkdir(exist_ok=True)
+    column = [None if path is None else {"bytes": None, "path": path} for path in paths]
+    rows = datasets.Dataset.from_dict({"image": column}, datasets.Features({"image": datasets.Image()}))
+    table = rows.with_format("arrow")[:]
+    pq.write_table(table.replace_schema_metadata(rows.data.schema.metadata), folder / "a.parquet")
+    return f"hf:{folder}"
+
+
+@pytest.mark.timeout(60)
+def test_a_row_names_files_of_its_dataset_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    folder, private = tmp_path / "evil", save(tmp_path / "private.jpg", 0)
+    folder.mkdir()
+    mine = save(folder / "mine.jpg", 1)
+    (folder / "link.jpg").symlink_to(private)
+    (folder / "folder").symlink_to(tmp_path)
+    (folder / "zero.jpg").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.jpg")
+    good = ["mine.jpg", str(mine), "./mine.jpg", f"../{folder.name}/mine.jpg"]
+    bad = [
+        str(private), "../private.jpg", f"{folder}/../private.jpg", "link.jpg", "folder/private.jpg", "zero.jpg",
+        "/dev/zero", "pipe.jpg", str(folder / "pipe.jpg"), "/dev/stdin", "/proc/self/environ", "", ".", "a\0b",
+        "http://127.0.0.1:9/a.jpg", "file://" + str(private), "~/x.jpg", None,
+    ]  # fmt: skip
+    origin = _folder_of_paths(folder, [*good, *bad])
+    assert [hub.read(origin, index) for index in range(len(good))] == [mine.read_bytes()] * len(good)
+    for index, path in enumerate(bad, len(good)):
+        with pytest.raises(PhotoError, match=rf"row {index}|regular file|cannot be opened"):
+            assert hub.read(origin, index) is None, path
+
+
+@pytest.mark.timeout(60)
+def test_the_parquet_files_of_a_dataset_lie_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    save(tmp_path / "other" / "x.jpg", 1)
+    _folder_of_paths(tmp_path / "other", ["x.jpg"])
+    folder = tmp_path / "evil"
+    _folder_of_paths(folder, ["x.jpg"])
+    os.mkfifo(folder / "pipe.parquet")
+    assert len(list(hub.entries(f"hf:{folder}"))) == 1
+    hub._open.cache_clear()
+    (folder / "b.parquet").symlink_to(tmp_path / "other" / "a.parquet")
+    with pytest.raises(InputError, match=r"b\.parquet leads out of the dataset"):
+        list(hub.entries(f"hf:{folder}"))
+
+
+def test_a_snapshot_of_the_hubs_cache_may_link_to_its_blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    snapshot = tmp_path / "datasets--me--mine" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    blob = save(tmp_path / "datasets--me--mine" / "blobs" / "x.jpg", 1)
+    (snapshot / "x.jpg").symlink_to(blob)
+    assert hub.read(_folder_of_paths(snapshot, ["x.jpg"]), 0) == blob.read_bytes()
+
+
+def test_only_the_first_picture_of_a_row_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    (tmp_path / "private.jpg").write_bytes(b"it would be told that this is no picture")
+    features = datasets.Features({name: datasets.Image() for name in ("a", "b")} | {"lat": datasets.Value("float64")})
+    columns = {"a": [None], "b": [{"bytes": None, "path": str(tmp_path / "private.jpg")}], "lat": [1.0]}
+    datasets.Dataset.from_dict(columns, features).save_to_disk(tmp_path / "d")
+    assert [name for name, _ in hub.entries(f"hf:{tmp_path / 'd'}")] == ["000000000"]

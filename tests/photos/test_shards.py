@@ -10,6 +10,7 @@ import pytest
 from photo_files import picture
 from PIL import Image
 
+from dataset_files import write_dataset
 from openplanet.errors import DatasetError
 from openplanet.photos import shards
 from openplanet.photos.rowgroups import row_groups
@@ -210,3 +211,16 @@ def test_refuses_manifests_that_are_not_ours(tmp_path: Path, text: str, message:
     (tmp_path / shards.MANIFEST).write_text(text)
     with pytest.raises(DatasetError, match=message):
         Dataset.open(tmp_path)
+
+
+def test_missing_columns_and_other_types_are_named(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "d", [{"photo_id": "00" * 32, "split": "train", "lat": 1.0, "lng": 2.0}])
+    shard = dataset.shards[0]
+    table = pq.read_table(shard)
+    as_text = table.set_column(table.schema.get_field_index("lat"), "lat", pa.array(["1.0"]))
+    for changed, told in ((table.drop_columns(["lat"]), "has no column lat"), (as_text, "column lat is string")):
+        pq.write_table(changed, shard)
+        with pytest.raises(DatasetError, match=rf"photos-0\.parquet.*{told}"):
+            dataset.count("train", located=True)
+        with pytest.raises(DatasetError, match=rf"photos-0\.parquet.*{told}"):
+            row_groups(dataset)[0].read(["photo_id"], "train")

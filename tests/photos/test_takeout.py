@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -116,3 +117,28 @@ def test_a_takeout_is_ingested(tmp_path: Path) -> None:
     assert manifest["counts"]["rejected"] == {"duplicate": 1, "no gps": 1}
     (year / "c.jpg.json").write_bytes(told((5, 6), (0, 0)))  # only the JSON changes
     assert ingest([root], tmp_path / "out", workers=1)["counts"]["located"] == 3
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "zero", "half an emoji", "nested", "huge number", "true"])
+def test_odd_metadata_stops_no_ingest(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "Rome"
+    save(folder / "a.jpg", 1, lat=1.0, lng=2.0)
+    save(folder / "b.jpg", 2)
+    metadata, beside = folder / "metadata.json", folder / "b.jpg.json"
+    if kind == "pipe":
+        os.mkfifo(metadata)
+        os.mkfifo(beside)
+    elif kind == "zero":
+        metadata.symlink_to("/dev/zero")
+        beside.symlink_to("/dev/zero")
+    else:
+        text = {"half an emoji": r'{"title": "Rome \ud83d"}', "nested": '{"title":' * 100_000}.get(kind, '{"title": 7}')
+        lat = {"huge number": "1" + "0" * 400, "true": "true"}.get(kind, "null")
+        metadata.write_text(text)
+        told = '{"title": "b.jpg", "description": "\\ud83d", "geoData": {"latitude": %s, "longitude": %s}}'
+        beside.write_text(told % (lat, lat))
+    manifest = ingest([folder], tmp_path / "ds", workers=1)
+    assert manifest["counts"]["rows"] == 1 and manifest["counts"]["rejected"] == {"no gps": 1}
+    (album,) = Dataset.open(tmp_path / "ds").table(["album_id"])["album_id"].to_pylist()
+    assert album.encode()

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -79,3 +80,32 @@ def test_shards_are_ingested_where_they_lie(tmp_path: Path) -> None:
     table.write_text("file,lat,lng\n3.jpg,50,60\n")
     ingest([path], tmp_path / "out", coordinates=table, workers=1)
     assert Dataset.open(tmp_path / "out").count(located=True) == 5
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("size", ["-1", "-512", "-1024", "-99999", "999999999999"])
+@pytest.mark.parametrize("type_", [tarfile.REGTYPE, tarfile.DIRTYPE])
+def test_a_member_of_an_impossible_size_is_refused(tmp_path: Path, size: str, type_: bytes) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as file:
+        first = tarfile.TarInfo("1.jpg")
+        first.type, first.pax_headers = type_, {"size": size}
+        file.addfile(first)
+        second = tarfile.TarInfo("2.jpg")
+        second.size = 6
+        file.addfile(second, io.BytesIO(b"secret"))
+    if type_ == tarfile.DIRTYPE and size == "999999999999":
+        return  # tarfile takes no heed of it
+    with pytest.raises(InputError, match=r"a\.tar cannot be read.*1\.jpg claims"):
+        list(tars.samples(tmp_path / "a.tar"))
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_is_no_tar(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tar")
+    with pytest.raises(InputError, match="not a regular file"):
+        list(tars.samples(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize("lat", [True, False, [1], {"a": 1}, 10**400, "1e999", float("nan")])
+def test_what_is_no_number_is_no_position(lat: object) -> None:
+    assert tars.entry_of({"lat": lat, "lng": 2.0}).lat is None

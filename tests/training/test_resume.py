@@ -1,17 +1,20 @@
 """Killed in the middle of an epoch, training goes on with the photos that come next, to the same weights."""
 
 import dataclasses
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from openplanet.errors import TrainingError
 from openplanet.photos.shards import Dataset
 from openplanet.training import data
 from openplanet.training.fit import fit
@@ -55,3 +58,45 @@ def test_kill_9_in_the_middle_of_an_epoch(
     ]
     assert curves[0] == curves[1]
     assert not (stopped / "resume").exists()
+
+
+class _Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+def test_a_damaged_state_is_one_line_and_runs_no_code(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    recipe, out = dataclasses.replace(tiny_recipe, epochs=2, batch_size=8, save_every=1), tmp_path / "out"
+    assert run(dataset, recipe, out, 7) == -signal.SIGKILL
+    file = out / "resume" / "last.ckpt"
+    whole = file.read_bytes()
+    state = torch.load(file, weights_only=True)
+    flipped = bytearray(whole)
+    flipped[len(flipped) // 2 : len(flipped) // 2 + 200] = bytes(200)
+    payload = io.BytesIO()
+    torch.save(state | {"more": _Payload(tmp_path / "ran")}, payload)
+    for damaged in (b"", b"no state", whole[:1000], bytes(flipped), payload.getvalue()):
+        file.write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"last\.ckpt is damaged") as caught:
+            fit(dataset, recipe, out, resume=True)
+        assert "\n" not in str(caught.value)
+    first = next(iter(state["state_dict"]))
+    changes: list[dict[str, Any]] = [
+        {"state_dict": {}}, {"state_dict": state["state_dict"] | {first: torch.zeros(3, 3)}}, {"loops": []},
+        {"optimizer_states": "x"},
+    ]  # fmt: skip
+    for change in changes:
+        torch.save(state | change, file)
+        with pytest.raises(TrainingError, match=r"last\.ckpt is damaged"):
+            fit(dataset, recipe, out, resume=True)
+    torch.save([1, 2], file)
+    with pytest.raises(TrainingError, match=r"last\.ckpt is damaged"):
+        fit(dataset, recipe, out, resume=True)
+    assert not (tmp_path / "ran").exists()
+    file.write_bytes(whole)
+    assert fit(dataset, recipe, out, resume=True).accuracy["photos"] == 12

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from openplanet.earth.partition import Partition
@@ -31,6 +30,7 @@ from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
+from openplanet.models.device import best_device
 from openplanet.photos.shards import Dataset
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ class AlbumContestant:
     """An album model, with the image model through which it sees photos."""
 
     def __init__(self, folder: Path) -> None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = best_device()
         self.checkpoint = AlbumCheckpoint.load(folder, device)
         self.image = Predictor(self.checkpoint.image, device)
 

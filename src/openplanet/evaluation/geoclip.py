@@ -52,7 +52,7 @@ class GeoClip:
         with torch.inference_mode():
             parts = [model.location_encoder(part) for part in gallery_G2.split(GALLERY_BATCH)]
             self._gallery_GD = normalize(torch.cat(parts), dim=1)
-        self._cell_G = _cells(partition, gallery_G2.double().cpu().numpy())
+        self._cell_G = _cells(partition, gallery_G2.cpu().double().numpy())
 
     @classmethod
     def load(cls, partition: Partition) -> "GeoClip":
@@ -88,9 +88,11 @@ class GeoClip:
     def _predict(self, pixels_B3HW: Tensor) -> list[Prediction]:
         with torch.inference_mode():
             embedding_BD = normalize(self._model.image_encoder(pixels_B3HW), dim=1)
-            p_BG = torch.softmax(self._model.logit_scale.exp() * embedding_BD @ self._gallery_GD.T, dim=1).double()
+            p_BG = (
+                torch.softmax(self._model.logit_scale.exp() * embedding_BD @ self._gallery_GD.T, dim=1).cpu().double()
+            )
         found = []
-        for p_G in p_BG.cpu().numpy():
+        for p_G in p_BG.numpy():
             mass_C = np.bincount(self._cell_G, weights=p_G, minlength=len(self.partition))
             with np.errstate(divide="ignore"):  # a cell without a place in the gallery cannot be answered
                 found.append(Prediction(self.partition, np.log(mass_C)))

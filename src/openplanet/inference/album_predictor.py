@@ -31,6 +31,7 @@ from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
+from openplanet.models.device import best_device
 from openplanet.photos import clocks, sources
 from openplanet.photos.albums import album_orders
 from openplanet.photos.clocks import Aligned
@@ -77,7 +78,7 @@ class AlbumPredictor:
         Of an image checkpoint the model is ``travel``, with people moving as they usually do (``Movement.usual``).
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = device or best_device().type
         folder = hub.resolve(path)
         if is_album_checkpoint(folder):
             trained = AlbumCheckpoint.load(folder, device)

@@ -18,6 +18,7 @@ from openplanet.errors import PhotoError
 from openplanet.inference.located import Located, Photo
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.device import best_device
 from openplanet.models.preprocess import pixels
 from openplanet.photos import images
 
@@ -40,7 +41,7 @@ class Predictor:
 
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = device or best_device().type
         return cls(Checkpoint.load(Path(path), device=device), device)
 
     @property

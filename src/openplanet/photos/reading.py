@@ -180,6 +180,8 @@ def _bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
     with open_file(path) if span is None else path.open("rb") as file:
         if span is None:
             return file.read()
+        if span[1] < 0:
+            raise PhotoError(f"{path}: a member of {span[1]} bytes; the file is damaged", "corrupt")
         if span[1] > MAX_BYTES:
             raise PhotoError(f"{path}: a member of {span[1]:,} bytes, more than {MAX_BYTES:,}", "too large")
         file.seek(span[0])

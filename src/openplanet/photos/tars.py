@@ -1,5 +1,6 @@
 """WebDataset shards: photos inside a tar file, read where they lie; nothing is ever extracted."""
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from openplanet.photos import moment
 from openplanet.photos.entry import Entry, position_problem
 from openplanet.photos.images import SUFFIXES
 from openplanet.photos.moment import Moment
-from openplanet.storage import parse_json
+from openplanet.storage import open_input, parse_json
 
 MAX_JSON = 1 << 20  # bytes of a sample's JSON that are read
 _NAMES = {
@@ -34,14 +35,21 @@ def samples(path: Path) -> Iterator[tuple[str, Span, Span | None]]:
 
     A sample's files share their path up to the first dot of the last part and follow each other, as
     WebDataset writes them. Names are made harmless: neither absolute nor with ``..``. Links, devices and
-    sparse files are passed over. Raises InputError for what is no tar, or a compressed one.
+    sparse files are passed over. Raises InputError for what is no tar, a compressed one, or one with a member of a
+    size that cannot be.
     """
     photos: list[tuple[str, Span]] = []
     told: Span | None = None
     key = None
     try:
-        with tarfile.open(path, "r:") as tar:
+        with open_input(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            end = os.fstat(file.fileno()).st_size
             for member in tar:
+                # -1 would be read as all the rest of the file, and less would lead back for ever
+                if member.size < 0 or (
+                    member.isreg() and member.sparse is None and member.size > end - member.offset_data
+                ):
+                    raise ValueError(f"its member {harmless(member.name)} claims {member.size:,} bytes")
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
                     continue
                 name = harmless(member.name)

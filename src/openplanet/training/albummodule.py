@@ -69,7 +69,7 @@ class AlbumTraining(TrainedModule):
         cell_BT = padded([album.cells(self.image.partition) for album in albums], -1).to(self.device)
         asked_BT = (cell_BT >= 0) & (made.anchor_BT < 0)
         scores_NC = self._scores(self.model, made, self._states(self.model, made), asked_BT)
-        loss = self._loss(scores_NC, cell_BT[asked_BT], _positions(albums)[asked_BT.cpu()])
+        loss = self._loss(scores_NC, cell_BT[asked_BT], self._points(albums)[asked_BT])
         return self.noted(loss, batch_index, f"album {albums[0].album_id}")
 
     def validation_step(self, rows: dict[str, Tensor], batch_index: int) -> None:
@@ -106,10 +106,14 @@ class AlbumTraining(TrainedModule):
         log_probs_NC = made.log_probs_BTC[asked_BT] if model.reads_log_probs else None
         return model.scores(states_BTH[asked_BT], log_probs_NC).float()
 
-    def _loss(self, scores_NC: Tensor, cell_N: Tensor, at_N2: Tensor) -> Tensor:
+    def _points(self, albums: Sequence[EmbeddedAlbum]) -> Tensor:
+        """Positions on the unit sphere, float32 [B, T, 3] on the device; NaN where not known."""
+        at_BT2 = _positions(albums).numpy()
+        return torch.from_numpy(to_xyz(at_BT2[..., 0], at_BT2[..., 1])).float().to(self.device)
+
+    def _loss(self, scores_NC: Tensor, cell_N: Tensor, xyz_N3: Tensor) -> Tensor:
         if not len(cell_N):
             return scores_NC.sum()  # of nothing: 0, with the gradients that other processes wait for
-        xyz_N3 = torch.from_numpy(to_xyz(at_N2[:, 0].numpy(), at_N2[:, 1].numpy())).float().to(self.device)
         centroid_xyz_C3, smoothing = self.centroid_xyz_C3.to(self.device), self.recipe.label_smoothing
         target = target_distribution(cell_N, xyz_N3, centroid_xyz_C3, self.recipe.smoothing_km, smoothing)
         return cross_entropy(scores_NC, target, smoothing)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from openplanet.models.calibration import Calibration, fit_temperature
+from openplanet.models.device import best_device
 from openplanet.models.image_model import ImageModel
 from openplanet.training.data import Photos
 
@@ -23,7 +24,7 @@ def calibrate(model: ImageModel, val: Photos) -> Calibration:
     wanted = max(1, min(len(val), MOST_SCORES // model.num_cells))
     rows_N = np.unique(np.linspace(0, len(val) - 1, wanted).astype(np.int64)) if len(val) else np.empty(0, np.int64)
     before, was_training = model.mean.device, model.training
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     model.to(device).eval()
     scores, cells = [torch.empty(0, model.num_cells)], [torch.empty(0, dtype=torch.int64)]
     for start in range(0, len(rows_N), BATCH):

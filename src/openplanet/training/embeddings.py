@@ -15,6 +15,7 @@ from torch import Tensor
 from openplanet.earth.partition import Partition
 from openplanet.errors import RecipeError
 from openplanet.models import photofeatures
+from openplanet.models.device import best_device
 from openplanet.models.image_model import ImageModel
 from openplanet.models.photofeatures import default_folder
 from openplanet.photos.shards import Dataset
@@ -56,7 +57,7 @@ def embed_split(
     ``drop``: leave out photos in no cell of ``partition``. Memory holds 4 bytes a feature of each photo.
     """
     key = key_of(dataset, recipe)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     was_training = model.training
     model.to(device).eval()
     parts = photofeatures.of_split(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from openplanet.earth.partition import Partition
 from openplanet.errors import TrainingError
+from openplanet.models.device import best_device
 from openplanet.photos.shards import Dataset
 from openplanet.progress import say
 from openplanet.training import data
@@ -25,7 +26,7 @@ from openplanet.training.recipe import Recipe
 from openplanet.training.trainer import PRECISIONS, quiet_lightning
 
 STEPS_PER_SIZE = 4  # the first of a size warms up, and is not timed
-LARGEST = {"cuda": 8192, "cpu": 256}
+LARGEST = {"cuda": 8192, "mps": 8192, "cpu": 256}
 """Batch sizes tried at most. On a CPU the memory is never tried to its end: the system would kill the process."""
 NEARLY = 0.95  # of the greatest speed is as good: a smaller batch moves the weights more often
 
@@ -122,7 +123,7 @@ def _now(device: torch.device) -> float:
 
 
 def _search(trainer: pl.Trainer, module: _Searched) -> Found:
-    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = best_device().type
     largest = min(LARGEST[kind], len(module.train_photos)) + 1  # Lightning stops before it
     module.batch_size = 2
     fits = Tuner(trainer).scale_batch_size(

@@ -48,6 +48,14 @@ class TrainingModule(TrainedModule):
         assert isinstance(model, ImageModel)
         return model
 
+    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
+        """Positions stay on the CPU as they are, float64, which not every device has; the device gets them as points
+        on the unit sphere, float32, which the targets are made of."""
+        at = {name: batch[name] for name in ("lat", "lng")}
+        xyz_B3 = torch.from_numpy(to_xyz(at["lat"].numpy(), at["lng"].numpy())).float()
+        rest = {name: value for name, value in batch.items() if name not in at} | {"xyz": xyz_B3}
+        return super().transfer_batch_to_device(rest, device, dataloader_idx) | at
+
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor | None:
         self._say_failed(batch["failed"])
         if len(batch["row"]) < 2:
@@ -67,13 +75,12 @@ class TrainingModule(TrainedModule):
     def _loss(self, outputs: list[Tensor], batch: dict[str, Any]) -> Tensor:
         """Mean over the levels, so that a learning rate means the same with one as with several; then the aux."""
         recipe = self.recipe
-        xyz_B3 = torch.from_numpy(to_xyz(batch["lat"].cpu().numpy(), batch["lng"].cpu().numpy())).float()
         cells = self.model.classes_of(batch["cell"])
         losses, targets = [], []
         for level, cell_B, logits in zip(self.levels, cells, outputs[: len(cells)], strict=True):
             assert isinstance(level, _Level)
             target = target_distribution(
-                cell_B, xyz_B3.to(self.device), level.centroid_xyz, recipe.smoothing_km, recipe.label_smoothing
+                cell_B, batch["xyz"], level.centroid_xyz, recipe.smoothing_km, recipe.label_smoothing
             )
             weight_B = None if recipe.class_balance is None else level.weight_C[cell_B]
             losses.append(cross_entropy(logits, target, recipe.label_smoothing, weight_B))
@@ -91,7 +98,7 @@ class TrainingModule(TrainedModule):
             return
         model = self.evaluated_model
         logits_BC = model.combine(model.classify(batch["features"])) if "features" in batch else model(batch["pixels"])
-        at = [batch[name].cpu().numpy() for name in ("lat", "lng")]
+        at = [batch[name].numpy() for name in ("lat", "lng")]
         self.sums += validation_sums(logits_BC, batch["cell"], self.partition, *at)
 
     def _say_failed(self, photo_ids: list[str]) -> None:

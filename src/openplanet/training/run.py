@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import struct
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +83,7 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
         if not resume:
             raise TrainingError(f"{out} holds a training that was stopped: give --resume, another --out, or delete it")
         _check_same(read_json(folder / "run.json"), run, out)
+        _check_whole(folder / STATE)
         if ranks.first:
             say(f"{out}: going on with a training that was stopped")
         return folder / STATE
@@ -88,6 +92,17 @@ def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> 
             say(f"{out}: no training was stopped there after its first saved step: starting from the beginning")
         write_json(folder / "run.json", run)
     return None
+
+
+def _check_whole(state: Path) -> None:
+    """Raise TrainingError where a byte is not as it was written: PyTorch does not look at its files' checksums."""
+    try:
+        with zipfile.ZipFile(state) as archive:
+            wrong = archive.testzip()
+    except (OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile) as error:
+        wrong = str(error) or type(error).__name__
+    if wrong is not None:
+        raise TrainingError(f"{state} is damaged ({wrong}): delete {state.parent} and train again")
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:

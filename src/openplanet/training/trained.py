@@ -90,8 +90,9 @@ class TrainedModule(pl.LightningModule):
         return float(torch.stack(self._losses[-batches:]).mean()) if self._losses else math.nan
 
     def on_validation_epoch_end(self) -> None:
-        sums = self.sums.to(self.device)
+        sums = self.sums
         if self.trainer.world_size > 1:
+            sums = sums.to(self.device)  # CUDA or the CPU: both have float64
             torch.distributed.all_reduce(sums)  # each process validated its share
         self.validation = accuracy_of(sums, self.asked)
         self.sums.zero_()
@@ -118,7 +119,9 @@ def validation_sums(
     best_B = scores_BC.argmax(dim=1).cpu().numpy()
     km_B = distance_km(partition.centroid_lat[best_B], partition.centroid_lng[best_B], lat_B, lng_B)
     within = [float((km_B <= km).sum()) for km in VALIDATED_KM]
-    return torch.tensor([float(loss_B[known_B].double().sum()), float(known_B.sum()), *within], dtype=torch.float64)
+    return torch.tensor(
+        [float(loss_B[known_B].cpu().double().sum()), float(known_B.sum()), *within], dtype=torch.float64
+    )
 
 
 def accuracy_of(sums: Tensor, asked: int) -> dict[str, Any]:

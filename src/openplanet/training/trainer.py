@@ -14,6 +14,7 @@ import torch
 
 from openplanet.errors import OpenPlaNetError, TrainingError
 from openplanet.models.checkpoint import RESUME, load_weights
+from openplanet.models.device import best_device
 from openplanet.progress import say
 from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.distributed import Ranks
@@ -100,10 +101,11 @@ def keep_best(
 
 def devices(ranks: Ranks) -> dict[str, Any]:
     """The trainer's arguments for one process, or for all that torchrun started."""
+    accelerator = best_device().type  # Lightning's own choice is another than inference's
     if ranks.world == 1:
-        return {"accelerator": "auto", "devices": 1}
+        return {"accelerator": accelerator, "devices": 1}
     return {
-        "accelerator": "auto",
+        "accelerator": accelerator if accelerator != "mps" else "cpu",  # Apple's has no way between processes
         "devices": ranks.local_world,
         "num_nodes": ranks.world // ranks.local_world,
         "strategy": "ddp",

@@ -1,12 +1,30 @@
 """The pictures of a test set: files below a folder, or inside zip archives there, found by the name in a table."""
 
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from openplanet.errors import PhotoError
 from openplanet.evaluation.testsets.table import stem
 from openplanet.photos.images import SUFFIXES
+from openplanet.photos.opening import open_file
+from openplanet.photos.sources import printable
+from openplanet.progress import say
+from openplanet.storage import open_input
+
+MOST_BYTES = 1 << 27
+"""Of a picture in an archive, unpacked: a few kB of archive can hold gigabytes."""
+# NotImplementedError (a RuntimeError): a method that zipfile lacks; RuntimeError: encrypted
+DAMAGED = (
+    OSError, ValueError, EOFError, RuntimeError, KeyError, IndexError, OverflowError, MemoryError, struct.error,
+    zlib.error, lzma.LZMAError, zipfile.BadZipFile, zipfile.LargeZipFile,
+)  # fmt: skip
+"""What zipfile raises, one time or another, at archives that are cut, altered or encrypted."""
 
 
 class Pictures:
@@ -16,13 +34,14 @@ class Pictures:
         self.folder = folder
         self._by_name: dict[str, tuple[Path, str | None]] = {}
         self._twice: set[str] = set()
-        for path, member in self._list():
+        listed = list(self._list())
+        self.count = len(listed)
+        for path, member in listed:
             within = (path.relative_to(folder) / (member or "")).as_posix() if member else _relative(path, folder)
             for name in {within, within.rsplit("/", 1)[-1], stem(within)}:
                 if name in self._by_name:
                     self._twice.add(name)
                 self._by_name.setdefault(name, (path, member))
-        self.count = sum(1 for _ in self._list())
 
     def find(self, photo: str) -> tuple[Path, str | None] | None:
         """Path (and member of an archive) of a photo as a table names it: by path, by file name, by name without
@@ -36,25 +55,27 @@ class Pictures:
     def read(self, photos: Sequence[str]) -> Iterator[bytes]:
         """The files' bytes in order; b"" for one that is not there or cannot be read: it counts as wrong."""
         archives: dict[Path, zipfile.ZipFile] = {}
-        try:
+        with ExitStack() as files:
             for photo in photos:
-                yield self._bytes(photo, archives)
-        finally:
-            for archive in archives.values():
-                archive.close()
+                yield self._bytes(photo, archives, files)
 
-    def _bytes(self, photo: str, archives: dict[Path, zipfile.ZipFile]) -> bytes:
+    def _bytes(self, photo: str, archives: dict[Path, zipfile.ZipFile], files: ExitStack) -> bytes:
         found = self.find(photo)
         if found is None:
             return b""
         path, member = found
         try:
             if member is None:
-                return path.read_bytes()
+                with open_file(path) as file:
+                    return file.read()
             if path not in archives:
-                archives[path] = zipfile.ZipFile(path)
-            return archives[path].read(member)
-        except (OSError, zipfile.BadZipFile, RuntimeError):
+                archives[path] = zipfile.ZipFile(files.enter_context(open_input(path)))
+            with archives[path].open(member) as packed:
+                # what is declared is no more than a claim; zipfile checks what comes against it, and its checksum
+                if archives[path].getinfo(member).file_size > MOST_BYTES:
+                    return b""
+                return packed.read(MOST_BYTES + 1)
+        except (PhotoError, *DAMAGED):
             return b""
 
     def _list(self) -> Iterator[tuple[Path, str | None]]:
@@ -70,9 +91,10 @@ class Pictures:
 
 def _members(path: Path) -> list[str]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_input(path) as file, zipfile.ZipFile(file) as archive:
             return sorted(name for name in archive.namelist() if Path(name).suffix.lower() in SUFFIXES)
-    except (OSError, zipfile.BadZipFile):
+    except DAMAGED as error:
+        say(f"{printable(path)} cannot be read as a zip archive, and its pictures count as missing ({error})")
         return []
 
 

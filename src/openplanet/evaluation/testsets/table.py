@@ -7,6 +7,7 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from openplanet.earth.geo import check_coordinates
 from openplanet.errors import InputError
+from openplanet.storage import open_input
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +50,7 @@ def read_table(path: Path) -> Table:
     and a photo that stands in two rows.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with TextIOWrapper(open_input(path), "utf-8-sig", "surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             heads = {head.strip().lower(): head for head in reader.fieldnames or []}
             rows = list(reader)
@@ -69,7 +71,7 @@ def read_table(path: Path) -> Table:
 def is_table(path: Path) -> bool:
     """Whether the CSV has the headings that ``read_table`` needs."""
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        with TextIOWrapper(open_input(path), "utf-8-sig", "surrogateescape") as file:
             heads = {head.strip().strip('"').lower() for head in file.readline().split(",")}
     except OSError:
         return False

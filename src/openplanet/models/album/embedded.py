@@ -165,7 +165,7 @@ def batch(
     temperature: float = 1.0,
     with_log_probs: bool = True,
 ) -> Albums:
-    """Albums of any lengths, padded to the longest, on the image model's device.
+    """Albums of any lengths, padded to the longest, on the image model's device (times on the CPU).
 
     ``anchors``: for each album a mask [T] of the photos whose position the model is given; those without one, or in
     no cell, are none. ``temperature``: what the image model's scores are divided by (a calibrated checkpoint has
@@ -190,7 +190,7 @@ def batch(
     embedding_BTD, present_BT = embedding_BTD.to(device), present_BT.to(device)
     if with_log_probs:
         log_probs_BTC[present_BT] = single_photo_log_probs(image_model, embedding_BTD[present_BT], temperature)
-    return Albums(embedding_BTD, log_probs_BTC, present_BT, seconds_BT.to(device), anchor_BT.to(device))
+    return Albums(embedding_BTD, log_probs_BTC, present_BT, seconds_BT, anchor_BT.to(device))
 
 
 def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temperature: float = 1.0) -> Tensor:

@@ -34,7 +34,7 @@ class Transformer(NeuralAlbumModel):
 
     def states(self, step_BTD: Tensor, albums: Albums) -> Tensor:
         """As the contract says."""
-        gap_BTT = gaps(albums.seconds_BT)
+        gap_BTT = gaps(albums.seconds_BT).to(step_BTD.device)
         state_BTH = self.first(step_BTD)
         for block in self.blocks:
             state_BTH = block(state_BTH, gap_BTT, albums.present_BT)
@@ -44,10 +44,10 @@ class Transformer(NeuralAlbumModel):
 def gaps(seconds_BT: Tensor) -> Tensor:
     """The step of time between each two photos, int64 [B, T, T]: 0 unknown, 1 itself, 2.. by GAPS."""
     seconds_BTT = (seconds_BT[:, :, None] - seconds_BT[:, None, :]).abs()
-    edges = torch.tensor(GAPS, dtype=seconds_BTT.dtype, device=seconds_BTT.device)
+    edges = torch.tensor(GAPS, dtype=seconds_BTT.dtype)
     gap_BTT = 2 + torch.bucketize(seconds_BTT.nan_to_num(), edges, right=True)
     gap_BTT = gap_BTT.masked_fill(seconds_BTT.isnan(), 0)
-    itself = torch.eye(seconds_BT.shape[1], dtype=torch.bool, device=seconds_BT.device)
+    itself = torch.eye(seconds_BT.shape[1], dtype=torch.bool)
     return gap_BTT.masked_fill(itself, 1)
 
 

@@ -17,7 +17,7 @@ Z sizes of cells.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +123,10 @@ class Travel(AlbumModel):
         self.register_buffer("steps_S", torch.tensor(usual.steps_S))
         self.register_buffer("general_C", torch.full((len(partition),), 1 / len(partition), dtype=torch.float64))
         self._last: tuple[int, Tensor, Tensor] | None = None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Travel":
+        """Stays on the CPU, in float64, which not every device has: a chain of small steps gains nothing elsewhere."""
+        return self
 
     @classmethod
     def over(
