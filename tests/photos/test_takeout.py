@@ -161,8 +161,8 @@ def test_a_photo_outside_a_takeout_is_not_told_of_its_parts(tmp_path: Path) -> N
     ["Photos from 2019", "Fotos von 2019", "Fotos de 2019", "Fotos del 2019", "Photos de 2019", "Foto dal 2019",
      "Foto da 2018", "Foto del 2018", "Foto_s van 2019", "Foto's uit 2019", "Zdjęcia z 2019", "Bilder från 2019",
      "Billeder fra 2019", "Bilder fra 2019", "Valokuvat vuodelta 2019", "Fotky z roku 2019", "Фото за 2019",
-     "2019 年の写真", "2019年的照片", "2019년의 사진", "Foto dari tahun 2019", "2019 yılından fotoğraflar", "Fotografii din 2019",
-     "Ảnh từ năm 2019"],
+     "2019 年の写真", "2019年的照片", "2019년의 사진", "Foto dari tahun 2019", "2019 yılından fotoğraflar",
+     "Fotografii din 2019", "Ảnh từ năm 2019"],
 )  # fmt: skip
 def test_year_folders(name: str) -> None:
     assert takeoutnames.is_year_folder(name) and takeoutnames.is_year_folder(unicodedata.normalize("NFD", name))
