@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openplanet.photos import albums, flags, sessions, shards, split
+from openplanet.photos import albums, flags, interleaved, sessions, shards, split
 from openplanet.photos.plan import Options, Plan
 from openplanet.photos.reading import NO_POSITION
 from openplanet.photos.readings import Indices, Readings
@@ -28,6 +28,7 @@ class Settled:
     rows: pa.Table
     rejected: pa.Table
     clocks: list[dict[str, Any]]  # cameras whose clocks differ
+    divided: split.Divided
 
 
 def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> Settled:
@@ -53,8 +54,10 @@ def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> S
     rows = pa.table({name: columns.pop(name).take(kept) for name in list(columns)})
     clocks = sessions.clock_offsets(rows) if rows.num_rows else []
     if rows.num_rows:
-        rows = _complete(rows, readings, options)
-    return Settled(rows, rejected, clocks)
+        rows, divided = _complete(rows, readings, options)
+    else:
+        divided = split.Divided(options.split_by, options.albums)
+    return Settled(rows, rejected, clocks, divided)
 
 
 def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
@@ -132,16 +135,20 @@ def _reject_repeats(
     return reason, detail
 
 
-def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
-    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates."""
-    owner = _owners(rows, by_folder=True)
-    album, grouped = rows["album_id"], _owners(rows, by_folder=False)
-    if options.albums == "sessions":
-        album, grouped = sessions.album_ids(rows), owner
+def _complete(rows: pa.Table, readings: Readings, options: Options) -> tuple[pa.Table, split.Divided]:
+    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates. Returns also by what they
+    are divided."""
+    owner, tied_N = interleaved.owners(rows, _owners(rows, by_folder=True))
     # Owners by folder are within its album: they tie nothing together, and as keys they would move a folder to
-    # another split when a photo of another camera comes into it. A session can span folders: there they tie.
+    # another split when a photo of another camera comes into it. Those of several folders tie, and so do sessions,
+    # which can span folders.
+    grouped = pc.if_else(pa.array(tied_N), owner, _owners(rows, by_folder=False))
+    divided = split.Divided(options.split_by, options.albums)
+    album = sessions.album_ids(rows) if options.albums == "sessions" else rows["album_id"]
+    if options.split_by == "auto":
+        divided, album = _divide(rows, owner, grouped, album, options, bool(tied_N.any()))
     rows = rows.set_column(rows.schema.get_field_index("album_id"), "album_id", album)
-    split_N = _splits(grouped, album, options.split_by)
+    split_N = _splits(owner if divided.albums == "sessions" else grouped, album, divided.split_by)
     reading_N = rows["reading"].to_numpy()
     split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
     order = albums.album_orders(album, rows["source"], rows["taken_at"], rows["table_order"])
@@ -155,7 +162,38 @@ def _complete(rows: pa.Table, readings: Readings, options: Options) -> pa.Table:
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, name, values) if at >= 0 else rows.append_column(name, values)
     names = [name for name in shards.SCHEMA.names if name != "image"]
-    return rows.select([*names, "reading", "exif_lat", "exif_lng"])
+    return rows.select([*names, "reading", "exif_lat", "exif_lng"]), divided
+
+
+def _divide(
+    rows: pa.Table,
+    owner: pa.ChunkedArray,
+    grouped: pa.ChunkedArray,
+    album: pa.ChunkedArray,
+    options: Options,
+    tied: bool,
+) -> tuple[split.Divided, pa.ChunkedArray]:
+    """By owner, unless one has most of the photos; then by album, unless one has most, or folders interleave
+    (``tied``), so that they would share their walks; then by session."""
+    by_owner = owner if options.albums == "sessions" else grouped
+    share = _largest(by_owner, album, "owner")
+    if share <= split.MOST or rows.num_rows < split.MIN_TO_JUDGE:
+        return split.Divided("owner", options.albums), album
+    why = f"one owner (or camera) has {share:.0%} of the photos"
+    in_album = _largest(by_owner, album, "album")
+    if (in_album <= split.MOST and not tied) or options.albums == "sessions":
+        return split.Divided("album", options.albums, why), album
+    return split.Divided(
+        "album", "sessions", f"{why}, " + ("whose folders interleave" if tied else f"one album {in_album:.0%}")
+    ), sessions.album_ids(rows)
+
+
+def _largest(owner: pa.ChunkedArray, album: pa.ChunkedArray, split_by: str) -> float:
+    """The share of the photos that the largest group has."""
+    code, firsts = combinations([owner, album])
+    keys = split.group_keys(owner.take(firsts).to_pylist(), album.take(firsts).to_pylist(), split_by)
+    _, group = np.unique(keys, return_inverse=True)
+    return float(np.bincount(group[code]).max() / len(code))
 
 
 def _named_flags(rows: pa.Table) -> dict[str, pa.ChunkedArray]:

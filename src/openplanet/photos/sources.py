@@ -5,6 +5,7 @@ it becomes a stream of candidates; no photo is opened here.
 """
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from openplanet.photos.entry import Entry
 from openplanet.photos.images import SUFFIXES
 
 # Folders in which NAS boxes and archivers keep thumbnails and forks of the photos beside them.
+_RANDOM_NAME = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}|[0-9a-f]{24,}", re.I)
+_HASH_FOLDERS = re.compile(r"(?<=.)(/[0-9a-f]{1,3})+$", re.I)
 SKIPPED_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
 
 
@@ -197,6 +200,7 @@ class _Walk:
             paths |= self._takeouts.elsewhere(here, without)
             if jsons or rank or _in_takeout(here):
                 paths |= {name: [Beside("parted", "")] for name in without if name not in paths}
+        album = _without_hashes(album, photos)
         title = self._album_title(here, extra)
         if title is not None:
             album = f"{album.rpartition('/')[0]}/{printable(title)}".removeprefix("/")
@@ -229,6 +233,14 @@ class _Walk:
     def _complain(self, root: Path, error: OSError) -> None:
         label = self._labels.folder(root, Path(error.filename))
         self._found.rejected.append(Rejection(label, "unreadable folder", error.strerror or ""))
+
+
+def _without_hashes(album: str, photos: Sequence[str]) -> str:
+    """The library's folder, where programs spread its photos by the first digits of their random names: Apple Photos
+    (originals/3/3F98E277-....jpeg), Immich (upload/USER/ab/cd/abcd....jpg)."""
+    if not photos or not all(_RANDOM_NAME.match(name) for name in photos):
+        return album
+    return _HASH_FOLDERS.sub("", album)
 
 
 class _Parts:
