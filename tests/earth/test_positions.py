@@ -38,8 +38,8 @@ def test_coordinate_files_that_cannot_be_used(tmp_path):
     pq.write_table(pa.table({"lat": ["north"], "lng": [2.0]}), path)
     with pytest.raises(InputError, match=r"photos\.parquet"):
         list(positions.from_parquet(path))
-    pq.write_table(pa.table({"lat": [1.0, 1.0, math.nan], "lng": [2.0, 2.0, 2.0]}), path)
-    with pytest.raises(InputError, match=r"photos\.parquet: row 2: lat nan"):
+    pq.write_table(pa.table({"lat": [1.0, 1.0, math.inf], "lng": [2.0, 2.0, 2.0]}), path)
+    with pytest.raises(InputError, match=r"photos\.parquet: row 2: lat inf"):
         list(positions.from_parquet(path, batch_size=2))
 
 
@@ -67,11 +67,8 @@ def test_a_csv_of_a_careless_hand(tmp_path, capsys):
         (b"lat,lon\n1,2\n", "no column lng"),
         (b"lat,lng\n1,2\nnorth,2\n", "row 1: lat 'north' is no number"),
         (b"lat,lng\n1,2\n3\n", "cannot be read as CSV"),
-        (b"lat,lng\n1,2\nnan,2\n", "row 1: lat nan"),
         (b"lat,lng\n", "none of its 0 rows has a position"),
         (b"lat,lng\n0,0\n,\n", "none of its 2 rows has a position"),
-        (b"lat;lng\n1;2\n", "no column lat and no lng.*between semicolons"),
-        (b"lat\tlng\n1\t2\n", "no column lat and no lng.*between tabs"),
         (b"lat,lng,lat\n1,2,3\n", "more than one column lat"),
         (b"latitude,lng\n1,2\n", "no column lat.*it has: latitude, lng"),
         (b"lat,lng\n1,2\n91,2\n", "row 1: lat 91"),

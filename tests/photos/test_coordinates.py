@@ -1,3 +1,4 @@
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from openplanet.earth import positions
 from openplanet.errors import InputError
 from openplanet.photos import coordinates
 from openplanet.photos.entry import Entry
@@ -61,7 +63,7 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("file;lat;lng", r"no column file, lat, lng .* between semicolons: save it with commas"),
+        ("file:lat:lng", r"no column file, lat, lng "),
         ("file,lat,lng,lat", "more than one column lat"),
     ],
 )
@@ -80,7 +82,6 @@ def test_tables_of_another_make_are_told_what_to_mend(tmp_path: Path, header: st
         ("1", "inf", "bad number"),
         ("90.1", "2", "out of range"),
         ("1", "-180.5", "out of range"),
-        ("0", "0.0", "null island"),
         ("90", "180", ""),
         ("0", "2", ""),
     ],
@@ -91,9 +92,67 @@ def test_positions_that_are_none(tmp_path: Path, lat: str, lng: str, problem: st
     assert (entry.lat is None) == bool(problem)
 
 
-def test_a_time_that_is_none_is_a_problem(tmp_path: Path) -> None:
-    (entry,) = coordinates.read(csv_file(tmp_path, "file,lat,lng,taken_at", "a.jpg,1,2,yesterday"))
-    assert entry.problem == "bad table row" and "yesterday" in entry.detail
+def test_a_bad_optional_value_spoils_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    orders = ["1.0", "nan", "3000000000", "-9e99", "first", "inf", "2"]
+    table = csv_file(
+        tmp_path,
+        "file,lat,lng,taken_at,album_order",
+        *[f"{n}.jpg,1,2,yesterday,{each}" for n, each in enumerate(orders)],
+    )
+    entries = coordinates.read(table)
+    assert all((each.lat, each.lng, each.problem, each.taken_at) == (1, 2, "", None) for each in entries)
+    assert [each.album_order for each in entries] == [1, None, None, None, None, None, 2]
+    said = capsys.readouterr().err
+    assert said.count("Warning") == 2
+    assert "7 of 7 values of taken_at are none, such as 'yesterday'" in said
+    assert "4 of 7 values of album_order are none, such as '3000000000'" in said
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", " ", "NA", "na", "N/A", "#N/A", "NULL", "nUlL", "NaN", "nan", "None", "-", "<NA>", "\\N", "0"]
+)
+def test_cells_that_hold_no_position_mean_so_for_ingest_and_partition(tmp_path: Path, nothing: str) -> None:
+    table = csv_file(tmp_path, "file,lat,lng", f"a.jpg,{nothing},{nothing}", "b.jpg,1,2")
+    assert coordinates.read(table) == [Entry("a.jpg"), Entry("b.jpg", 1.0, 2.0)]
+    assert [lat_N.tolist() for lat_N, _ in positions.from_file(table)] == [[1.0]]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "T.CSV"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", "."), (";", ","), ("\t", "."), ("\t", ",")])
+def test_tables_as_spreadsheets_write_them(
+    tmp_path: Path, name: str, encoding: str, separator: str, decimal: str
+) -> None:
+    lines = ["file, lat ,lng,album", "Zürich.jpg,47~37,8~54,Straße", "b.jpg,-1~5,2,x", "c.jpg,NA,NA,x"]
+    text = "\r\n".join(lines).replace(",", separator).replace("~", decimal)
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    first, second, third = coordinates.read(tmp_path / name)
+    assert (first.file, first.lat, first.lng, first.album) == ("Zürich.jpg", 47.37, 8.54, "Straße")
+    assert (second.lat, second.lng, third.lat, third.problem) == (-1.5, 2, None, "")
+    assert [(*lat_N, *lng_N) for lat_N, lng_N in positions.from_file(tmp_path / name)] == [(47.37, -1.5, 8.54, 2)]
+
+
+def test_names_match_exactly_then_by_accents_then_by_letter_case(tmp_path: Path) -> None:
+    names = [unicodedata.normalize("NFD", "Zürich.jpg"), "Über.JPG", "x/A.jpg", "x/a.jpg", "y/B.jpg", "y/b.JPG"]
+    root = photos(tmp_path / "p", *names)
+    table = csv_file(
+        tmp_path,
+        "file,lat,lng",
+        "p/Zürich.jpg,1,1",
+        "p/über.jpg,2,1",
+        "p/x/a.jpg,3,1",
+        "p/x/A.jpg,4,1",
+        "p/y/b.jpg,5,1",
+    )
+    by_name, rejected = matched(table, root)
+    assert by_name == {f"p/{names[0]}": 1.0, "p/Über.JPG": 2.0, "p/x/a.jpg": 3.0, "p/x/A.jpg": 4.0}
+    assert rejected == [("p/y/b.jpg", "ambiguous")]
+
+
+def test_bare_names_match_so_too(tmp_path: Path) -> None:
+    root = photos(tmp_path / "p", "x/" + unicodedata.normalize("NFD", "Zürich.jpg"), "x/Über.JPG")
+    by_name, rejected = matched(csv_file(tmp_path, "file,lat,lng", "zürich.JPG,1,1", "über.jpg,2,1"), root)
+    assert sorted(by_name.values(), key=str) == [1.0, 2.0] and not rejected
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:

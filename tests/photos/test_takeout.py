@@ -1,13 +1,14 @@
 import json
 import os
 import shutil
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from photo_files import save
 
-from openplanet.photos import takeout
+from openplanet.photos import takeout, takeoutnames
 from openplanet.photos.ingest import ingest
 from openplanet.photos.shards import Dataset
 
@@ -36,10 +37,26 @@ LONG = "a very long name of a photo that somebody gave it on a day"
         ("Cake(1).jpg", "Cake.supplemental-metadata(1).json"),
         ("IMG_1-ha editado.JPG", "IMG_1.JPG.json"),
         ("IMG_20200101_123456_and_some_more(1).jpg", "IMG_20200101_123456_and_some_more.jpg.suppleme(1).json"),
+        ("P7040106.jpg", "P7040106.JPG.json"),
+        ("img.JPG", "IMG.jpg.SUPPLEMENTAL-METADATA.json"),
+        ("IMG_1-edited(1).jpg", "IMG_1.jpg.supplemental-metadata.json"),  # a second edited copy
+        ("IMG_1(1)-edited.jpg", "IMG_1.jpg(1).json"),
+        ("IMG_1(2)(1).jpg", "IMG_1(2).jpg(1).json"),
+        ("IMG_1(1).jpg", "IMG_1(1).jpg.supplemental-metadata(1).json"),
+        ("IMG_9-編集済み.jpg", "IMG_9.jpg.json"),
+        ("IMG_9-modifie\u0301.jpg", "IMG_9.jpg.json"),  # as a Mac writes it
+        ("IMG_9-edited.jpg", "IMG_9.HEIC.supplemental-metadata.json"),
+        (f"{LONG[:43]}-edi.jpg", f"{LONG[:43]}.jp.json"),
+        ("😀" * 24 + ".jpg", "😀" * 23 + ".json"),
+        ("a" + "😀" * 24 + ".jpg", "a" + "😀" * 22 + ".json"),  # the cut goes through a sign
+    ]
+    + [
+        ("IMG_20200101_123456.jpg", f"IMG_20200101_123456.jpg{takeoutnames.SUPPLEMENT[:cut]}.json") for cut in range(23)
     ],
 )
 def test_names_that_belong_together(photo: str, file: str) -> None:
-    assert takeout.beside([photo, "other.jpg"], ["other.png.json", file, "metadata.json"]) == {photo: file}
+    found = takeoutnames.beside([photo, "other.jpg"], ["other.png.json", file, "metadata.json"])
+    assert found == {photo: (takeoutnames.Told(file),)}
 
 
 @pytest.mark.parametrize(
@@ -57,16 +74,116 @@ def test_names_that_belong_together(photo: str, file: str) -> None:
     ],
 )
 def test_names_that_do_not(photo: str, file: str) -> None:
-    assert takeout.beside([photo], [file]) == {}
+    assert takeoutnames.beside([photo], [file]) == {}
+
+
+def test_edited_copies_of_all_languages_share_the_json_of_their_photo() -> None:
+    for mark in takeoutnames.EDITED:
+        found = takeoutnames.beside(["a.jpg", f"a{mark}.jpg", f"a{mark.upper()}(1).jpg"], ["a.jpg.json"])
+        assert len(found) == 3 and {told[0].file for told in found.values()} == {"a.jpg.json"}, mark
+
+
+def test_a_json_of_another_letter_case_is_not_taken_from_its_photo() -> None:
+    assert takeoutnames.beside(["a.jpg", "a.JPG"], ["a.JPG.json"]) == {"a.JPG": (takeoutnames.Told("a.JPG.json"),)}
+    both = takeoutnames.beside(["a.jpg", "a.JPG"], ["a.JPG.json", "a.jpg.json"])
+    assert {photo: told[0].file for photo, told in both.items()} == {"a.jpg": "a.jpg.json", "a.JPG": "a.JPG.json"}
+    # an edit of a(1).jpg, whose JSON is missing, is not one of a.jpg
+    assert "a-edited(1).jpg" not in takeoutnames.beside(["a.jpg", "a(1).jpg", "a-edited(1).jpg"], ["a.jpg.json"])
+
+
+@pytest.mark.parametrize(
+    ("title", "photo", "named"),
+    [
+        ("IMG_1.JPG", "IMG_1.jpg", True),
+        ("IMG_1.HEIC", "IMG_1(1).jpg", True),
+        ("IMG_1.jpg", "IMG_1-bearbeitet(1).jpg", True),
+        ("Tom &amp; Zoë: 1?.jpg", "Tom _ Zoe\u0308_ 1_.jpg", True),
+        (f"{LONG}.jpg", f"{LONG[:47]}.jpg", True),
+        ("IMG_2.jpg", "IMG_1.jpg", False),
+        ("IMG_10.jpg", "IMG_1.jpg", False),
+        ("x", "IMG_1.jpg", None),
+        (None, "IMG_1.jpg", None),
+        ("😀.jpg", "😀.jpg", None),
+    ],
+)
+def test_titles(title: str | None, photo: str, named: bool | None) -> None:
+    assert takeoutnames.names_photo(title, photo) is named
+
+
+def test_titles_are_the_last_judge(tmp_path: Path) -> None:
+    """Two long names that begin alike, whose JSON files have each other's numbers; and a JSON of another photo."""
+    root = tmp_path / "Photos from 2019"
+    one, two = f"{LONG[:46]}1", f"{LONG[:46]}2"
+    for seed, name in enumerate((one, two, "c", "d")):
+        save(root / f"{name}.jpg", seed)
+    (root / f"{LONG[:46]}.json").write_bytes(told((2, 2), (0, 0), title=f"{two}.jpg"))
+    (root / f"{LONG[:46]}(1).json").write_bytes(told((1, 1), (0, 0), title=f"{one}.jpg"))
+    (root / "c.jpg.json").write_bytes(told((3, 3), (0, 0), title="another.jpg"))
+    (root / "d.jpg.json").write_bytes(told((4, 4), (0, 0), title="d.png"))
+    ingest([root], tmp_path / "out", workers=1)
+    rows = {Path(row["source"]).stem: row["lat"] for row in Dataset.open(tmp_path / "out").table().to_pylist()}
+    assert rows == {one: 1, two: 2, "d": 4}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_json_in_another_part_of_the_export_is_found(tmp_path: Path, whole: bool) -> None:
+    first, second, third = (tmp_path / "in" / f"takeout-{n}" / "Takeout" / "Google Photos" for n in (1, 2, 3))
+    year = "Photos from 2013"
+    for seed, name in enumerate(("c", "d", "e", "f")):
+        save(first / year / f"{name}.jpg", seed)
+    for place in (second / year, second / "Photos from 2014", second / "Zoo", third / year):
+        place.mkdir(parents=True)
+    (second / year / "c.jpg.supplemental-metadata.json").write_bytes(told((17, 27), (0, 0)))
+    (second / "Photos from 2014" / "d.jpg.json").write_bytes(told((1, 1), (0, 0)))  # another year's d.jpg
+    save(second / year / "e.jpg", 9, lat=50.0)
+    (second / year / "e.jpg.json").write_bytes(told((50, 0), (0, 0)))  # of the e.jpg beside it
+    for part in (second, third):  # two of them: nobody can say whose
+        (part / year / "f.jpg.json").write_bytes(told((2, 2), (0, 0)))
+    sources = [tmp_path / "in"] if whole else [tmp_path / "in" / f"takeout-{n}" for n in (1, 2, 3)]
+    out = tmp_path / "out"
+    ingest(sources, out, workers=1)
+    rows = Dataset.open(out).table().to_pylist()
+    assert sorted((row["source"].rsplit("/", 1)[1], row["lat"]) for row in rows) == [("c.jpg", 17), ("e.jpg", 50)]
+    rejected = (out / "rejected.csv").read_text()
+    assert rejected.count("give all of them together as sources") == 3
+    ingest([tmp_path / "in" / "takeout-2"], tmp_path / "alone", workers=1)
+
+
+def test_a_photo_outside_a_takeout_is_not_told_of_its_parts(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "a.jpg", 1, lat=1.0)
+    save(tmp_path / "p" / "b.jpg", 2)
+    ingest([tmp_path / "p"], tmp_path / "out", workers=1)
+    assert "no gps" in (tmp_path / "out" / "rejected.csv").read_text()
+    assert "Takeout" not in (tmp_path / "out" / "rejected.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Photos from 2019", "Fotos von 2019", "Fotos de 2019", "Fotos del 2019", "Photos de 2019", "Foto dal 2019",
+     "Foto da 2018", "Foto del 2018", "Foto_s van 2019", "Foto's uit 2019", "Zdjęcia z 2019", "Bilder från 2019",
+     "Billeder fra 2019", "Bilder fra 2019", "Valokuvat vuodelta 2019", "Fotky z roku 2019", "Фото за 2019",
+     "2019 年の写真", "2019年的照片", "2019년의 사진", "Foto dari tahun 2019", "2019 yılından fotoğraflar",
+     "Fotografii din 2019", "Ảnh từ năm 2019"],
+)  # fmt: skip
+def test_year_folders(name: str) -> None:
+    assert takeoutnames.is_year_folder(name) and takeoutnames.is_year_folder(unicodedata.normalize("NFD", name))
+
+
+@pytest.mark.parametrize("name", ["Zoo 2019", "Photos Rome 2019", "2019", "Photos", "Photos from 20190", "Bilder"])
+def test_folders_of_albums(name: str) -> None:
+    assert not takeoutnames.is_year_folder(name)
 
 
 def test_the_limit_is_that_of_takeout() -> None:
-    assert len("IMG_20200101_123456_and_some_more.jpg.suppleme") == takeout.MAX_NAME
+    assert len("IMG_20200101_123456_and_some_more.jpg.suppleme") == takeoutnames.MAX_NAME
 
 
-def told(geo: tuple[float, float], exif: tuple[float, float], time: str = "1569946766") -> bytes:
+def told(
+    geo: tuple[float, float], exif: tuple[float, float], time: str = "1569946766", title: str | None = None
+) -> bytes:
     places = [{"latitude": lat, "longitude": lng, "altitude": 0.0} for lat, lng in (geo, exif)]
-    return json.dumps({"geoData": places[0], "geoDataExif": places[1], "photoTakenTime": {"timestamp": time}}).encode()
+    written = {"geoData": places[0], "geoDataExif": places[1], "photoTakenTime": {"timestamp": time}}
+    return json.dumps(written | ({} if title is None else {"title": title})).encode()
 
 
 def test_position_and_time() -> None:

@@ -53,7 +53,7 @@ def photos(root: Path, seeds: range, folder: str = "") -> None:
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(write, "SHARD_BYTES", 8 * write.PIXEL_BYTES * 32**2)
     photos(tmp_path / "p", range(80))
-    ingest([tmp_path / "p"], tmp_path / "out", side=32, workers=1)
+    ingest([tmp_path / "p"], tmp_path / "out", side=32, workers=1, split_by="owner")
     assert len(inodes(tmp_path / "out")) > 6
     return tmp_path
 
@@ -62,12 +62,12 @@ def test_a_renewal_leaves_the_shards_that_nothing_changes_where_they_are(many: P
     before = inodes(many / "out")
     photos(many / "p", range(80, 83), "a05x")
     (many / "p" / "a02" / "16.jpg").rename(many / "p" / "a02" / "16 renamed.jpg")
-    ingest([many / "p"], many / "out", side=32, workers=1)
+    ingest([many / "p"], many / "out", side=32, workers=1, split_by="owner")
     after = inodes(many / "out")
     assert 1 <= len(set(after.items()) - set(before.items())) <= 5
     assert len(set(after.items()) & set(before.items())) > 4
     Dataset.open(many / "out").verify()
-    ingest([many / "p"], many / "afresh", side=32, workers=1)
+    ingest([many / "p"], many / "afresh", side=32, workers=1, split_by="owner")
     assert {p.name: p.read_bytes() for p in many.joinpath("out").iterdir()} == {
         p.name: p.read_bytes() for p in many.joinpath("afresh").iterdir()
     }
@@ -77,16 +77,16 @@ def test_shards_in_which_a_column_changes_are_written_anew(many: Path) -> None:
     before = inodes(many / "out")
     table = many / "t.csv"
     table.write_text("file,lat,lng\np/a04/33.jpg,7,8\n")
-    ingest([many / "p"], many / "out", side=32, workers=1, coordinates=table)
+    ingest([many / "p"], many / "out", side=32, workers=1, coordinates=table, split_by="owner")
     after = inodes(many / "out")
     assert len(set(before) - set(after)) == 1 == len(set(after) - set(before))
     rows = Dataset.open(many / "out").table(["source", "lat", "split"]).to_pylist()
     assert {row["lat"] for row in rows if row["source"] == "p/a04/33.jpg"} == {7.0}
     # An owner who comes first in the alphabet and shares an album with the other takes all of them to his split.
     table.write_text("file,lat,lng,owner\np/a04/33.jpg,7,8,4 Ada\n")
-    ingest([many / "p"], many / "out", side=32, workers=1, coordinates=table)
+    ingest([many / "p"], many / "out", side=32, workers=1, coordinates=table, split_by="owner")
     moved = Dataset.open(many / "out").table(["split"])["split"].to_pylist()
-    ingest([many / "p"], many / "afresh", side=32, workers=1, coordinates=table)
+    ingest([many / "p"], many / "afresh", side=32, workers=1, coordinates=table, split_by="owner")
     assert {row["split"] for row in rows} == {"train"} and set(moved) == {"test"}
     assert moved == Dataset.open(many / "afresh").table(["split"])["split"].to_pylist()
     assert inodes(many / "out").keys() == inodes(many / "afresh").keys()
@@ -98,7 +98,7 @@ def test_a_damaged_shard_is_replaced_even_by_one_of_the_same_name(many: Path) ->
     data[300] ^= 1
     shard.write_bytes(data)
     photos(many / "p", range(80, 81), "z")
-    ingest([many / "p"], many / "out", side=32, workers=1)
+    ingest([many / "p"], many / "out", side=32, workers=1, split_by="owner")
     assert shard.exists() and shard in Dataset.open(many / "out").shards
     Dataset.open(many / "out").verify()
 

@@ -22,10 +22,10 @@ CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CON
 @click.option("--side", default=320, show_default=True, type=click.IntRange(32, 4096), help="Short side kept, px.")
 @click.option(
     "--split-by",
-    default="owner",
+    default="auto",
     show_default=True,
-    type=click.Choice(["owner", "album"]),
-    help="What is never cut in two by train/val/test.",
+    type=click.Choice(["auto", "owner", "album"]),
+    help="What is never cut in two by train/val/test; auto: owners, or albums where one owner has most photos.",
 )
 @click.option(
     "--albums",

@@ -1,9 +1,9 @@
 """Positions as a stream of batches from Parquet or CSV files, reading the columns lat and lng and no other.
 
-Rows where either is empty (or NA, N/A, null) have no position, nor have those at 0, 0, which is what devices write
-that know none (ingest rejects them too): they are left out, and their number is said at the end. NaN, text and values
-out of range are errors of the file: InputError names it and the row (from 0, the header not counted), as it does for
-a file that is missing, damaged, without the columns or without any position. N rows of a batch.
+Rows where either is empty (or NA, null, NaN: ``tables.NOTHING``) have no position, nor have those at 0, 0, which is
+what devices write that know none: they are left out, and their number is said at the end. Text and values out of range
+are errors of the file: InputError names it and the row (from 0, the header not counted), as it does for a file that is
+missing, damaged, without the columns or without any position. N rows of a batch.
 """
 
 import csv
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from openplanet import progress
-from openplanet.earth import geo
+from openplanet.earth import geo, tables
 from openplanet.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -26,13 +26,12 @@ Floats = NDArray[np.float64]
 COLUMNS = ["lat", "lng"]
 BATCH = 1 << 18
 READ_BYTES = 1 << 20
-NOTHING = ["", "NA", "N/A", "null", "NULL"]
 
 
 def from_file(path: Path) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from a .csv file, or else a Parquet file."""
+    """Stream (lat_N, lng_N) from a table of text (.csv, .tsv, .tab, .txt), or else a Parquet file."""
     path = Path(path)
-    return from_csv(path) if path.suffix.lower() == ".csv" else from_parquet(path)
+    return from_csv(path) if path.suffix.lower() in tables.SUFFIXES else from_parquet(path)
 
 
 def from_parquet(path: Path, batch_size: int = BATCH) -> Iterator[tuple[Floats, Floats]]:
@@ -50,19 +49,24 @@ def from_parquet(path: Path, batch_size: int = BATCH) -> Iterator[tuple[Floats, 
 
 
 def from_csv(path: Path) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from a CSV file (commas, UTF-8) whose first line names the columns."""
+    """Stream (lat_N, lng_N) from a table of text whose first line names the columns."""
     path = Path(path)
     try:
-        names, lines = _header(path)
+        form = tables.form_of(path, COLUMNS)
+        names, lines = _header(path, form)
         _check_columns(path, names)
         # a name for each column, for others may be there twice
         unique = [name if name in COLUMNS else f"{index} {name}" for index, name in enumerate(names)]
-        reading = pa_csv.ReadOptions(column_names=unique, skip_rows=lines)
+        reading = pa_csv.ReadOptions(
+            column_names=unique,
+            skip_rows=lines,
+            encoding=form.encoding if form.is_wide else "utf8",
+        )
         try:
-            with _open_csv(path, reading, pa.float64()) as rows:
+            with _open_csv(path, reading, form, pa.float64()) as rows:
                 yield from _positions(path, rows)
         except pa.ArrowInvalid:
-            with _open_csv(path, reading, pa.string()) as rows:  # pyarrow says neither the row nor the column
+            with _open_csv(path, reading, form, pa.string()) as rows:  # pyarrow says neither the row nor the column
                 for _ in _positions(path, rows):
                     pass
             raise
@@ -72,12 +76,18 @@ def from_csv(path: Path) -> Iterator[tuple[Floats, Floats]]:
         raise InputError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}") from error
 
 
-def _open_csv(path: Path, reading: pa_csv.ReadOptions, kind: pa.DataType) -> pa_csv.CSVStreamingReader:
+def _open_csv(
+    path: Path, reading: pa_csv.ReadOptions, form: tables.Form, kind: pa.DataType
+) -> pa_csv.CSVStreamingReader:
     kinds = dict.fromkeys(COLUMNS, kind)
     converting = pa_csv.ConvertOptions(
-        column_types=kinds, include_columns=COLUMNS, null_values=NOTHING, strings_can_be_null=True
+        column_types=kinds,
+        include_columns=COLUMNS,
+        null_values=[before + each for each in tables.NOTHING for before in ("", " ", "  ")],
+        strings_can_be_null=True,
+        decimal_point=form.decimal,
     )
-    return pa_csv.open_csv(path, reading, convert_options=converting)
+    return pa_csv.open_csv(path, reading, pa_csv.ParseOptions(delimiter=form.separator), converting)
 
 
 def separator_hint(names: list[str]) -> str:
@@ -88,11 +98,10 @@ def separator_hint(names: list[str]) -> str:
     return ""
 
 
-def _header(path: Path) -> tuple[list[str], int]:
+def _header(path: Path, form: tables.Form) -> tuple[list[str], int]:
     """The names of the columns, and the lines that they take."""
-    # what stands in other columns may be of any encoding, but not the header
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file, skipinitialspace=True)
+    with path.open(encoding=form.encoding, errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file, delimiter=form.separator, skipinitialspace=True)
         names = [name.strip().encode().decode() for name in next(rows, [])]
         return names, rows.line_num
 
@@ -112,6 +121,7 @@ def _positions(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[
     for batch in batches:
         lat, lng = (_numbers(path, batch, name, row) for name in COLUMNS)
         known_N = lat.is_valid().to_numpy(False) & lng.is_valid().to_numpy(False)
+        known_N &= ~(np.isnan(lat.to_numpy(False)) | np.isnan(lng.to_numpy(False)))
         lat_N, lng_N = (np.where(known_N, column.to_numpy(False), 0.0) for column in (lat, lng))
         geo.check_coordinates(lat_N, lng_N, str(path), first_row=row)
         somewhere_N = (lat_N != 0) | (lng_N != 0)
@@ -136,6 +146,7 @@ def _numbers(path: Path, batch: pa.RecordBatch, name: str, first_row: int) -> pa
     if not pa.types.is_string(column.type):
         return column.cast(pa.float64())
     text = pc.utf8_trim_whitespace(column)
+    text = pc.if_else(pc.is_in(text, pa.array(tables.NOTHING, text.type)), pa.scalar(None, text.type), text)
     for row, value in enumerate(text.to_pylist()):
         try:
             pa.scalar(value or None, pa.string()).cast(pa.float64())
@@ -144,4 +155,4 @@ def _numbers(path: Path, batch: pa.RecordBatch, name: str, first_row: int) -> pa
                 f"{path}: row {first_row + row}: {name} {value!r} is no number of degrees; correct the row or leave it"
                 " out"
             ) from error
-    return pc.if_else(pc.equal(text, ""), None, text).cast(pa.float64())
+    return text.cast(pa.float64())

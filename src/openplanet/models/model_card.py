@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from openplanet.models.calibration import Calibration
+from openplanet.photos.split import too_few
 
 
 def _percent(value: float | None) -> str:
@@ -79,13 +80,19 @@ def _data(config: dict[str, Any]) -> list[str]:
         f"- {data.get('photos', 'unknown')} training photos with a position"
         f" ({data.get('in_no_cell', 0)} more lay in no cell,"
         f" {len(data.get('undecodable', []))} could not be decoded).",
-        f"- Chosen on {config['accuracy'].get('photos', 0)} validation photos.",
+        f"- Chosen on {config['accuracy'].get('photos', 0)} validation photos." + _too_few(data),
         "",
         "Licences of the training photos:",
         "",
         *([f"- {name}: {count} photos" for name, count in licences.items()] or ["- not stated in the dataset"]),
         "",
     ]
+
+
+def _too_few(data: dict[str, Any]) -> str:
+    held = data.get("validation")  # older checkpoints do not tell
+    few = too_few(held["photos"], held["albums"]) if isinstance(held, dict) else ""
+    return f" **They are {few}: too few to trust the choice of the epoch, or the temperature.**" if few else ""
 
 
 def _accuracy(config: dict[str, Any]) -> list[str]:

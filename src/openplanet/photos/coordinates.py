@@ -2,41 +2,53 @@
 
 import csv
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from openplanet.earth import tables
 from openplanet.earth.positions import READ_BYTES, separator_hint
 from openplanet.errors import InputError
 from openplanet.photos import moment
 from openplanet.photos.entry import Entry, position_problem
 from openplanet.photos.moment import Moment
 from openplanet.photos.sources import Rejection, printable
+from openplanet.progress import say
 
+T = TypeVar("T")
+_NUMBERS = ("lat", "lng", "album_order")
 REQUIRED = ("file", "lat", "lng")
 OPTIONAL = ("album", "album_order", "taken_at", "owner", "licence", "attribution")
 
 
 def read(path: Path) -> list[Entry]:
-    """The rows of a CSV (UTF-8, with a header) or Parquet file with columns file, lat, lng and perhaps
-    OPTIONAL.
+    """The rows of a table of text with a header (``earth/tables.py``) or Parquet file with columns file, lat, lng and
+    perhaps OPTIONAL.
 
-    Other columns are ignored. Empty lat and lng: the table says nothing of the position. Raises InputError,
-    naming the file and the columns, where it cannot be read or a column is missing.
+    Other columns are ignored. Empty lat and lng (``tables.NOTHING``), or 0 and 0: the table says nothing of the
+    position. A taken_at or album_order that is none is left out, and their number is said. Raises InputError, naming
+    the file and the columns, where it cannot be read or a column is missing.
     """
     path = Path(path)
     try:
         rows = list(_parquet_rows(path) if path.suffix.lower() in (".parquet", ".pq") else _csv_rows(path))
-    except (OSError, pa.ArrowException, csv.Error) as error:
+    except (OSError, pa.ArrowException, csv.Error, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{printable(path)} cannot be read as a table of coordinates: {why}") from error
-    return [_entry(row) for row in rows if _text(row.get("file"))]
+    bad: dict[str, list[str]] = {}
+    entries = [_entry(row, bad) for row in rows if _cell(row.get("file"))]
+    for name, values in bad.items():
+        say(
+            f"Warning: {printable(path)}: {len(values)} of {len(rows)} values of {name} are none, such as "
+            f"{values[0]!r}: they are left out"
+        )
+    return entries
 
 
 def match(entries: Sequence[Entry], table: Path, paths: Sequence[Path], roots: Sequence[Path]) -> "Matched":
@@ -47,36 +59,73 @@ def match(entries: Sequence[Entry], table: Path, paths: Sequence[Path], roots: S
     and rows whose file was not found, are rejected.
     """
     real_folder: dict[Path, str] = {}
-    by_path = {_real(path, real_folder): index for index, path in enumerate(paths)}
-    names = Counter(path.name for path in paths)
-    by_name = {path.name: index for index, path in enumerate(paths) if names[path.name] == 1}
-    table_names = Counter(_base(entry.file) for entry in entries)
+    by_path = _Names(_real(path, real_folder) for path in paths)
+    by_name = _Names(path.name for path in paths)
+    in_table = _Names(_base(entry.file) for entry in entries)
     bases = list(dict.fromkeys([Path(table).absolute().parent, *roots]))
     matched: dict[int, Entry] = {}
     rejected: list[Rejection] = []
     loose: list[Entry] = []
 
-    def take(index: int, entry: Entry) -> None:
-        if index in matched:
+    def take(found: Sequence[int], entry: Entry) -> None:
+        if len(found) > 1:
+            several = ", ".join(printable(paths[index].name) for index in found[:4])
+            detail = f"{len(found)} files are called so but for letter case or accents: {several}"
+            rejected.append(Rejection(printable(entry.file), "ambiguous", detail))
+        elif found[0] in matched:
             rejected.append(Rejection(printable(entry.file), "repeated in table", "an earlier row counts"))
         else:
-            matched[index] = entry
+            matched[found[0]] = entry
 
     for entry in entries:
-        places = (_real(base / entry.file.replace("\\", "/"), real_folder) for base in bases)
-        index = next((by_path[place] for place in places if place in by_path), None)
-        if index is None:
-            loose.append(entry)
+        files = _written(entry.file)
+        places = [_real(base / file.replace("\\", "/"), real_folder) for file in files for base in bases]
+        if found := by_path.find(places):
+            take(found, entry)
         else:
-            take(index, entry)
+            loose.append(entry)
     for entry in loose:
         name = _base(entry.file)
-        index = by_name.get(name) if table_names[name] == 1 else None
-        if index is None:
-            rejected.append(Rejection(printable(entry.file), "not found", "no such file among the sources"))
+        if len(found := by_name.find(_written(name))) == 1 and len(in_table.alike(name)) == 1:
+            take(found, entry)
         else:
-            take(index, entry)
+            rejected.append(Rejection(printable(entry.file), "not found", "no such file among the sources"))
     return Matched(matched, rejected)
+
+
+class _Names:
+    """Names by the way they are written: exactly, then whatever the form of their accents (a Mac takes letters and
+    accents apart), then whatever the letter case."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._ways: list[dict[str, list[int]]] = [{} for _ in _WAYS]
+        for index, name in enumerate(names):
+            for way, known in zip(_WAYS, self._ways, strict=True):
+                known.setdefault(way(name), []).append(index)
+
+    def find(self, names: Sequence[str]) -> list[int]:
+        """The indices of the first of ``names`` that is there: exactly if any is, else as it is written otherwise."""
+        ways = zip(_WAYS, self._ways, strict=True)
+        return next((known[way(name)] for way, known in ways for name in names if way(name) in known), [])
+
+    def alike(self, name: str) -> list[int]:
+        """The indices of the names that are ``name`` but for letter case and accents' form."""
+        return self._ways[-1].get(_WAYS[-1](name), [])
+
+
+def _written(name: str) -> list[str]:
+    """The name, and what it is where its bytes in Windows' code page are those of the file, as on old disks."""
+    try:
+        return list(dict.fromkeys([name, os.fsdecode(name.encode("cp1252"))]))
+    except UnicodeEncodeError:
+        return [name]
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+_WAYS: tuple[Callable[[str], str], ...] = (str, _nfc, lambda name: _nfc(_nfc(name).casefold()))
 
 
 @dataclass(frozen=True)
@@ -95,12 +144,16 @@ def files_of(entries: Iterable[Entry], table: Path) -> list[Path]:
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    form = tables.form_of(path, REQUIRED)
     # surrogateescape: a file name that is not UTF-8 still finds its file
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file)
+    with path.open(encoding=form.encoding, errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file, delimiter=form.separator)
         _check_columns(path, [name.strip() for name in reader.fieldnames or []])
         reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-        yield from reader
+        for row in reader:
+            if form.decimal == ",":
+                row |= {name: row[name].replace(",", ".") for name in _NUMBERS if row.get(name)}
+            yield row
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -121,16 +174,12 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         raise InputError(f"{printable(path)} has more than one column {', '.join(twice)}: keep one of them")
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    file = _text(row.get("file")) or ""
+def _entry(row: dict[str, Any], bad: dict[str, list[str]]) -> Entry:
+    """``bad`` gathers the values of optional columns that are of no use, by column."""
+    file = _cell(row.get("file"))
     lat, lng, problem, detail = _position(row)
-    order = _text(row.get("album_order"))
-    try:
-        time = _time(row.get("taken_at"))
-        album_order = None if order is None else int(float(order))
-    except (ValueError, OverflowError) as error:
-        time, album_order = None, None
-        problem, detail = problem or "bad table row", detail or f"taken_at or album_order: {error}"
+    time = _useful(row, "taken_at", _time, bad)
+    album_order = _useful(row, "album_order", _order, bad)
     texts = [_text(row.get(name)) for name in ("album", "owner", "licence", "attribution")]
     album, owner, licence, attribution = (text and printable(text) for text in texts)
     taken_at, is_utc, offset = moment.parts(time)
@@ -139,12 +188,32 @@ def _entry(row: dict[str, Any]) -> Entry:
     )  # fmt: skip
 
 
+def _useful(row: dict[str, Any], name: str, read: Callable[[Any], T], bad: dict[str, list[str]]) -> T | None:
+    try:
+        return read(row.get(name))
+    except (ValueError, OverflowError):
+        bad.setdefault(name, []).append(str(row[name]))
+        return None
+
+
+def _order(value: Any) -> int | None:
+    text = _text(value)
+    if text is None:
+        return None
+    order = int(float(text))
+    if abs(order) >= 1 << 31:
+        raise ValueError(text)
+    return order
+
+
 def _position(row: dict[str, Any]) -> tuple[float | None, float | None, str, str]:
     lat_text, lng_text = _text(row.get("lat")), _text(row.get("lng"))
     if lat_text is None and lng_text is None:
         return None, None, "", ""
     try:
         lat, lng = float(lat_text or ""), float(lng_text or "")
+        if lat == 0 and lng == 0:  # what devices write that know none
+            return None, None, "", ""
         problem = position_problem(lat, lng)
     except ValueError:
         lat, lng, problem = 0.0, 0.0, "bad number"
@@ -163,9 +232,14 @@ def _time(value: Any) -> Moment | None:
     return moment.parse(text) or moment.of_aware(datetime.fromisoformat(text))
 
 
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
 def _text(value: Any) -> str | None:
-    text = "" if value is None else str(value).strip()
-    return text or None
+    """The cell's text; None where it says nothing."""
+    text = _cell(value)
+    return None if tables.is_nothing(text) else text
 
 
 def _base(file: str) -> str:

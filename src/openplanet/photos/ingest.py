@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from openplanet.earth.geo import distance_km
 from openplanet.errors import DatasetError, InputError
-from openplanet.photos import parts, readings, settle, shards, write
+from openplanet.photos import leak, parts, readings, settle, shards, write
 from openplanet.photos.plan import Options, Plan, make_plan
 from openplanet.photos.settle import Settled
 from openplanet.photos.shards import MANIFEST, Dataset
-from openplanet.photos.split import how_to_divide
+from openplanet.photos.split import how_to_divide, too_few
 from openplanet.photos.workfolder import CARD, REJECTED, WORK, clear, is_marked, next_name, work_folder
 from openplanet.progress import say
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
@@ -34,7 +34,8 @@ configs:
   data_files: photos-*.parquet
 ---
 Photos with positions, made by `openplanet ingest`: a row a photo, `split` says what it is for (`none`: a near-duplicate
-of a photo held out). Positions can tell where people live: think before you share it, and keep to `licence`.
+of a photo held out). `manifest.json` says how near photos held out come to those that train (`near_train`), and what to
+beware of (`warnings`). Positions can tell where people live: think before you share it, and keep to `licence`.
 
 To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-*.parquet` and `rejected.csv` are for
 the next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of
@@ -50,7 +51,7 @@ def ingest(
     coordinates: Path | None = None,
     keep_unlocated: bool = False,
     side: int = 320,
-    split_by: Literal["owner", "album"] = "owner",
+    split_by: Literal["auto", "owner", "album"] = "auto",
     albums: Literal["folder", "sessions"] = "folder",
     workers: int | None = None,
 ) -> dict[str, Any]:
@@ -59,7 +60,8 @@ def ingest(
 
     ``coordinates``: a table of positions (see ``photos/coordinates.py``); what it says wins over Exif, for
     it is what the user asked for. ``side``: pixels of the short side, never enlarged. ``albums``: folders, or
-    each camera's photos cut where hours or kilometres lie between. ``workers`` None: one for each CPU.
+    each camera's photos cut where hours or kilometres lie between. ``split_by`` "auto": by owner, or where one has
+    most of the photos by album, or by session. ``workers`` None: one for each CPU.
 
     Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where ``out`` already
     holds just this dataset, does nothing; where it holds an earlier state of it, reads only what is new:
@@ -101,6 +103,11 @@ def summary(manifest: dict[str, Any], out: Path) -> str:
     splits = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
     rejected = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts["rejected"].items()))
     lines = [f"{out}: {counts['rows']:,} photos, {counts['located']:,} with a position ({splits})"]
+    if why := manifest["options"].get("split_by_chosen_because"):
+        into = "session" if manifest["options"]["albums"] == "sessions" else "album"
+        lines.append(f"divided by {into}, for {why} (--split-by owner keeps owners together)")
+    if "near_train" in manifest:
+        lines.append(leak.line(manifest["near_train"]))
     if rejected:
         lines.append(f"rejected: {rejected}; each is named in {out / REJECTED}")
     lines += [f"clocks: {assumed}" for assumed in manifest.get("clocks_assumed", [])]
@@ -167,7 +174,7 @@ def _nothing_left(out: Path, plan: Plan, settled: Settled) -> DatasetError:
 def _manifest(plan: Plan, options: Options, settled: Settled, described: list[dict[str, Any]]) -> dict[str, Any]:
     rows = settled.rows
     splits = _counts(rows["split"])
-    disagree = _disagreements(rows)
+    disagree, near = _disagreements(rows), leak.report(rows)
     counts = {
         "candidates": plan.table.num_rows,
         "rows": rows.num_rows,
@@ -191,31 +198,45 @@ def _manifest(plan: Plan, options: Options, settled: Settled, described: list[di
         "fingerprint": plan.fingerprint,
         "options": {
             "side": options.side,
-            "split_by": options.split_by,
-            "albums": options.albums,
+            "split_by": settled.divided.split_by,
+            "albums": settled.divided.albums,
+            "split_by_chosen_because": settled.divided.why,
             "keep_unlocated": options.keep_unlocated,
         },
         "counts": counts,
         "clocks": settled.clocks,
         "clocks_assumed": settled.assumed,
-        "warnings": _warnings(splits, options, disagree, settled.clocks),
+        "near_train": near,
+        "warnings": _warnings(splits, settled, disagree) + leak.warnings(near),
         "shards": described,
     }
 
 
-def _warnings(splits: dict[str, int], options: Options, disagree: int, clocks: Sequence[dict[str, Any]]) -> list[str]:
-    warnings = []
+def _warnings(splits: dict[str, int], settled: Settled, disagree: int) -> list[str]:
+    warnings, divided = [], settled.divided
     if empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
-        todo = how_to_divide(options.split_by, options.albums)
+        todo = how_to_divide(divided.split_by, divided.albums)
         warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
+    if few := _few(settled.rows, splits):
+        warnings.append(f"{few}: too few to choose a model by or to tell how good it is; add photos of more albums")
     if disagree:
         warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")
     warnings += [
         f"the clock of {clock['other']} seems {abs(clock['minutes']):g} minutes "
         f"{'ahead of' if clock['minutes'] > 0 else 'behind'} that of {clock['camera']}: their albums are out of order"
-        for clock in clocks
+        for clock in settled.clocks
     ]
     return warnings
+
+
+def _few(rows: pa.Table, splits: dict[str, int]) -> str:
+    few = []
+    for name in ("val", "test"):
+        held = rows.filter(pc.equal(rows["split"], name))
+        albums = pc.count_distinct(held["album_id"]).as_py()
+        if splits.get(name) and (said := too_few(held.num_rows, albums)):
+            few.append(f"{name} has {said}")
+    return " and ".join(few)
 
 
 def _disagreements(rows: pa.Table) -> int:

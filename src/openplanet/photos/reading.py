@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from openplanet.errors import PhotoError
-from openplanet.photos import exif, flags, hub, images, likeness, moment, takeout, tars, xmp
+from openplanet.photos import exif, flags, hub, images, likeness, moment, takeout, takeoutnames, tars, xmp
 from openplanet.photos.entry import Entry
 from openplanet.photos.exif import Metadata
 from openplanet.photos.opening import MAX_BYTES, open_file
@@ -18,8 +18,11 @@ from openplanet.photos.sources import Beside
 MAX_BESIDE = 8 << 20  # bytes of a sidecar that are read
 SAME_SECONDS = 1.0  # by which two writings of one time differ at most: one has no fraction
 NO_POSITION = "neither in its Exif nor beside it nor in a table"
-_READERS = {"xmp": xmp.read, "takeout": takeout.read, "json": tars.read}
-_NAMES = {"xmp": "sidecar", "takeout": "takeout", "json": "source"}
+PARTED = (
+    "; its Takeout has no JSON for it: where the export came in several parts, give all of them together as sources"
+)
+_READERS = {"xmp": xmp.read, "takeout": takeout.read, "titled": takeout.read, "json": tars.read}
+_NAMES = {"xmp": "sidecar", "takeout": "takeout", "titled": "takeout", "json": "source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     lat, lng, position_from = _position(metadata, told)
     if task.needs_gps and lat is None:
         refused = next((entry for _, entry in told if entry.problem), None)
-        why = (metadata.position, NO_POSITION) if refused is None else (refused.problem, refused.detail)
+        detail = NO_POSITION + PARTED * any(beside.kind == "parted" for beside in task.beside)
+        why = (metadata.position, detail) if refused is None else (refused.problem, refused.detail)
         return Reading(task.key, *why, unlocated=True), None
     data = source if isinstance(source, bytes) else _bytes(source)
     photo_id = hashlib.sha256(data).hexdigest()
@@ -191,14 +195,22 @@ def _bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
 def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
     """What is said besides Exif, in order of trust; what cannot be read says nothing."""
     told = [("source", task.told)] if task.told is not None else []
-    for beside in sorted(task.beside, key=lambda beside: beside.kind == "takeout"):
-        if beside.kind == "takeout" and metadata.xmp:
+    from_takeout = False
+    for beside in sorted(task.beside, key=lambda beside: beside.kind in ("takeout", "titled")):
+        if beside.kind == "parted" or (from_takeout and beside.kind in ("takeout", "titled")):
+            continue
+        if beside.kind in ("takeout", "titled") and metadata.xmp and not any(name == "xmp" for name, _ in told):
             told.append(("xmp", xmp.read_packets(metadata.xmp)))
         span = None if beside.span is None else (beside.span[0], min(beside.span[1], MAX_BESIDE))
         try:
             data = _bytes(Path(beside.path), span)
         except (PhotoError, OSError):
             continue
+        if beside.kind in ("takeout", "titled"):
+            named = takeoutnames.names_photo(takeout.title(data), Path(task.path).name)
+            if named is False or (named is None and beside.kind == "titled"):
+                continue
+            from_takeout = True
         told.append((_NAMES[beside.kind], _READERS[beside.kind](data[:MAX_BESIDE])))
     if metadata.xmp and not any(name == "xmp" for name, _ in told):
         told.append(("xmp", xmp.read_packets(metadata.xmp)))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openplanet.photos import albums, clocks, flags, serials, sessions, shards, split
+from openplanet.photos import albums, clocks, flags, interleaved, serials, sessions, shards, split
 from openplanet.photos.plan import Options, Plan
 from openplanet.photos.reading import NO_POSITION
 from openplanet.photos.readings import Indices, Readings
@@ -29,6 +29,7 @@ class Settled:
     rejected: pa.Table
     clocks: list[dict[str, Any]]  # cameras whose clocks differ
     assumed: list[str]  # what was assumed of clocks, in words
+    divided: split.Divided
 
 
 def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> Settled:
@@ -53,10 +54,11 @@ def settle(plan: Plan, at_K: Indices, readings: Readings, options: Options) -> S
     del merged  # column by column, so that all photos are never there twice
     rows = pa.table({name: columns.pop(name).take(kept) for name in list(columns)})
     differ, assumed = list[dict[str, Any]](), list[str]()
+    divided = split.Divided(options.split_by, options.albums)
     if rows.num_rows:
         differ = sessions.clock_offsets(serials.coded(rows))
-        rows, assumed = _complete(rows, readings, options)
-    return Settled(rows, rejected, differ, assumed)
+        rows, divided, assumed = _complete(rows, readings, options)
+    return Settled(rows, rejected, differ, assumed, divided)
 
 
 def _merge(plan: pa.Table, at_K: Indices, readings: Readings) -> pa.Table:
@@ -137,26 +139,30 @@ def _reject_repeats(
     return reason, detail
 
 
-def _complete(rows: pa.Table, readings: Readings, options: Options) -> tuple[pa.Table, list[str]]:
-    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates. Returns also what is
-    assumed of clocks, in words."""
-    named = serials.coded(rows)  # what is written; what divides is what the photos say, the same on every machine
-    owner, album, grouped = _owners(named, by_folder=True), rows["album_id"], _owners(rows, by_folder=False)
-    if options.albums == "sessions":
-        album, grouped = sessions.album_ids(rows), _owners(rows, by_folder=True)
+def _complete(rows: pa.Table, readings: Readings, options: Options) -> tuple[pa.Table, split.Divided, list[str]]:
+    """Fill in what depends on all rows: owner, album, order in it, split, near-duplicates. Returns also by what they
+    are divided, and what is assumed of clocks, in words."""
+    owner, tied_N = interleaved.owners(rows, _owners(rows, by_folder=True))
     # Owners by folder are within its album: they tie nothing together, and as keys they would move a folder to
-    # another split when a photo of another camera comes into it. A session can span folders: there they tie.
-    split_N = _splits(grouped, album, options.split_by)
+    # another split when a photo of another camera comes into it. Those of several folders tie, and so do sessions,
+    # which can span folders.
+    grouped = pc.if_else(pa.array(tied_N), owner, _owners(rows, by_folder=False))
+    divided = split.Divided(options.split_by, options.albums)
+    album = sessions.album_ids(rows) if options.albums == "sessions" else rows["album_id"]
+    if options.split_by == "auto":
+        divided, album = _divide(rows, owner, grouped, album, options, bool(tied_N.any()))
+    split_N = _splits(owner if divided.albums == "sessions" else grouped, album, divided.split_by)
     reading_N = rows["reading"].to_numpy()
     split_N, repeats_N = split.mark_near_duplicates(split_N, rows["dhash"].to_numpy(), readings.thumbnails, reading_N)
     aligned = clocks.align(rows, _codes(album))
     assumed = clocks.notes(aligned, rows)
     order = albums.album_orders(album, rows["source"], pa.chunked_array([aligned.moments()]), rows["table_order"])
+    named = serials.coded(rows)  # what is written; what divides is what the photos say, the same on every machine
     extra = {
-        "album_id": sessions.album_ids(named) if options.albums == "sessions" else album,
+        "album_id": sessions.album_ids(named) if divided.albums == "sessions" else album,
         "utc_offset_minutes": aligned.offsets(),
         "utc_offset_from": aligned.sources(),
-        "owner_id": owner,
+        "owner_id": interleaved.owners(named, _owners(named, by_folder=True))[0],
         "album_order": pa.array(order, pa.int32()),
         "split": pa.array(split_N, pa.string()),
         "near_duplicate_of": rows["photo_id"].take(pa.array(repeats_N, mask=repeats_N < 0)),
@@ -165,7 +171,38 @@ def _complete(rows: pa.Table, readings: Readings, options: Options) -> tuple[pa.
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, name, values) if at >= 0 else rows.append_column(name, values)
     names = [name for name in shards.SCHEMA.names if name != "image"]
-    return rows.select([*names, "reading", "exif_lat", "exif_lng"]), assumed
+    return rows.select([*names, "reading", "exif_lat", "exif_lng"]), divided, assumed
+
+
+def _divide(
+    rows: pa.Table,
+    owner: pa.ChunkedArray,
+    grouped: pa.ChunkedArray,
+    album: pa.ChunkedArray,
+    options: Options,
+    tied: bool,
+) -> tuple[split.Divided, pa.ChunkedArray]:
+    """By owner, unless one has most of the photos; then by album, unless one has most, or folders interleave
+    (``tied``), so that they would share their walks; then by session."""
+    by_owner = owner if options.albums == "sessions" else grouped
+    share = _largest(by_owner, album, "owner")
+    if share <= split.MOST or rows.num_rows < split.MIN_TO_JUDGE:
+        return split.Divided("owner", options.albums), album
+    why = f"one owner (or camera) has {share:.0%} of the photos"
+    in_album = _largest(by_owner, album, "album")
+    if (in_album <= split.MOST and not tied) or options.albums == "sessions":
+        return split.Divided("album", options.albums, why), album
+    return split.Divided(
+        "album", "sessions", f"{why}, " + ("whose folders interleave" if tied else f"one album {in_album:.0%}")
+    ), sessions.album_ids(rows)
+
+
+def _largest(owner: pa.ChunkedArray, album: pa.ChunkedArray, split_by: str) -> float:
+    """The share of the photos that the largest group has."""
+    code, firsts = combinations([owner, album])
+    keys = split.group_keys(owner.take(firsts).to_pylist(), album.take(firsts).to_pylist(), split_by)
+    _, group = np.unique(keys, return_inverse=True)
+    return float(np.bincount(group[code]).max() / len(code))
 
 
 def _named_flags(rows: pa.Table) -> dict[str, pa.ChunkedArray]:

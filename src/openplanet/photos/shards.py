@@ -205,6 +205,11 @@ class Dataset:
         for batch in self.batches(["lat", "lng"], split, located=True, batch_size=65536):
             yield batch["lat"].to_numpy(zero_copy_only=False), batch["lng"].to_numpy(zero_copy_only=False)
 
+    def held_out(self, split: str = "val") -> tuple[int, int]:
+        """Photos with a position in ``split``, and their albums."""
+        album = self.table(["album_id"], split, located=True)["album_id"]
+        return len(album), pc.count_distinct(album, mode="all").as_py()
+
     def check_train(self) -> None:
         """Raise DatasetError, saying why and what to do, where the train split has no photo with a position."""
         if self.count("train", located=True):

@@ -5,6 +5,7 @@ it becomes a stream of candidates; no photo is opened here.
 """
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,20 +14,26 @@ from pathlib import Path
 from typing import Literal
 
 from openplanet.errors import InputError
-from openplanet.photos import hub, takeout, tars, xmp
+from openplanet.photos import hub, takeout, takeoutnames, tars, xmp
 from openplanet.photos.entry import Entry
 from openplanet.photos.images import SUFFIXES
 from openplanet.storage import open_input
 
 # Folders in which NAS boxes and archivers keep thumbnails and forks of the photos beside them.
+_RANDOM_NAME = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}|[0-9a-f]{24,}", re.I)
+_HASH_FOLDERS = re.compile(r"(?<=.)(/[0-9a-f]{1,3})+$", re.I)
 SKIPPED_FOLDERS = frozenset({"@eaDir", "__MACOSX"})
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A file, or stretch of one (``span``: first byte, number of bytes), that tells something of a photo."""
+    """A file, or stretch of one (``span``: first byte, number of bytes), that tells something of a photo.
 
-    kind: Literal["xmp", "takeout", "json"]
+    ``titled``: a Takeout's JSON that counts only where its title names the photo; ``parted``: no file, but the word
+    that a Takeout has none for this photo.
+    """
+
+    kind: Literal["xmp", "takeout", "titled", "json", "parted"]
     path: str
     span: tuple[int, int] | None = None
 
@@ -92,7 +99,8 @@ def search(sources: Sequence[Path], found: Found, out: Path | None = None) -> It
     for source in sources:
         if not str(source).startswith(hub.PREFIX) and not os.path.lexists(source):
             raise InputError(f"{printable(source)}: no such file or folder")
-    walk = _Walk(found, out)
+    folders = [source.resolve() for source in sources if not str(source).startswith(hub.PREFIX) and source.is_dir()]
+    walk = _Walk(found, out, _Parts(folders, out))
     for source in sources:
         if str(source).startswith(hub.PREFIX):
             yield from _hub_rows(str(source))
@@ -123,14 +131,22 @@ def _hub_rows(origin: str) -> Iterator[Candidate]:
 class _Walk:
     """Enters every folder once and yields every file once, over all sources."""
 
-    def __init__(self, found: Found, out: Path | None) -> None:
-        self._found, self._labels = found, _Labels()
+    def __init__(self, found: Found, out: Path | None, takeouts: "_Parts | None" = None) -> None:
+        self._found, self._labels, self._takeouts = found, _Labels(), takeouts
         self._entered = {_identity(out)} if out is not None and out.exists() else set()
         self._named: set[str] = set()  # files that were sources themselves
         self._listed: tuple[Path, list[str]] = (Path(), [])
 
     def folder(self, root: Path) -> Iterator[Candidate]:
         self._found.roots.append(root)
+        for here, files in self.walked(root):
+            photos = self._photos(files)
+            real = os.path.realpath(here)
+            photos = [name for name in photos if os.path.join(real, name) not in self._named]  # noqa: PTH118
+            yield from self._in_folder(root, here, photos, files)
+
+    def walked(self, root: Path) -> Iterator[tuple[Path, list[str]]]:
+        """Each folder at and below ``root`` that was not entered before, and the names of its files."""
         for folder, subfolders, files in os.walk(root, followlinks=True, onerror=lambda e: self._complain(root, e)):
             here = Path(folder)
             identity = _identity(here)
@@ -142,10 +158,7 @@ class _Walk:
                 (name for name in subfolders if not name.startswith(".") and name not in SKIPPED_FOLDERS),
                 key=os.fsencode,
             )
-            photos = self._photos(files)
-            real = os.path.realpath(here)
-            photos = [name for name in photos if os.path.join(real, name) not in self._named]  # noqa: PTH118
-            yield from self._in_folder(root, here, photos, files)
+            yield here, files
 
     def file(self, source: Path) -> Iterator[Candidate]:
         # a linked file keeps its own name: only its folder is resolved
@@ -178,18 +191,27 @@ class _Walk:
         album = self._labels.folder(root, here)
         extra = [name for name in files if name.lower().endswith((".json", ".xmp"))]
         sidecars = xmp.beside(photos, files) if extra else {}
-        jsons = takeout.beside(photos, extra) if extra else {}
+        jsons = takeoutnames.beside(photos, extra) if extra else {}
+        rank = int(takeoutnames.is_year_folder(here.name))
+        paths = {
+            name: [Beside("titled" if each.titled else "takeout", str(here / each.file)) for each in told]
+            for name, told in jsons.items()
+        }
+        without = [name for name in photos if name not in jsons]
+        if without and self._takeouts is not None:
+            paths |= self._takeouts.elsewhere(here, without)
+            if jsons or rank or _in_takeout(here):
+                paths |= {name: [Beside("parted", "")] for name in without if name not in paths}
+        album = _without_hashes(album, photos)
         title = self._album_title(here, extra)
         if title is not None:
             album = f"{album.rpartition('/')[0]}/{printable(title)}".removeprefix("/")
-        rank = int(takeout.is_year_folder(here.name))
         label = self._labels.folder(root, here)
         for name in photos:
             beside = []
             if name in sidecars:
                 beside.append(Beside("xmp", str(here / sidecars[name])))
-            if name in jsons:
-                beside.append(Beside("takeout", str(here / jsons[name])))
+            beside += paths.get(name, [])
             yield Candidate(here / name, f"{label}/{printable(name)}", album, None, tuple(beside), rank=rank)
 
     def _album_title(self, here: Path, extra: Sequence[str]) -> str | None:
@@ -213,6 +235,55 @@ class _Walk:
     def _complain(self, root: Path, error: OSError) -> None:
         label = self._labels.folder(root, Path(error.filename))
         self._found.rejected.append(Rejection(label, "unreadable folder", error.strerror or ""))
+
+
+def _without_hashes(album: str, photos: Sequence[str]) -> str:
+    """The library's folder, where programs spread its photos by the first digits of their random names: Apple Photos
+    (originals/3/3F98E277-....jpeg), Immich (upload/USER/ab/cd/abcd....jpg)."""
+    if not photos or not all(_RANDOM_NAME.match(name) for name in photos):
+        return album
+    return _HASH_FOLDERS.sub("", album)
+
+
+class _Parts:
+    """The JSON files of Takeouts that have no photo beside them, in all sources: an export is cut into parts of some
+    gigabytes, and a photo and its JSON can come to lie in different ones."""
+
+    def __init__(self, folders: Sequence[Path], out: Path | None) -> None:
+        self._lonely: dict[tuple[str, ...], dict[str, list[Path]]] = {}
+        walk = _Walk(Found(), out)
+        for root in folders:
+            for here, files in walk.walked(root):
+                jsons = [name for name in files if name.lower().endswith(".json")]
+                if jsons:
+                    photos = [name for name in files if _is_photo(name)]
+                    used = {each.file for told in takeoutnames.beside(photos, jsons).values() for each in told}
+                    lonely = self._lonely.setdefault(_place_in_export(here), {})
+                    for name in set(jsons) - used - set(takeout.ALBUM_FILES):
+                        lonely.setdefault(name, []).append(here / name)
+
+    def elsewhere(self, here: Path, photos: Sequence[str]) -> dict[str, list[Beside]]:
+        """The JSON of each photo in the folder ``here``, from the same folder of another part; none where two have
+        one."""
+        lonely = self._lonely.get(_place_in_export(here), {})
+        found = takeoutnames.beside(photos, lonely) if lonely else {}
+        return {
+            name: [Beside("titled" if each.titled else "takeout", str(lonely[each.file][0])) for each in told]
+            for name, told in found.items()
+            if all(len(lonely[each.file]) == 1 for each in told)
+        }
+
+
+def _in_takeout(folder: Path) -> bool:
+    return len(_place_in_export(folder)) > 1
+
+
+def _place_in_export(folder: Path) -> tuple[str, ...]:
+    """The names below the last folder called Takeout ('takeout-20240101T000000Z-001', 'Takeout 2'), and before them
+    'takeout'; the folder's own name where there is none such."""
+    parts = folder.parts
+    at = next((i for i in range(len(parts) - 1, 0, -1) if parts[i].lower().startswith("takeout")), None)
+    return (parts[-1],) if at is None else ("takeout", *parts[at + 1 :])
 
 
 def _is_photo(name: str) -> bool:

@@ -5,6 +5,7 @@ Shapes: N photos, 256 grey values of a thumbnail.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,21 @@ import numpy.typing as npt
 from openplanet.photos.likeness import Thumbnails, near_duplicates
 
 Split = Literal["train", "val", "test"]
+MOST = 0.5  # of the photos in one group: the others are too few to train or to test by
+MIN_TO_JUDGE = 20  # photos
+FEW_PHOTOS, FEW_ALBUMS = 100, 5  # held out: fewer tell little of a model
+
+
+@dataclass(frozen=True)
+class Divided:
+    """By what train, val and test are divided: ``split_by`` owner or album, ``albums`` folder or sessions.
+
+    ``why``: where ingest chose it itself, the reason.
+    """
+
+    split_by: str
+    albums: str
+    why: str = ""
 
 
 def assign_split(group_key: str) -> Split:
@@ -51,6 +67,13 @@ def group_keys(owners: Sequence[str | None], albums: Sequence[str], split_by: st
         small, large = sorted((first, second), key=lambda node: (node.startswith("album:"), node))
         parent[large] = small
     return [root(f"album:{album}") for album in albums]
+
+
+def too_few(photos: int, albums: int) -> str:
+    """'19 photos of 2 albums' where so many held out tell little of a model; '' where they are enough."""
+    if photos >= FEW_PHOTOS and albums >= FEW_ALBUMS:
+        return ""
+    return f"{photos:,} photo{'s' * (photos != 1)} of {albums:,} album{'s' * (albums != 1)}"
 
 
 def how_to_divide(split_by: str, albums: str) -> str:

@@ -19,6 +19,7 @@ from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
 from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
+from openplanet.photos.split import too_few
 from openplanet.progress import say
 from openplanet.storage import check_writable
 from openplanet.training import data, embeddings
@@ -62,6 +63,8 @@ def fit(
     start = resume_state(out, run, resume, ranks)
     model = _model(recipe, coarser, finest, load=start is None or recipe.frozen)
     train, val = _photos(dataset, recipe, finest, model, cache)
+    if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
+        say(f"Warning: val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
@@ -198,8 +201,10 @@ def _summary(dataset: Dataset, train: Photos, run: dict[str, Any]) -> dict[str, 
     licence = dataset.table(["licence"], split="train", located=True).column("licence")
     counts = {str(entry["values"] or "not stated"): entry["counts"] for entry in pc.value_counts(licence).to_pylist()}
     manifest = {k: v for k, v in dataset.manifest.items() if isinstance(v, str | int | float | bool)}
+    photos, albums = dataset.held_out()
     return {
         "dataset": dataset.path.name,
+        "validation": {"photos": photos, "albums": albums},
         "photos": len(train),
         "in_no_cell": train.in_no_cell,
         "undecodable": train.undecodable,
