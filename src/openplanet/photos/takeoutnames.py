@@ -162,7 +162,7 @@ def _of_name(name: str, number: str, suffix: str, index: _Index) -> tuple[Told, 
         files = index.bare[name, number]
     if files is None and number:
         files = index.full.get((f"{name}{number}{suffix}", number))
-    told = [Told(file, titled=len(files) > 1) for file in files or ()]
+    told = [Told(file, titled=len(files or ()) > 1) for file in files or ()]
     if _units(name + suffix) > MAX_NAME:  # long names that begin alike: only their titles tell their JSON apart
         more = (file for full, _ in fulls for cut in _cuts(full) for file in index.by_name.get(cut, ()))
         told += [Told(file, titled=True) for file in dict.fromkeys(more) if file not in (files or ())]
