@@ -34,7 +34,7 @@ def test_two_processes_are_one_with_the_double_batch(tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=1100,
         check=False,
     )
     assert together.returncode == 0, together.stderr[-3000:]

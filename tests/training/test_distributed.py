@@ -30,7 +30,7 @@ def torchrun(dataset: Dataset, recipe: Recipe, out: Path) -> None:
     start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", port]
     command = [*start, str(SCRIPT), str(dataset.path), str(file), str(out), "-1", "memory"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1100, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
 
 

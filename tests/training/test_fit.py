@@ -17,7 +17,7 @@ from openplanet.earth.partition import build
 from openplanet.errors import DatasetError, InputError, RecipeError, TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
-from openplanet.photos import images
+from openplanet.photos import images, split
 from openplanet.photos.shards import Dataset
 from openplanet.storage import read_json, write_json
 from openplanet.training import data
@@ -174,6 +174,18 @@ def test_without_validation_photos_the_last_epoch_is_kept(
     said = capfd.readouterr()
     assert "the last one is kept" in said.err and said.out == ""
     assert "not measured" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_choice_that_rests_on_few_photos_says_so(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, albums = dataset.held_out("val")
+    assert 0 < photos < 100
+    fit(dataset, tiny_recipe, tmp_path / "m")
+    few = split.too_few(photos, albums)
+    assert few.startswith(f"{photos} photo") and f"val has {few}" in capsys.readouterr().err
+    assert f"They are {few}" in (tmp_path / "m" / "README.md").read_text()
+    assert split.too_few(99, 50) and split.too_few(1000, 4) and not split.too_few(100, 5)
 
 
 def test_photos_in_no_cell_and_broken_ones_are_counted_and_named(

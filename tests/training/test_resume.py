@@ -28,7 +28,7 @@ def run(dataset: Dataset, recipe: Recipe, out: Path, die_at: int) -> int:
     file.write_bytes(pickle.dumps(recipe))
     command = [sys.executable, str(SCRIPT), str(dataset.path), str(file), str(out), str(die_at), "stream"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False).returncode
+    return subprocess.run(command, env=environment, capture_output=True, timeout=1100, check=False).returncode
 
 
 def test_kill_9_in_the_middle_of_an_epoch(

@@ -192,9 +192,8 @@ def _divide(
     in_album = _largest(by_owner, album, "album")
     if (in_album <= split.MOST and not tied) or options.albums == "sessions":
         return split.Divided("album", options.albums, why), album
-    return split.Divided(
-        "album", "sessions", f"{why}, " + ("whose folders interleave" if tied else f"one album {in_album:.0%}")
-    ), sessions.album_ids(rows)
+    more = "whose folders interleave" if tied else f"one album {in_album:.0%}"
+    return split.Divided("album", "sessions", f"{why}, {more}"), sessions.album_ids(rows)
 
 
 def _largest(owner: pa.ChunkedArray, album: pa.ChunkedArray, split_by: str) -> float:
