@@ -34,7 +34,8 @@ class Albums:
     present_BT: Tensor
     """bool: False at padding."""
     seconds_BT: Tensor
-    """float64, on the CPU (not every device has float64): time of capture in seconds by one clock for the whole album; NaN where it is not known."""
+    """float64, on the CPU (not every device has float64): time of capture in seconds by one clock for the whole album;
+    NaN where it is not known."""
     anchor_BT: Tensor
     """int64: the cell of a photo whose position is given to the model; UNKNOWN for all others."""
 
