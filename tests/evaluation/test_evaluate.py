@@ -13,7 +13,7 @@ from openplanet.evaluation import metrics
 from openplanet.evaluation.bayes import BayesLimit
 from openplanet.evaluation.charts import share_curve
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.photoset import of_dataset
+from openplanet.evaluation.photoset import of_dataset, read_images
 from openplanet.evaluation.result import Evaluation
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
@@ -214,3 +214,10 @@ def test_a_world_and_guesses_that_are_none_are_told_before_the_model_is_asked(
         evaluate(dataset, predictor, "test", world=tmp_path)
     with pytest.raises(InputError, match="gone"):
         evaluate(dataset, predictor, "test", predictions=[tmp_path / "gone.csv"])
+
+
+def test_a_missing_picture_counts_as_one_that_cannot_be_read(rows: list[dict], write_dataset, tmp_path: Path) -> None:
+    split, located = rows[-1]["split"], rows[-1] | {"lat": 1.0, "lng": 2.0}
+    missing = [located | {"photo_id": "aa" * 32, "image": None}]
+    missing += [located | {"photo_id": "bb" * 32, "image": {"bytes": None, "path": "x.jpg"}}]
+    assert list(read_images(write_dataset(tmp_path / "ds", missing), split)) == [b"", b""]

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from openplanet.cli import cli
 from openplanet.earth.partition import build
 from openplanet.errors import CheckpointError
 from openplanet.models import hub
@@ -112,3 +114,19 @@ def test_what_is_not_there_is_said(endpoint: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a finished checkpoint"):
         hub.push(tmp_path, "me/world", endpoint)
     assert hub.resolve(tmp_path) == tmp_path
+
+
+def test_the_command_pushes_merged_cells(endpoint: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lat, lng = 48.1 + rng.normal(0, 1e-4, 300), 11.5 + rng.normal(0, 1e-4, 300)
+    partition = build([(np.append(lat, rng.uniform(-60, 60, 90)), np.append(lng, rng.uniform(-180, 180, 90)))], 40, 2)
+    model = ImageModel(ImageConfig("test_resnet", 32), len(partition)).eval()
+    Checkpoint(model, partition, {"name": "tiny"}, model.config, {}).save(tmp_path / "mine")
+    arguments = ["push", str(tmp_path / "mine"), "me/world", "--endpoint", endpoint]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0 and "hf:me/world" in done.stdout, done.output
+    assert "before: privacy: the smallest" in done.stderr and "pushed: privacy: the smallest" in done.stderr
+    pushed = Checkpoint.load(hub.resolve("hf:me/world", endpoint)).partition
+    assert pushed.area_km2.min() >= 25 > partition.area_km2.min() and len(Checkpoint.load(tmp_path / "mine").partition)
+    assert CliRunner().invoke(cli, [*arguments, "--min-cell-km2", "0"]).exit_code == 0
+    assert StandIn.files["partition.parquet"] == (tmp_path / "mine" / "partition.parquet").read_bytes()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from openplanet.models.preprocess import pixels
+from openplanet.models.preprocess import decode, pixels
 
 
 def test_the_centre_square_is_kept() -> None:
@@ -27,3 +27,7 @@ def test_up_stays_up_and_left_stays_left() -> None:
     array[:32, :32] = 255
     result = pixels(Image.fromarray(array), 32)[0]
     assert result[4, 4] == 255 and result[4, 28] == 0 and result[28, 4] == 0
+
+
+def test_a_missing_picture_is_none() -> None:
+    assert decode(None, 8) is None and decode(b"", 8) is None

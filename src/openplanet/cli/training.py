@@ -79,8 +79,38 @@ def train(
 @click.argument("repository", metavar="OWNER/NAME")
 @click.option("--public", is_flag=True, help="For everyone to see [default: private].")
 @click.option("--endpoint", help="Another Hub than the one HF_ENDPOINT names.")
-def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None) -> None:
-    """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it."""
-    from openplanet.models import hub
+@click.option(
+    "--min-cell-km2",
+    default=25.0,
+    show_default=True,
+    type=click.FloatRange(0, 1e6),
+    help="Merge cells of a smaller area (km²); 0 pushes cells and centroids as they are.",
+)
+def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None, min_cell_km2: float) -> None:
+    """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it.
 
-    show(hub.push(checkpoint, repository, endpoint, private=not public))
+    Small cells tell where a photographer lives. They are merged, and cell centres replace the photos' centroids; a
+    merged cell's probability is the sum of its classes'. CHECKPOINT itself stays as it is.
+    """
+    from tempfile import TemporaryDirectory
+
+    from openplanet.models import hub
+    from openplanet.models.album.checkpoint import is_album_checkpoint
+    from openplanet.models.checkpoint import Checkpoint
+    from openplanet.models.merged import merge, reveals
+
+    if min_cell_km2 == 0:
+        show(hub.push(checkpoint, repository, endpoint, private=not public))
+        return
+    if is_album_checkpoint(checkpoint):
+        raise InputError(
+            f"{checkpoint}: cells of an album checkpoint cannot be merged: push its image model {checkpoint / 'image'},"
+            " or everything as it is, with what its cells tell of where people live, with --min-cell-km2 0"
+        )
+    loaded = Checkpoint.load(checkpoint)
+    click.echo(f"before: {reveals(loaded.partition)}", err=True)
+    merged = merge(loaded, min_cell_km2)
+    click.echo(f"pushed: {reveals(merged.partition)}; cell centres replace centroids", err=True)
+    with TemporaryDirectory(prefix="openplanet-push-") as folder:
+        merged.save(Path(folder))
+        show(hub.push(Path(folder), repository, endpoint, private=not public))

@@ -26,6 +26,7 @@ from openplanet.models.backbone import check_size
 from openplanet.models.calibration import Calibration
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.levels import Levels
+from openplanet.models.merged import Merged, reveals
 from openplanet.models.model_card import model_card
 from openplanet.models.overlaid import Overlaid
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
@@ -61,6 +62,7 @@ class Checkpoint:
     """Partitions of the model's coarser levels, coarse to fine (or those that it overlays); ``partition`` is the
     finest, which answers are in."""
     calibration: Calibration = field(default_factory=Calibration)
+    merged: Merged | None = None
     """What the scores are divided by before the softmax; 1 for checkpoints from before it was fitted."""
 
     def save(self, folder: Path) -> None:
@@ -78,6 +80,7 @@ class Checkpoint:
             "cells": len(self.partition),
             "coarser": [len(partition) for partition in self.coarser],
             "overlaid": self.model.overlaid,
+            **({"merged": self.merged.to_dict()} if self.merged else {}),
             "image": dataclasses.asdict(self.image),
             "preprocessing": {
                 "resize": "short side to image_size, bicubic", "crop": "centre", "input": "RGB uint8 0..255",
@@ -87,6 +90,7 @@ class Checkpoint:
             "accuracy": self.accuracy,
             "calibration": dataclasses.asdict(self.calibration),
             "training": self.training,
+            "privacy": reveals(self.partition),
             "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, *partitions)},
         }  # fmt: skip
         write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
@@ -119,9 +123,12 @@ class Checkpoint:
         try:
             image = ImageConfig.from_dict(config["image"])
             kind = Overlaid if overlaid else Levels
-            levels_of = kind.of(coarser, partition)
-            check_size(lambda: ImageModel(image, len(partition), levels_of), most_numbers(folder))
-            model = ImageModel(image, len(partition), levels_of)
+            merged = Merged.from_dict(config["merged"], len(partition)) if "merged" in config else None
+            levels_of = merged.levels if merged else kind.of(coarser, partition)
+            classes = len(merged.cell_F) if merged else len(partition)
+            check_size(lambda: ImageModel(image, classes, levels_of), most_numbers(folder))
+            model = ImageModel(image, classes, levels_of)
+            model.merged = merged
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
         except RecipeError as error:
@@ -145,6 +152,7 @@ class Checkpoint:
             config["openplanet_version"],
             coarser,
             calibration,
+            merged,
         )
 
 

@@ -38,7 +38,8 @@ def resolve(where: Path | str, endpoint: str | None = None) -> Path:
 
 
 def push(folder: Path, repo_id: str, endpoint: str | None = None, private: bool = True) -> str:
-    """Upload the checkpoint in ``folder`` as ``repo_id`` (owner/name), private unless asked; gives its address.
+    """Upload the checkpoint in ``folder`` as it is, as ``repo_id`` (owner/name), private unless asked; gives its
+    address. What its cells tell of where people live goes with it: ``merged.merge`` makes one to share.
 
     Look at its README.md first: the licence stands there as "other" until you decide. Raises CheckpointError where
     the folder is no finished checkpoint or the Hub refuses.

@@ -19,6 +19,7 @@ from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.backbone import build_backbone, check_arguments
 from openplanet.models.heads import CellEmbeddings, softmax_layer
 from openplanet.models.levels import Levels, product_log_probs
+from openplanet.models.merged import Merged
 from openplanet.models.overlaid import Overlaid, overlay_log_probs
 
 MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the memory at the first batch
@@ -105,6 +106,7 @@ class ImageModel(nn.Module):
     def __init__(self, config: ImageConfig, num_cells: int, levels: Levels | Overlaid | None = None) -> None:
         super().__init__()
         self.config, self.num_cells = config, num_cells
+        self.merged: Merged | None = None  # of a checkpoint made for sharing: cells that classes are summed into
         self.overlaid = isinstance(levels, Overlaid)
         if isinstance(levels, Overlaid):
             self._hold_overlay(levels)
@@ -193,7 +195,8 @@ class ImageModel(nn.Module):
         """What ``classify`` gives → scores [B, C] of the finest cells, whose softmax is the answer."""
         if self.overlaid:
             return overlay_log_probs(logits, self.classes_PF, self.fine_C, self.log_share_C)
-        return logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
+        scores_BC = logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
+        return scores_BC if self.merged is None else self.merged.log_probs(scores_BC)
 
     def forward(self, pixels_B3HW: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Scores over the cells, logits_BC (with levels: the log-probabilities of their product).

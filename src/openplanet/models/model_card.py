@@ -62,11 +62,22 @@ def _what_it_is(config: dict[str, Any], parameters: int) -> list[str]:
         f"- {recipe.get('description', '')}",
         f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
         f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
+        *_privacy(config),
         f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
         f"- Written by openplanet {config['openplanet_version']}.",
         "",
         "Load it with `openplanet locate PHOTO --checkpoint FOLDER` (or `hf:owner/name`, once it is pushed).",
         "",
+    ]
+
+
+def _privacy(config: dict[str, Any]) -> list[str]:
+    told = [f"- {config['privacy'].capitalize()}."] if "privacy" in config else []
+    if "merged" in config:
+        return [*told, "- Small cells were merged for sharing, and cell centres stand in for the photos' centroids."]
+    return [
+        *told,
+        "- It holds the centroid of each cell's photos: share it with `openplanet push`, which merges.",
     ]
 
 

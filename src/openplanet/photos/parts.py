@@ -25,7 +25,7 @@ from openplanet.photos.reading import SCHEMA, Reading, Task, read_photo
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path
 
-PART_VERSION = 4  # part of every key: raise it when the same file would give another row
+PART_VERSION = 5  # part of every key: raise it when the same file would give another row
 PART_PHOTOS = 32  # what a kill can cost each worker
 CRASHED = "crashed the reader"
 

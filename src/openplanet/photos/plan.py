@@ -25,7 +25,7 @@ from openplanet.photos.sources import Candidate, Found, Rejection, candidate_siz
 from openplanet.storage import sha256_of
 
 MIN_SIDE, MAX_SIDE = 16, 4096
-SETTLE_VERSION = 4  # raise it when the same readings would give other rows
+SETTLE_VERSION = 5  # raise it when the same readings would give other rows
 ROWS = 16384  # candidates that are Python objects at a time
 
 TOLD = pa.schema(

@@ -17,6 +17,7 @@ from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import CONFIG, Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.models.levels import Levels
+from openplanet.models.merged import reveals
 from openplanet.models.overlaid import Overlaid
 from openplanet.photos.shards import Dataset
 from openplanet.photos.split import too_few
@@ -78,6 +79,7 @@ def fit(
     result = keep_best(module, keeper, checkpoint, out, ranks)
     if ranks.first:
         say(result.calibration.describe())
+        say(f"{reveals(finest)}; whoever has the checkpoint can read that (`openplanet push` merges them)")
     return result
 
 
