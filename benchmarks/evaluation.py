@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.earth import partition
-from openplanet.evaluation import breakdown, locating, metrics
-from openplanet.evaluation.bootstrap import Groups
-from openplanet.evaluation.cell_scores import CellScorer
-from openplanet.evaluation.distribution import distribution_of
-from openplanet.evaluation.photoset import PhotoSet
+from openplanet.earth.partition import adaptive
+from openplanet.evaluation.contestants import asking
+from openplanet.evaluation.measures import breakdown, metrics
+from openplanet.evaluation.measures.bootstrap import Groups
+from openplanet.evaluation.measures.cell_scores import CellScorer
+from openplanet.evaluation.measures.distribution import distribution_of
+from openplanet.evaluation.measures.scoring import Measure
 from openplanet.evaluation.rows import Truth
-from openplanet.evaluation.scoring import Measure
+from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
 
@@ -32,14 +33,14 @@ BATCH = 64
 SHIFTS = 997  # the made-up distributions are windows of one table, so that batches differ
 
 
-def cells_of(wanted: int, rng: np.random.Generator) -> partition.Partition:
+def cells_of(wanted: int, rng: np.random.Generator) -> adaptive.Partition:
     """A partition of about ``wanted`` cells, small where photos are many."""
     middle = rng.normal(size=(3000, 3))
     which = rng.choice(3000, wanted * 20, p=np.arange(3000, 0, -1) / np.arange(3001).sum())
     xyz = middle[which] + rng.normal(0, 0.02, (len(which), 3))
     lat = np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])))
     lng = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0]))
-    return partition.build([(lat, lng)], max_photos=32, min_photos=1)
+    return adaptive.build([(lat, lng)], max_photos=32, min_photos=1)
 
 
 def held_mb() -> float:
@@ -56,7 +57,7 @@ def peak_mb() -> float:
 class MadeUp:
     """Distributions over the cells of photos whose true cell is drawn by chance; a locator that never looks."""
 
-    def __init__(self, cells: partition.Partition, rng: np.random.Generator) -> None:
+    def __init__(self, cells: adaptive.Partition, rng: np.random.Generator) -> None:
         self.partition, self.coarser, self._rng = cells, (), rng
         self._drawn = rng.normal(0, 3, (BATCH + SHIFTS, len(cells))).astype(np.float32)
 
@@ -88,7 +89,7 @@ def timed(what: str, work: Callable[[], object]) -> object:
     return found
 
 
-def stream(cells: partition.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
+def stream(cells: adaptive.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
     """Score ``photos`` distributions, saying every tenth how much is held."""
     scorer = CellScorer(cells)
     begun, wall, cpu = held_mb(), 0.0, 0.0
@@ -106,7 +107,7 @@ def stream(cells: partition.Partition, made: MadeUp, photos: int, rng: np.random
     timed("their summary", lambda: distribution_of(scorer.finish()))
 
 
-def measures(cells: partition.Partition, photos: int, rng: np.random.Generator) -> None:
+def measures(cells: adaptive.Partition, photos: int, rng: np.random.Generator) -> None:
     """The table's row of so many guesses, with intervals, and its breakdowns."""
     ids = tuple(map(str, range(photos)))
     true_N, guess_N5 = rng.integers(len(cells), size=photos), rng.integers(len(cells), size=(photos, 5))
@@ -123,13 +124,13 @@ def measures(cells: partition.Partition, photos: int, rng: np.random.Generator) 
     timed("measured by part", lambda: breakdown.break_down(divided, km_N, right_N, metrics.DISTANCES_KM))  # type: ignore[arg-type]
 
 
-def asked(cells: partition.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
+def asked(cells: adaptive.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:
     """All that is done with a locator's answers (making them is in the time)."""
     ids = tuple(map(str, range(photos)))
     true_N = rng.integers(len(cells), size=photos)
     truth = Truth(ids, ids, cells.centroid_lat[true_N], cells.centroid_lng[true_N])
     photoset = PhotoSet("made up", truth, lambda: iter([b""] * photos))
-    timed(f"a locator asked of {photos:,} photos", lambda: locating.ask(made, photoset, ()))
+    timed(f"a locator asked of {photos:,} photos", lambda: asking.ask(made, photoset, ()))
 
 
 def main() -> None:

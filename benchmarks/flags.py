@@ -1,4 +1,4 @@
-"""Precision and recall of the rules of photos/flags.py: real photos against drawn screenshots, documents, clip art.
+"""Precision and recall of the rules of photos/files/flags.py: real photos against drawn screenshots, documents, clip art.
 
 python benchmarks/flags.py FOLDER_OF_PHOTOS [--photos 2000] [--labelled FOLDER]
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from openplanet.errors import PhotoError
-from openplanet.photos import flags, images
+from openplanet.photos.files import flags, images
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "photos"))
 from flag_pictures import DRAWN

@@ -30,8 +30,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from openplanet.photos import exif, flags, images, likeness, lookup, parts, reading
-from openplanet.photos.ingest import ingest
+from openplanet.photos.files import exif, flags, images
+from openplanet.photos.ingest import duplicates, hash_pairs, ingest, parts, read
 
 SIZES = {
     "12 megapixels": (4000, 3000),
@@ -116,10 +116,10 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
         file.write_bytes(camera_photo(seed, size))
     data = [file.read_bytes() for file in files]
     print(f"{name}: {count} photos of {sum(map(len, data)) / count / 1e6:.2f} MB")
-    tasks = [reading.Task(bytes(16), str(file)) for file in files]
+    tasks = [read.Task(bytes(16), str(file)) for file in files]
     reading_all = {label: partial(lambda each: [each(one) for one in data], each) for label, each in decoders().items()}
     alone = list(reading_all)
-    reading_all["ingest, reading"] = lambda: [reading.read_photo(task, SIDE) for task in tasks]
+    reading_all["ingest, reading"] = lambda: [read.read_photo(task, SIDE) for task in tasks]
     reading_all["ingest, the whole run"] = partial(_whole_run, folder, folder.with_name(f"{folder.name}.ds"))
     took = dict.fromkeys(reading_all, math.inf)
     for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all of them
@@ -131,15 +131,15 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
     unlocated = io.BytesIO()
     Image.open(io.BytesIO(data[0])).save(unlocated, "JPEG", quality=90)
     files[0].write_bytes(unlocated.getvalue())
-    no_gps = reading.Task(bytes(16), str(files[0]), needs_gps=True)
-    rejected = best_of(5, lambda: [reading.read_photo(no_gps, SIDE) for _ in range(20)]) / 20 * 1e3
+    no_gps = read.Task(bytes(16), str(files[0]), needs_gps=True)
+    rejected = best_of(5, lambda: [read.read_photo(no_gps, SIDE) for _ in range(20)]) / 20 * 1e3
     print(f"  {'a rejected photo (no position)':34} {rejected:7.2f} ms")
     image = images.load(data[0], SIDE)
     steps = {
         "load": lambda: images.load(data[0], SIDE),
         "encode": lambda: images.encode_jpeg(image),
         "dhash": lambda: images.dhash(image),
-        "thumbnail": lambda: likeness.thumbnail(image),
+        "thumbnail": lambda: duplicates.thumbnail(image),
         "flags (a camera's)": lambda: flags.judge(image, *size, True),
         "flags (others)": lambda: flags.judge(image, *size, False),
         "exif": lambda: exif.read(data[0]),
@@ -151,7 +151,7 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
 def _whole_run(root: Path, out: Path) -> None:
     """Ingest in this very process, so that its CPU time holds all but the queue between processes."""
 
-    def here(slices: Iterable[Sequence[reading.Task]], folder: Path, side: int, *_: object) -> list[reading.Task]:
+    def here(slices: Iterable[Sequence[read.Task]], folder: Path, side: int, *_: object) -> list[read.Task]:
         for slice_ in slices:
             parts.write_part(slice_, folder, side)
         return []
@@ -223,7 +223,7 @@ class Mixed:
     def __init__(self, folder: Path) -> None:
         pictures = [Image.open(file).convert("RGB") for file in sorted(folder.glob("*.jpg"))]
         self._dhash = np.array([images.dhash(picture) for picture in pictures], np.uint64)
-        self._grey = np.frombuffer(b"".join(map(likeness.thumbnail, pictures)), np.uint8).reshape(-1, 256)
+        self._grey = np.frombuffer(b"".join(map(duplicates.thumbnail, pictures)), np.uint8).reshape(-1, 256)
         rows = np.arange(8)[:, None] >= np.arange(8)[:, None, None] * np.ones((1, 1, 8), int)
         self._masks = np.concatenate([rows[1:], rows[1:].transpose(0, 2, 1)])  # 14 of 8 x 8
 
@@ -237,7 +237,7 @@ class Mixed:
         return dhash, np.clip(np.where(below, self._grey[other], self._grey[one]) + noise, 0, 255).astype(np.uint8)
 
 
-def duplicates(photos: int, like: Path | None) -> None:
+def near_duplicates(photos: int, like: Path | None) -> None:
     """A tenth of the photos are the test split; 10,000 of the rest are copies, 0 to 10 bits away."""
     rng = np.random.default_rng(0)
     mixed = None if like is None else Mixed(like)
@@ -260,18 +260,18 @@ def duplicates(photos: int, like: Path | None) -> None:
                 hash_ ^= np.uint64(1) << np.uint64(bit)
             dhash_N[copy] = hash_
             grey[test + copy] = grey[at]
-        thumbs = likeness.Thumbnails(grey, np.arange(test)), likeness.Thumbnails(grey, np.arange(test, photos))
+        thumbs = duplicates.Thumbnails(grey, np.arange(test)), duplicates.Thumbnails(grey, np.arange(test, photos))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, cpu = time.perf_counter(), time.process_time()
-        found = likeness.near_duplicates(dhash_K, thumbs[0], dhash_N, thumbs[1])
+        found = duplicates.near_duplicates(dhash_K, thumbs[0], dhash_N, thumbs[1])
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     hit = found[copies] == np.arange(len(copies))
-    bits = lookup.sample_bits(rest)
+    bits = hash_pairs.sample_bits(rest)
     took = f"{seconds:.1f} s ({cpu:.1f} of one core)"
     print(f"{photos:,} photos, {test:,} of them test: {took}, {grown:,.0f} MiB more than before")
     for bit in range(11):
-        share, stated = hit[distance == bit].mean(), lookup.recall(bit, bits)
+        share, stated = hit[distance == bit].mean(), hash_pairs.recall(bit, bits)
         print(f"  copies {bit:2d} bits away: found {share:.3f} (stated for tables: {stated:.3f})")
     print(f"  others accused: {int((found >= 0).sum() - hit.sum())}")
 
@@ -302,23 +302,22 @@ def copies(photos: int, folder: Path) -> None:
     pictures = pictures[:: max(1, len(pictures) // photos)]
 
     def told(images_: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
-        grey = np.frombuffer(b"".join(map(likeness.thumbnail, images_)), np.uint8).reshape(-1, 256)
+        grey = np.frombuffer(b"".join(map(duplicates.thumbnail, images_)), np.uint8).reshape(-1, 256)
         return np.array([images.dhash(image) for image in images_], np.uint64), grey
 
     dhash, grey = told(pictures)
     for name, change in CHANGES.items():
         changed, changed_grey = told([change(image) for image in pictures])
         alone = [slice(k, k + 1) for k in range(len(pictures))]
-        exact = (
-            np.array([likeness.near_duplicates(dhash[k], grey[k], changed[k], changed_grey[k])[0] for k in alone]) >= 0
-        )
-        away = np.bitwise_count(likeness.upward_hash(grey) ^ likeness.upward_hash(changed_grey))
-        tried = exact & (away <= likeness.MAX_UPWARD)
+        nearest = [duplicates.near_duplicates(dhash[k], grey[k], changed[k], changed_grey[k])[0] for k in alone]
+        exact = np.array(nearest) >= 0
+        away = np.bitwise_count(duplicates.upward_hash(grey) ^ duplicates.upward_hash(changed_grey))
+        tried = exact & (away <= duplicates.MAX_UPWARD)
         distance = np.bitwise_count(dhash ^ changed)
         among = {}
         for millions in (1, 10):
-            bits = lookup.sample_bits(millions * 1_000_000)
-            met = np.array([lookup.recall(int(d), bits) for d in distance])
+            bits = hash_pairs.sample_bits(millions * 1_000_000)
+            met = np.array([hash_pairs.recall(int(d), bits) for d in distance])
             among[millions] = f"{(met * tried).mean():.2%} among {millions}M"
         print(f"{name:26} {len(pictures)} copies: {exact.mean():.2%} of every pair, {', '.join(among.values())}")
 
@@ -341,7 +340,7 @@ def main() -> None:
     elif arguments.what == "copies":
         copies(arguments.photos or 2000, arguments.like)
     else:
-        duplicates(arguments.photos or 1_000_000, arguments.like)
+        near_duplicates(arguments.photos or 1_000_000, arguments.like)
 
 
 if __name__ == "__main__":

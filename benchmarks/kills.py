@@ -26,9 +26,10 @@ import pandas as pd  # noqa: F401 (pyarrow imports it at its first array: better
 from PIL import Image
 
 from openplanet.errors import DatasetError
-from openplanet.photos import parts, shards, write
-from openplanet.photos.ingest import ingest
-from openplanet.photos.shards import Dataset
+from openplanet.photos import dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest import parts, write
+from openplanet.photos.ingest.ingest import ingest
 
 SIDE = 32
 KILLS_A_ROUND = 6
@@ -133,7 +134,7 @@ def whole_or_refused(out: Path) -> None:
     try:
         Dataset.open(out).verify()
     except DatasetError:
-        if (out / shards.MANIFEST).exists():
+        if (out / dataset.MANIFEST).exists():
             raise
 
 

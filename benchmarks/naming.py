@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.earth import coastline, places
+from openplanet.earth import places
+from openplanet.maps import coastline
 
 Floats = NDArray[np.float64]
 

@@ -26,9 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from openplanet.earth import partition, places, positions, s2
-from openplanet.earth.combinatorial import build_turned, random_turns
-from openplanet.earth.partition import Partition, TargetCells
+from openplanet.earth import places, s2
+from openplanet.earth.partition import adaptive, positions
+from openplanet.earth.partition.adaptive import Partition, TargetCells
+from openplanet.earth.partition.combinatorial import build_turned, random_turns
 
 Floats = NDArray[np.float64]
 ROW_GROUP = 1 << 20
@@ -175,8 +176,8 @@ def others(path: Path, args: argparse.Namespace) -> Iterator[tuple[str, float, f
     """(name, seconds, our seconds on the same positions)."""
     lat, lng = next(positions.from_parquet(path, batch_size=args.subset))
     repeats = 3 if args.subset <= 1_000_000 else 1
-    ours = partition.build([(lat, lng)], args.max_photos, args.min_photos)
-    our_seconds = seconds_of(lambda: partition.build([(lat, lng)], args.max_photos, args.min_photos), repeats)
+    ours = adaptive.build([(lat, lng)], args.max_photos, args.min_photos)
+    our_seconds = seconds_of(lambda: adaptive.build([(lat, lng)], args.max_photos, args.min_photos), repeats)
     ways = {name: (lambda *a, name=name: point_by_point(*a, name)) for name in LIBRARIES}
     for name, way in {**ways, "DuckDB": duckdb_levels}.items():
         start = time.perf_counter()
@@ -234,11 +235,11 @@ def measure(path: Path, args: argparse.Namespace) -> None:
         show(what, seconds[0], f"{cells} cells (max/min {rules}); peak {memory:.0f} MiB")
 
     target = TargetCells(args.target_cells)
-    timed("build, thresholds", lambda: [partition.build_from_file(path, args.max_photos, args.min_photos)])
-    timed("build, target", lambda: partition.build_many(positions.from_parquet(path), [target]))
+    timed("build, thresholds", lambda: [adaptive.build_from_file(path, args.max_photos, args.min_photos)])
+    timed("build, target", lambda: adaptive.build_many(positions.from_parquet(path), [target]))
     cells = kept[0]
     nested = [TargetCells(354, 50), TargetCells(3000, 50), TargetCells(args.target_cells, 50)]
-    timed("build, 3 nested", lambda: partition.build_many(positions.from_parquet(path), nested, nested=True))
+    timed("build, 3 nested", lambda: adaptive.build_many(positions.from_parquet(path), nested, nested=True))
     if args.points <= MOST_TURNED:
         turned = [TargetCells(3000, 50)]
         timed("build, 3 turned", lambda: build_turned(positions.from_parquet(path), turned, random_turns(3)))

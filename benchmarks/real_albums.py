@@ -23,16 +23,16 @@ import numpy as np
 import torch
 
 from openplanet import album_recipes
-from openplanet.evaluation.album_answers import AlbumSet, ask
-from openplanet.evaluation.photoset import read_truth
+from openplanet.evaluation.contestants.album_asking import AlbumSet, ask
+from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
 from openplanet.storage import read_json, write_json
-from openplanet.training.fit_albums import fit_albums
-from openplanet.training.runrecipe import override
+from openplanet.training.album.fit_albums import fit_albums
+from openplanet.training.recipe.base import override
 
 FIRST = 0  # the seed by which settings are chosen
 DISTANCES = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 750.0)

@@ -23,17 +23,17 @@ from real_photos_measure import Answers
 from real_photos_tables import HEADER, intervals, row, temperatures
 
 from openplanet import recipes
-from openplanet.earth import partition as partitions
-from openplanet.earth.partition import Partition, TargetCells, Thresholds
-from openplanet.evaluation.photoset import read_truth
+from openplanet.earth.partition import adaptive as partitions
+from openplanet.earth.partition.adaptive import Partition, TargetCells, Thresholds
 from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.models.calibration import Calibration
-from openplanet.photos.ingest import ingest
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.ingest import ingest
 from openplanet.progress import say
 from openplanet.storage import atomic_path, read_json, write_json
 from openplanet.training.fit import fit
-from openplanet.training.recipe import Recipe, override
+from openplanet.training.recipe.recipe import Recipe, override
 
 SEEDS = (0, 1, 2)
 

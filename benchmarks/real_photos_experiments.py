@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from openplanet.earth.partition import TargetCells, Thresholds
+from openplanet.earth.partition.adaptive import TargetCells, Thresholds
 
 ADAPTIVE = Thresholds(60, 5)  # 158 cells of the train split
 MIN_PHOTOS = 5

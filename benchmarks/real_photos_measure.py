@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from openplanet.earth.geo import distance_km
-from openplanet.earth.partition import Partition
-from openplanet.evaluation import baselines, neighbours
-from openplanet.evaluation.cell_scores import CellScorer
-from openplanet.evaluation.distribution import distribution_of
-from openplanet.evaluation.metrics import median_km
-from openplanet.evaluation.neighbours import Kernel
-from openplanet.evaluation.photoset import read_images
+from openplanet.earth.partition.adaptive import Partition
+from openplanet.evaluation.contestants import baselines, neighbours
+from openplanet.evaluation.contestants.neighbours import Kernel
+from openplanet.evaluation.measures.cell_scores import CellScorer
+from openplanet.evaluation.measures.distribution import distribution_of
+from openplanet.evaluation.measures.metrics import median_km
 from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.testsets.photoset import read_images
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.storage import atomic_path
-from openplanet.training import embeddings
-from openplanet.training.recipe import Recipe
+from openplanet.training.photos import frozen_features
+from openplanet.training.recipe.recipe import Recipe
 
 Floats = NDArray[np.float64]
 Float32s = NDArray[np.float32]
@@ -93,8 +93,8 @@ def log_probs_of(checkpoint: Checkpoint, recipe: Recipe, dataset: Dataset, split
     if not recipe.frozen:
         located = Predictor(checkpoint).locate_many(read_images(dataset, split))
         return np.stack([each.prediction.log_probs for each in located if each.prediction is not None])
-    model, folder = checkpoint.model.eval(), embeddings.default_folder(dataset)
-    photos = embeddings.embed_split(dataset, split, checkpoint.partition, model, recipe, folder, drop=False)
+    model, folder = checkpoint.model.eval(), frozen_features.default_folder(dataset)
+    photos = frozen_features.embed_split(dataset, split, checkpoint.partition, model, recipe, folder, drop=False)
     with torch.inference_mode():
         logits_NC = model.combine(model.classify(photos.inputs["features"]))
     return np.asarray(torch.log_softmax(logits_NC.float(), dim=1).numpy())
@@ -104,8 +104,8 @@ def features(recipe: Recipe, weights: Path, cells: Partition, dataset: Dataset, 
     """The frozen backbone's own features [N, F] of a split, in stored order, kept beside the dataset."""
     model = ImageModel(recipe.image_config(), len(cells))
     model.load_backbone(weights)
-    folder = embeddings.default_folder(dataset)
-    photos = embeddings.embed_split(dataset, split, cells, model, recipe, folder, drop=False)
+    folder = frozen_features.default_folder(dataset)
+    photos = frozen_features.embed_split(dataset, split, cells, model, recipe, folder, drop=False)
     return np.asarray(photos.inputs["features"].numpy())
 
 
@@ -137,11 +137,13 @@ def share_features(recipe: Recipe, whole: Dataset, part: Dataset) -> None:
     """Keep for ``part``, whose row groups are those of ``whole`` with fewer training photos, what is known of them."""
 
     def key(dataset: Dataset) -> str:
-        text = json.dumps(embeddings.key_of(dataset, recipe), sort_keys=True)
+        text = json.dumps(frozen_features.key_of(dataset, recipe), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    cache, ids = embeddings.default_folder(whole), set(part.table(["photo_id"], "train")["photo_id"].to_pylist())
-    source, target = (folder / key(each) for folder, each in ((cache, whole), (embeddings.default_folder(part), part)))
+    cache, ids = frozen_features.default_folder(whole), set(part.table(["photo_id"], "train")["photo_id"].to_pylist())
+    source, target = (
+        folder / key(each) for folder, each in ((cache, whole), (frozen_features.default_folder(part), part))
+    )
     for file in source.glob("*.safetensors"):
         found = load_file(file)
         if file.name.startswith("train"):

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from openplanet.photos import likeness, parts, plan, readings, settle
-from openplanet.photos.reading import SCHEMA
+from openplanet.photos.ingest import duplicates, known, parts, plan, settle
+from openplanet.photos.ingest.read import SCHEMA
 
 BATCH = 16384
 STATUS = Path("/proc/self/status")
@@ -54,15 +54,15 @@ def made_up_plan(photos: int) -> plan.Plan:
     return plan.Plan(table, np.zeros(photos, bool), [], Counter(), "made up")
 
 
-def made_up_readings(planned: plan.Plan, folder: Path) -> readings.Readings:
+def made_up_readings(planned: plan.Plan, folder: Path) -> known.Readings:
     rng, photos = np.random.default_rng(0), planned.table.num_rows
-    thumbnails = np.memmap(folder / "thumbnails.u8", np.uint8, "w+", shape=(photos, likeness.SIDE**2))
+    thumbnails = np.memmap(folder / "thumbnails.u8", np.uint8, "w+", shape=(photos, duplicates.SIDE**2))
     names = [name for name in SCHEMA.names if name != "thumbnail"]
     start, keys, tables = datetime(2020, 1, 1), planned.table["key"], []
     for first in range(0, photos, BATCH):
         count = min(BATCH, photos - first)
         index = np.arange(first, first + count)
-        thumbnails[index] = rng.integers(0, 256, (count, likeness.SIDE**2), np.uint8)
+        thumbnails[index] = rng.integers(0, 256, (count, duplicates.SIDE**2), np.uint8)
         located, repeated = rng.random(count) < 0.5, rng.random(count) < 0.01
         columns: dict[str, Any] = {name: pa.nulls(count, SCHEMA.field(name).type) for name in names}
         columns |= {
@@ -87,7 +87,7 @@ def made_up_readings(planned: plan.Plan, folder: Path) -> readings.Readings:
         }
         tables.append(pa.table([columns[name] for name in names], schema=pa.schema([SCHEMA.field(n) for n in names])))
     all_N = np.arange(photos)
-    return readings.Readings(pa.concat_tables(tables), thumbnails, [folder], np.zeros_like(all_N), all_N, all_N)
+    return known.Readings(pa.concat_tables(tables), thumbnails, [folder], np.zeros_like(all_N), all_N, all_N)
 
 
 def main() -> None:

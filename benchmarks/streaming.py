@@ -18,7 +18,7 @@ import psutil
 import torch
 from PIL import Image
 
-from openplanet.earth.partition import TargetCells, build_many
+from openplanet.earth.partition.adaptive import TargetCells, build_many
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 

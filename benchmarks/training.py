@@ -22,15 +22,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from openplanet import recipes
-from openplanet.earth.partition import Partition, Thresholds, build_many
+from openplanet.earth.partition.adaptive import Partition, Thresholds, build_many
+from openplanet.models.heads.levels import Levels
 from openplanet.models.image_model import ImageModel
-from openplanet.models.levels import Levels
-from openplanet.photos.rowgroups import row_groups
-from openplanet.photos.shards import Dataset
-from openplanet.training import data, stream
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.row_groups import row_groups
 from openplanet.training.distributed import Ranks
-from openplanet.training.module import TrainingModule
-from openplanet.training.recipe import Recipe
+from openplanet.training.image_module import TrainingModule
+from openplanet.training.photos import data, stream
+from openplanet.training.recipe.recipe import Recipe
 
 PHOTOS_OF_THE_PAPER = 91_000_000
 PER_CELL = 20

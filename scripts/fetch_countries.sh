@@ -4,7 +4,7 @@
 set -euo pipefail
 
 root="$(cd "$(dirname "$0")/.." && pwd)"
-target="$root/src/openplanet/earth/countries-50m.json"
+target="$root/src/openplanet/maps/countries-50m.json"
 expected=04342cdc1e3016bcd7db1630de95684d67b79fe3c8c460321e87aef469502394
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT

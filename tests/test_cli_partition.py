@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openplanet.cli import cli
-from openplanet.earth import partition
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition import adaptive
+from openplanet.earth.partition.adaptive import Partition
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_target_cells_and_report(coordinates: Path, tmp_path: Path) -> None:
     assert f"found --max-photos {cells.max_photos} --min-photos 3" in done.output
     assert f"{len(cells)} cells" in done.output
     assert f"<h1>{len(cells)} cells" in page.read_text(encoding="utf-8")
-    again = partition.build_from_file(coordinates, cells.max_photos, 3)
+    again = adaptive.build_from_file(coordinates, cells.max_photos, 3)
     assert again.cell_id.tolist() == cells.cell_id.tolist()
     assert run(coordinates, "--target-cells", 120, "--out", out).exit_code == 0
     assert Partition.load(out).min_photos == max(1, Partition.load(out).max_photos // 200)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from openplanet.cli import cli
 from openplanet.cli.base import OutputFile
 from openplanet.errors import InputError
-from openplanet.photos.collect import urls
+from openplanet.photos.sources.collect.collect import urls
 from openplanet.storage import (
     atomic_path,
     check_outputs,

@@ -8,7 +8,7 @@ from typing import Any
 
 from openplanet.errors import RecipeError, suggestion
 from openplanet.models.album.registry import ALBUM_MODELS
-from openplanet.training.albumrecipe import AlbumRecipe
+from openplanet.training.album.recipe import AlbumRecipe
 
 
 def _seen(within_25_km: float, within_750_km: float) -> str:

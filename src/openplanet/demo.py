@@ -5,25 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from openplanet import album_recipes, recipes
-from openplanet.earth import partition
+from openplanet.earth.partition import adaptive
 from openplanet.errors import InputError
-from openplanet.evaluation.album_figure import before_and_after
-from openplanet.evaluation.album_section import section as album_section
 from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.report import write_report
+from openplanet.evaluation.report.album_figure import before_and_after
+from openplanet.evaluation.report.album_section import section as album_section
+from openplanet.evaluation.report.page import write_report
 from openplanet.inference.finding import Names
 from openplanet.inference.output import as_text
 from openplanet.inference.output.about import About
 from openplanet.inference.output.as_map import MapPage
 from openplanet.inference.predictor import Predictor
-from openplanet.photos import synthetic
-from openplanet.photos.ingest import ingest, summary
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.ingest import ingest, summary
 from openplanet.progress import say
 from openplanet.storage import write_json
+from openplanet.synthetic import planet
+from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.fit import fit
-from openplanet.training.fit_albums import fit_albums
 
 PHOTOS_TO_LOCATE = 5
 
@@ -37,12 +37,12 @@ def run(out: Path, photos: int = 3000, seed: int = 0) -> str:
     """
     start = time.monotonic()
     _check_folder(out)
-    world = synthetic.make(out / "world", photos, seed)
+    world = planet.make(out / "world", photos, seed)
     say(summary(ingest([out / "world" / "photos"], out / "dataset"), out / "dataset"))
     dataset = Dataset.open(out / "dataset")
 
     recipe = recipes.get("planet_cpu")
-    cells = partition.build(dataset.coordinates("train"), recipe.max_photos, recipe.min_photos)
+    cells = adaptive.build(dataset.coordinates("train"), recipe.max_photos, recipe.min_photos)
     cells.save(out / "partition.parquet")
     checkpoint = out / "checkpoint"
     fit(dataset, replace(recipe, seed=seed), checkpoint, partition=cells, resume=checkpoint.exists())
@@ -77,7 +77,7 @@ def _check_folder(out: Path) -> None:
     """A demo begins with its world: where there is none, whatever else is in the folder is not a demo's."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give the name of a folder with --out")
-    if out.is_dir() and not synthetic.is_planet(out / "world") and any(out.iterdir()):
+    if out.is_dir() and not planet.is_planet(out / "world") and any(out.iterdir()):
         raise InputError(
             f"{out} is not empty and was not made by the demo: give another folder with --out, or empty it"
         )

@@ -9,7 +9,7 @@ from typing import Any
 from openplanet import album_recipes
 from openplanet.errors import RecipeError, suggestion
 from openplanet.models.image_model import count_parameters
-from openplanet.training.recipe import Recipe
+from openplanet.training.recipe.recipe import Recipe
 
 CELLS_OF_THE_PAPER = 26_263
 """Number of cells of the paper's partition (section 3), the size at which models are compared."""
@@ -87,7 +87,7 @@ def planet_modern() -> Recipe:
     one from a local file: --set backbone=tf_efficientnet_b4 --set weights=FILE.safetensors; ``mean`` and ``std``
     must be those that it was trained with (these are ImageNet's).
     Random changes keep what tells the place: never a flip, a turn of the hue, a rotation beyond a camera held
-    askew (training/random_ops.py says why for each). Gradients are clipped as in ConvNeXt's own fine-tuning of
+    askew (training/photos/random_ops.py says why for each). Gradients are clipped as in ConvNeXt's own fine-tuning of
     larger sizes; three levels, whose product is the answer. Targets are smoothed over PIGEON's 75 km, which is meant
     for the whole Earth: where cells are a few km across, the likeliest of them then means little (docs/results.md:
     15 % within 25 km, 22 % without). For photos of one region: --set smoothing_km=1, or none.

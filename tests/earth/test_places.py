@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from openplanet.earth import partition, places
+from openplanet.earth import places
 from openplanet.earth.geo import distance_km, from_xyz
+from openplanet.earth.partition import adaptive
 from openplanet.errors import InputError
 
 
@@ -124,7 +125,7 @@ def test_a_place_far_off_is_not_named_as_if_it_were_here() -> None:
     assert sea.distance_km > 2500 and sea.name.startswith(f"{sea.distance_km:,.0f} km from {sea.city}, ")
     (paris,) = places.nearest([48.86], [2.35])
     assert paris.name == "Paris, Île-de-France, France"
-    cells = partition.build([(np.array([-48.9, 48.86]), np.array([-123.4, 2.35]))], max_photos=1, min_photos=1)
+    cells = adaptive.build([(np.array([-48.9, 48.86]), np.array([-123.4, 2.35]))], max_photos=1, min_photos=1)
     assert {(city, region) for city, region in zip(cells.city, cells.region, strict=True)} == {
         ("", ""), ("Paris", "Île-de-France"),
     }  # fmt: skip

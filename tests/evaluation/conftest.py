@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 import dataset_files
-from openplanet.earth import partition as partitions
+from openplanet.earth.partition import adaptive as partitions
 from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.photos import shards
+from openplanet.photos.dataset import Dataset
 
 CITIES = [(48.86, 2.35), (35.68, 139.69), (-33.87, 151.21), (40.71, -74.01), (-1.29, 36.82)]
 HOSTILE = '<script>alert("1")</script>&.jpg'
@@ -61,7 +61,7 @@ def hostile() -> str:
 
 
 @pytest.fixture(scope="session")
-def write_dataset() -> Callable[[Path, list[dict]], shards.Dataset]:
+def write_dataset() -> Callable[[Path, list[dict]], Dataset]:
     """Writes a finished dataset of rows into a new folder."""
     return dataset_files.write_dataset
 
@@ -78,13 +78,13 @@ def rows() -> list[dict]:
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory: pytest.TempPathFactory, rows: list[dict]) -> shards.Dataset:
+def dataset(tmp_path_factory: pytest.TempPathFactory, rows: list[dict]) -> Dataset:
     """The tiny dataset."""
     return dataset_files.write_dataset(tmp_path_factory.mktemp("evaluation") / "dataset", rows)
 
 
 @pytest.fixture(scope="session")
-def predictor(dataset: shards.Dataset) -> Predictor:
+def predictor(dataset: Dataset) -> Predictor:
     """A network with random weights over the dataset's cells."""
     cells = partitions.build(dataset.coordinates("train"), max_photos=12, min_photos=2)
     config = ImageConfig("test_resnet", image_size=32)

@@ -6,15 +6,15 @@ import json
 import numpy as np
 import pytest
 
-from openplanet.earth import partition as partitions
+from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
-from openplanet.evaluation.album_answers import AlbumSet, ask, single
-from openplanet.evaluation.album_figure import before_and_after
-from openplanet.evaluation.album_section import place_albums, section
 from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
-from openplanet.evaluation.bayes import limit_of
+from openplanet.evaluation.contestants.album_asking import AlbumSet, ask, single
+from openplanet.evaluation.contestants.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.photoset import of_dataset
+from openplanet.evaluation.report.album_figure import before_and_after
+from openplanet.evaluation.report.album_section import place_albums, section
+from openplanet.evaluation.testsets.photoset import of_dataset
 from openplanet.inference.predictor import Predictor
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
@@ -23,9 +23,9 @@ from openplanet.models.album.registry import build
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.photos import synthetic
-from openplanet.photos.ingest import ingest
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.ingest import ingest
+from openplanet.synthetic.planet import make
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_strict_asks_what_an_album_checkpoint_was_trained_on(rows, write_dataset
 def planet(tmp_path_factory):
     """A synthetic planet of few photos, and a network with random weights."""
     folder = tmp_path_factory.mktemp("planet")
-    synthetic.make(folder / "world", 120, seed=1, workers=1, sites=70)
+    make(folder / "world", 120, seed=1, workers=1, sites=70)
     ingest([folder / "world" / "photos"], folder / "dataset", workers=1)
     dataset = Dataset.open(folder / "dataset")
     cells = partitions.build(dataset.coordinates("train"), 8, 1)

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from openplanet.cli import cli
 from openplanet.errors import InputError
-from openplanet.evaluation import travel_choice
-from openplanet.evaluation.album_answers import AlbumSet
 from openplanet.evaluation.albums import INTERPOLATED, OR_BETWEEN, evaluate_albums, load_trained
-from openplanet.evaluation.photoset import of_dataset
+from openplanet.evaluation.contestants import travel_choice
+from openplanet.evaluation.contestants.album_asking import AlbumSet
+from openplanet.evaluation.testsets.photoset import of_dataset
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums

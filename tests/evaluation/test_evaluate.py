@@ -9,15 +9,15 @@ import pytest
 from openplanet.earth import geo
 from openplanet.errors import DatasetError, InputError
 from openplanet.evaluation import evaluate as evaluating
-from openplanet.evaluation import metrics
-from openplanet.evaluation.bayes import BayesLimit
-from openplanet.evaluation.charts import share_curve
+from openplanet.evaluation.contestants.bayes import BayesLimit
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.photoset import of_dataset, read_images
+from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.report.charts import share_curve
 from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.testsets.photoset import of_dataset, read_images
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 
 ROWS = [
     "random",

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from openplanet.cli import cli
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.finding import Names

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.inference.clock_offset import estimate
 from openplanet.models.album.base import UNKNOWN
 from openplanet.models.album.movement import Movement

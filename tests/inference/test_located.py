@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from openplanet.cli import cli
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.inference import predictor
 from openplanet.inference.finding import Names, find_photos

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from openplanet.earth import partition as partitions
+from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
 from openplanet.inference.prediction import Prediction
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from openplanet import Predictor
-from openplanet.earth import partition as partitions
+from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import CheckpointError, PhotoError
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
@@ -142,7 +142,8 @@ def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
 
 def test_earth_and_photos_do_not_load_torch() -> None:
     code = (
-        "import sys, openplanet, openplanet.earth, openplanet.earth.partition, openplanet.photos.images\n"
+        "import sys, openplanet, openplanet.earth.partition.adaptive, openplanet.maps.page\n"
+        "import openplanet.photos.files.images, openplanet.synthetic.planet\n"
         "assert openplanet.__version__ and 'torch' not in sys.modules\n"
         "assert 'Prediction' in dir(openplanet)\n"
     )

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import torch
 
-from openplanet.earth import partition as partitions
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition import adaptive as partitions
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.models.album.embedded import EmbeddedAlbum
 from openplanet.models.image_model import ImageConfig, ImageModel
 

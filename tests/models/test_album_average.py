@@ -4,7 +4,7 @@ import album_cases as cases
 import numpy as np
 import pytest
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.average import SURE
 from openplanet.models.album.base import AlbumConfig

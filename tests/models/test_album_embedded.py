@@ -18,7 +18,7 @@ from openplanet.models.album.base import UNKNOWN
 from openplanet.models.album.embedded import batch, embedded_albums, single_photo_log_probs
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 
 
 def _picture(seed: int) -> bytes:

@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from openplanet.earth.partition import Thresholds, build, build_many
+from openplanet.earth.partition.adaptive import Thresholds, build, build_many
 from openplanet.errors import CheckpointError
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.heads.levels import Levels
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.models.levels import Levels
 from openplanet.storage import read_json, sha256_of, write_json
 
 IMAGE = ImageConfig("test_resnet", 32, mean=(0.4, 0.5, 0.6), backbone_args={"drop_rate": 0.1})

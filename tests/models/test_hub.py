@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from openplanet.cli import cli
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import CheckpointError
 from openplanet.models import hub
 from openplanet.models.checkpoint import Checkpoint

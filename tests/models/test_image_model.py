@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from openplanet.errors import CheckpointError, RecipeError
+from openplanet.models.heads.levels import Levels
 from openplanet.models.image_model import ImageConfig, ImageModel, count_parameters
-from openplanet.models.levels import Levels
 
 CONFIGS = [
     ImageConfig("test_resnet", 32),

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from openplanet.earth.geo import distance_km
-from openplanet.earth.partition import Thresholds, build_many
+from openplanet.earth.partition.adaptive import Thresholds, build_many
 from openplanet.errors import CheckpointError
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.heads.levels import Levels
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.models.levels import Levels
 from openplanet.models.merged import merge
 from openplanet.storage import read_json, write_json
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.models.album.movement import (
     KM_EDGES,

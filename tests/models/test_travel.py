@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, single_photo_log_probs

@@ -24,7 +24,7 @@ import numpy as np
 from exif_blocks import block, chunk, encoded, gps, jpeg, png, tiff, webp
 from PIL import Image
 
-from openplanet.photos import reading
+from openplanet.photos.ingest import read as reading
 from openplanet.progress import say
 
 CORPUS = Path(__file__).parent / "fuzz_corpus"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from openplanet.photos.fetch import Manners
+from openplanet.photos.sources.collect.fetch import Manners
 
 ADDRESS = "ada@example.org"
 HASTY = Manners(4, attempts=3, max_bytes=100_000, connect=2, read=0.3, deadline=1.0, backoff=0.01, contact=ADDRESS)

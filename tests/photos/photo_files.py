@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from openplanet.photos import images, parts
-from openplanet.photos.reading import Reading, Task
+from openplanet.photos.files import images
+from openplanet.photos.ingest import parts
+from openplanet.photos.ingest.read import Reading, Task
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from dataset_files import write_dataset
-from openplanet.earth import partition
+from openplanet.earth.partition import adaptive
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 
 PLACES = {(48.8, 2.3): (200, 40, 40), (-33.9, 151.2): (40, 200, 40), (35.7, 139.7): (40, 40, 200)}
 GREY = (120, 120, 120)
@@ -45,5 +45,5 @@ def image_checkpoint(dataset: Dataset) -> Checkpoint:
     """A random backbone, whose features tell the colours apart all the same, and a head that says nothing."""
     torch.manual_seed(0)
     config = ImageConfig("test_resnet", 32)
-    cells = partition.build(dataset.coordinates("train"), max_photos=30, min_photos=3)
+    cells = adaptive.build(dataset.coordinates("train"), max_photos=30, min_photos=3)
     return Checkpoint(ImageModel(config, len(cells)).eval(), cells, {"name": "tiny"}, config, {})

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from dataset_files import write_dataset
-from openplanet.photos.shards import Dataset
-from openplanet.training.recipe import Recipe
+from openplanet.photos.dataset import Dataset
+from openplanet.training.recipe.recipe import Recipe
 
 PLACES = {
     (48.8, 2.3): (200, 40, 40),

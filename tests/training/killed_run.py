@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from openplanet.photos.shards import Dataset
-from openplanet.training import data
+from openplanet.photos.dataset import Dataset
 from openplanet.training.fit import fit
-from openplanet.training.module import TrainingModule
+from openplanet.training.image_module import TrainingModule
+from openplanet.training.photos import data
 
 
 def main() -> None:

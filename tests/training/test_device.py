@@ -14,13 +14,13 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import batch, embedded_albums
 from openplanet.models.device import best_device
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import fit
-from openplanet.training.fit_albums import fit_albums
-from openplanet.training.recipe import Recipe
-from openplanet.training.runrecipe import override
-from openplanet.training.trainer import devices
+from openplanet.training.loop import devices
+from openplanet.training.recipe.base import override
+from openplanet.training.recipe.recipe import Recipe
 
 
 class NoFloat64(TorchFunctionMode):

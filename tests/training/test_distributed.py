@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import fit
-from openplanet.training.recipe import Recipe
+from openplanet.training.recipe.recipe import Recipe
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 

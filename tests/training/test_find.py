@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from openplanet.errors import TrainingError
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.training.find import find_batch_size
-from openplanet.training.recipe import Recipe
+from openplanet.training.recipe.recipe import Recipe
 
 
 def test_a_batch_size_is_looked_for(

@@ -13,17 +13,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from openplanet.earth.partition import build
+from openplanet.earth.partition.adaptive import build
 from openplanet.errors import DatasetError, InputError, RecipeError, TrainingError
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.preprocess import pixels
-from openplanet.photos import images, split
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.files import images
+from openplanet.photos.ingest import split
 from openplanet.storage import read_json, write_json
-from openplanet.training import data
 from openplanet.training.fit import fit
-from openplanet.training.module import TrainingModule
-from openplanet.training.recipe import Recipe
+from openplanet.training.image_module import TrainingModule
+from openplanet.training.photos import data
+from openplanet.training.recipe.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from openplanet.errors import TrainingError
-from openplanet.photos.shards import Dataset
-from openplanet.training import data
+from openplanet.photos.dataset import Dataset
 from openplanet.training.fit import fit
-from openplanet.training.recipe import Recipe
+from openplanet.training.photos import data
+from openplanet.training.recipe.recipe import Recipe
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 

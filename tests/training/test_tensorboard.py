@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from openplanet.errors import InputError
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.training import tensorboard
 from openplanet.training.fit import fit
-from openplanet.training.recipe import Recipe
+from openplanet.training.recipe.recipe import Recipe
 from openplanet.training.tensorboard import TensorBoardCurves
 
 

@@ -18,7 +18,7 @@ from openplanet.cli.albums import train_albums
 from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
-from openplanet.cli.locating import locate
+from openplanet.cli.locate import locate
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import OpenPlaNetError

@@ -36,13 +36,13 @@ def train_albums(
     """
     from openplanet import album_recipes
     from openplanet.models.checkpoint import Checkpoint
-    from openplanet.photos.shards import Dataset
-    from openplanet.training.runrecipe import override
+    from openplanet.photos.dataset import Dataset
+    from openplanet.training.recipe.base import override
 
     chosen = override(album_recipes.get(recipe), pairs(overrides))
     data = Dataset.open(dataset)
     try:
-        from openplanet.training.fit_albums import fit_albums
+        from openplanet.training.album.fit_albums import fit_albums
     except ModuleNotFoundError as error:
         raise InputError(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"

@@ -44,10 +44,10 @@ def partition(
     (--geojson and --report likewise). Partitions of an earlier run are replaced; any other file is refused.
     """
     from openplanet.earth.geojson import cells_feature_collection
-    from openplanet.earth.partitionreport import write_report
-    from openplanet.earth.partitionset import build_set, check_files, numbered, rules_of
-    from openplanet.earth.positions import from_file
-    from openplanet.photos.shards import Dataset
+    from openplanet.earth.partition.positions import from_file
+    from openplanet.earth.partition.several import build_set, check_files, numbered, rules_of
+    from openplanet.maps.partition_page import write_report
+    from openplanet.photos.dataset import Dataset
     from openplanet.storage import generator, write_json
 
     try:

@@ -73,12 +73,12 @@ def evaluate(
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
-    from openplanet.evaluation.album_section import check_albums, place_albums, section
+    from openplanet.evaluation.contestants.geoclip import open_locator
     from openplanet.evaluation.evaluate import evaluate as run
-    from openplanet.evaluation.geoclip import open_locator
-    from openplanet.evaluation.report import write_report, write_tables
+    from openplanet.evaluation.report.album_section import check_albums, place_albums, section
+    from openplanet.evaluation.report.page import write_report, write_tables
     from openplanet.evaluation.testsets.opening import open_set
-    from openplanet.photos.shards import Dataset
+    from openplanet.photos.dataset import Dataset
     from openplanet.storage import write_json
 
     looked_at = strict or checkpoint is not None
@@ -129,9 +129,9 @@ def compare(
     """
     extra = _distances(distances)
     from openplanet.evaluation.compare import compare as run
-    from openplanet.evaluation.contestants import need_pictures
+    from openplanet.evaluation.contestants.contestants import need_pictures
     from openplanet.evaluation.testsets.opening import open_set
-    from openplanet.photos.shards import Dataset
+    from openplanet.photos.dataset import Dataset
     from openplanet.storage import write_json
 
     fitted = train or (Path(photos) if _is_dataset(photos) else None)
@@ -157,7 +157,7 @@ def play(photos: str, out: Path, rounds: int, seed: int) -> None:
     The page holds no answers. It saves rounds.json, whose guesses `evaluate --predictions` puts into the table of the
     same set, beside the model on the same photos. Give every player the same page.
     """
-    from openplanet.evaluation.play import write_game
+    from openplanet.evaluation.contestants.play import write_game
     from openplanet.evaluation.testsets.opening import open_set
 
     count = write_game(out, open_set(photos), rounds, seed)

@@ -44,8 +44,8 @@ def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     Every file ends in one row of the dataset or one line of rejected.csv with the reason. A run that was stopped
     goes on where it was when the same command is given again, and a later one reads only what is new.
     """
-    from openplanet.photos.ingest import ingest as run
-    from openplanet.photos.ingest import summary
+    from openplanet.photos.ingest.ingest import ingest as run
+    from openplanet.photos.ingest.ingest import summary
 
     show(summary(run(list(sources), out, **options), out))
 
@@ -67,8 +67,8 @@ def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: in
 
     Stopped, it goes on when the same command is given again; what failed is in failed.csv and is tried again.
     """
-    from openplanet.photos.collect import urls
-    from openplanet.photos.fetch import Manners, contact_of
+    from openplanet.photos.sources.collect.collect import urls
+    from openplanet.photos.sources.collect.fetch import Manners, contact_of
 
     manners = Manners(workers, per_host, max_bytes=max_mb << 20, contact=contact_of(contact))
     _say_collected(urls(table, out, manners), out)
@@ -87,9 +87,9 @@ def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: in
 @click.option("--contact", help=f"{CONTACT_HELP}; Wikimedia asks for it.")
 def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None, contact: str | None) -> None:
     """Fetch geotagged photos of Wikimedia Commons, with author, licence and attribution."""
-    from openplanet.photos import commons
-    from openplanet.photos.collect import from_commons
-    from openplanet.photos.fetch import Manners, contact_of
+    from openplanet.photos.sources.collect import commons
+    from openplanet.photos.sources.collect.collect import from_commons
+    from openplanet.photos.sources.collect.fetch import Manners, contact_of
 
     try:
         west, south, east, north = (float(part) for part in bbox.split(","))
@@ -111,7 +111,7 @@ def _say_collected(counts: dict[str, int], out: Path) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
 def synthetic(out: Path, photos: int, seed: int) -> None:
     """Make the synthetic planet: JPEG photos with Exif GPS in albums, whose exact posterior is known."""
-    from openplanet.photos.synthetic import make
+    from openplanet.synthetic.planet import make
 
     make(out, photos, seed)
     show(f"{out / 'photos'}: the photos; {out / 'world.parquet'}: what is known of them, for --world")

@@ -49,9 +49,9 @@ def train(
 ) -> None:
     """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
     from openplanet import recipes as named
-    from openplanet.earth.partition import Partition
-    from openplanet.photos.shards import Dataset
-    from openplanet.training.recipe import override
+    from openplanet.earth.partition.adaptive import Partition
+    from openplanet.photos.dataset import Dataset
+    from openplanet.training.recipe.recipe import override
 
     if out is None and not find_batch_size:
         raise click.UsageError("give --out, the checkpoint folder to write")

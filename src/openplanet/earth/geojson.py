@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from openplanet.earth import s2
 from openplanet.earth.geo import NO_TURN, Turn, from_xyz, to_xyz
 from openplanet.earth.geo import turn as turned
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 
 Floats = NDArray[np.float64]
 Ring = NDArray[np.float64]  # [P, 2] of (lat, lng), closed (first point = last), counter-clockwise on the map

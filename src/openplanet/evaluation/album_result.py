@@ -12,9 +12,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from openplanet.evaluation import tables
-from openplanet.evaluation.bootstrap import Groups, mean_intervals
-from openplanet.evaluation.tables import Block, Line, km_text, percents, whole_km
+from openplanet.evaluation.measures.bootstrap import Groups, mean_intervals
+from openplanet.evaluation.report import tables
+from openplanet.evaluation.report.tables import Block, Line, km_text, percents, whole_km
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

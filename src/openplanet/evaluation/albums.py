@@ -11,23 +11,25 @@ from types import SimpleNamespace
 import numpy as np
 
 from openplanet.errors import InputError
-from openplanet.evaluation import leakage, metrics, travel_choice
-from openplanet.evaluation.album_answers import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
-from openplanet.evaluation.album_bayes import of_albums
 from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
-from openplanet.evaluation.anchoring import Mask
-from openplanet.evaluation.bayes import BayesLimit, limit_of, rows_of
-from openplanet.evaluation.bootstrap import Groups
-from openplanet.evaluation.photoset import read_truth
+from openplanet.evaluation.contestants import travel_choice
+from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
+from openplanet.evaluation.contestants.album_bayes import of_albums
+from openplanet.evaluation.contestants.anchors import Mask
+from openplanet.evaluation.contestants.bayes import BayesLimit, limit_of, rows_of
+from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.bootstrap import Groups
+from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums, weights_sha256
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.photos.shards import Dataset
-from openplanet.photos.synthetic import load_world
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
+from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
 PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from openplanet.evaluation import leakage, metrics, paired, tables
-from openplanet.evaluation.bootstrap import LEVEL, Groups
-from openplanet.evaluation.contestants import Contestants, Entry, need_pictures
-from openplanet.evaluation.measured import ECE, LESS_IS_BETTER, MEDIAN, NLL, Figure, Measured, measured
-from openplanet.evaluation.notes import CROP
-from openplanet.evaluation.paired import Difference
-from openplanet.evaluation.photoset import PhotoSet
-from openplanet.evaluation.scoring import measure_names
-from openplanet.evaluation.tables import NOT_SAID, Block, Line
-from openplanet.photos.shards import Dataset
+from openplanet.evaluation.contestants.contestants import Contestants, Entry, need_pictures
+from openplanet.evaluation.measures import metrics, paired
+from openplanet.evaluation.measures.bootstrap import LEVEL, Groups
+from openplanet.evaluation.measures.compared import ECE, LESS_IS_BETTER, MEDIAN, NLL, Figure, Measured, measured
+from openplanet.evaluation.measures.paired import Difference
+from openplanet.evaluation.measures.scoring import measure_names
+from openplanet.evaluation.report import tables
+from openplanet.evaluation.report.notes import CROP
+from openplanet.evaluation.report.tables import NOT_SAID, Block, Line
+from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets.photoset import PhotoSet
+from openplanet.photos.dataset import Dataset
 
 Pair = tuple[str, str, tuple[Difference, ...]]
 

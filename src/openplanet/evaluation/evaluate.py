@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from openplanet.errors import InputError
-from openplanet.evaluation import baselines, leakage, locating, metrics, retrieval
-from openplanet.evaluation.bayes import limit_of
-from openplanet.evaluation.breakdown import Breakdown, break_down, divide
-from openplanet.evaluation.leakage import Leak
-from openplanet.evaluation.locating import Locator
-from openplanet.evaluation.metrics import TOP_K
-from openplanet.evaluation.notes import WHAT, notes
-from openplanet.evaluation.photoset import PhotoSet, of_dataset, read_images, read_truth
-from openplanet.evaluation.predictions import read_predictions
-from openplanet.evaluation.published import published_on
+from openplanet.evaluation.contestants import asking, baselines, retrieval
+from openplanet.evaluation.contestants.asking import Locator
+from openplanet.evaluation.contestants.bayes import limit_of
+from openplanet.evaluation.contestants.predictions import read_predictions
+from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.breakdown import Breakdown, break_down, divide
+from openplanet.evaluation.measures.metrics import TOP_K
+from openplanet.evaluation.measures.scoring import Measure
+from openplanet.evaluation.report.notes import WHAT, notes
 from openplanet.evaluation.result import Evaluation
 from openplanet.evaluation.rows import (
     BAYES,
@@ -33,8 +32,11 @@ from openplanet.evaluation.rows import (
     RANDOM,
     Row,
 )
-from openplanet.evaluation.scoring import Measure
-from openplanet.photos.shards import Dataset
+from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset, read_images, read_truth
+from openplanet.evaluation.testsets.published import published_on
+from openplanet.photos.dataset import Dataset
 
 __all__ = ["evaluate", "read_images", "read_truth"]
 
@@ -140,7 +142,7 @@ def baseline_rows(
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
     prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
     told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
-    row = measure.row(PRIOR, WHAT[PRIOR], prior, locating.constant_scores(predictor, told_C, measure.truth))
+    row = measure.row(PRIOR, WHAT[PRIOR], prior, asking.constant_scores(predictor, told_C, measure.truth))
     points_DNK2 = baselines.prior_points(partition, told_C, count, TOP_K, measure.distances_km)
     rows = [row, measure.points_row(row, points_DNK2, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
     if gallery is None or len(gallery) == 0 or not held_out:
@@ -160,7 +162,7 @@ def baseline_rows(
 
 def model_rows(measure: Measure, photoset: PhotoSet, predictor: Locator, name: str = MODEL) -> list[Row]:
     """The model's likeliest cells and, where there is time for it, the best points for each distance."""
-    answers = locating.ask(predictor, photoset, measure.distances_km)
+    answers = asking.ask(predictor, photoset, measure.distances_km)
     row = measure.row(name, WHAT[MODEL], (answers.lat, answers.lng), answers.scores)
     if answers.points is None:
         return [row]

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from openplanet.evaluation import tables
-from openplanet.evaluation.bootstrap import Groups
-from openplanet.evaluation.breakdown import Breakdown
-from openplanet.evaluation.leakage import Leak
-from openplanet.evaluation.metrics import COUNTRY_METHOD
-from openplanet.evaluation.published import Published
+from openplanet.evaluation.measures.bootstrap import Groups
+from openplanet.evaluation.measures.breakdown import Breakdown
+from openplanet.evaluation.measures.metrics import COUNTRY_METHOD
+from openplanet.evaluation.report import tables
 from openplanet.evaluation.rows import BAYES, MODEL, NEAREST, POINTS, PRIOR, Intervals, Row, Truth
+from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.published import Published
 
 __all__ = ["BAYES", "MODEL", "NEAREST", "POINTS", "PRIOR", "Evaluation", "Intervals", "Row", "Truth"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.evaluation.bootstrap import Groups, groups_of
-from openplanet.evaluation.distribution import Distribution
-from openplanet.evaluation.metrics import Summary
+from openplanet.evaluation.measures.bootstrap import Groups, groups_of
+from openplanet.evaluation.measures.distribution import Distribution
+from openplanet.evaluation.measures.metrics import Summary
 
 Floats = NDArray[np.float64]
 

@@ -32,11 +32,12 @@ from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpo
 from openplanet.models.album.embedded import batch, temperature_of
 from openplanet.models.album.travel import Travel
 from openplanet.models.device import best_device
-from openplanet.photos import clocks, sources
-from openplanet.photos.albums import album_orders
-from openplanet.photos.clocks import Aligned
-from openplanet.photos.reading import SCHEMA, Reading, Task, read_facts
-from openplanet.photos.serials import code
+from openplanet.photos.albums import clocks
+from openplanet.photos.albums.clocks import Aligned
+from openplanet.photos.albums.orders import album_orders
+from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_facts
+from openplanet.photos.ingest.serials import code
+from openplanet.photos.sources import walk
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
@@ -216,7 +217,7 @@ def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
-        pa.chunked_array([pa.array([sources.printable(photo.path) for photo in read])]),
+        pa.chunked_array([pa.array([walk.printable(photo.path) for photo in read])]),
         pa.chunked_array([pa.array(moment_T, pa.timestamp("us"), mask=~timed_T)]),
         pa.chunked_array([pa.array([None] * len(read), pa.int64())]),
     )

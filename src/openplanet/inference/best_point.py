@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth import geo
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 
 Floats = NDArray[np.float64]
 

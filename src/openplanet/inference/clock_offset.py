@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openplanet.models.album.travel import Travel
-from openplanet.photos.sessions import MAX_OFFSET_HOURS
+from openplanet.photos.albums.sessions import MAX_OFFSET_HOURS
 
 Floats = NDArray[np.float64]
 

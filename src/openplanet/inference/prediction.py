@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth import geojson, s2
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
 
 

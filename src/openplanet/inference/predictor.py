@@ -13,14 +13,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.located import Located, Photo
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.device import best_device
 from openplanet.models.preprocess import pixels
-from openplanet.photos import images
+from openplanet.photos.files import images
 
 # Photos are first brought to the size at which a dataset keeps them (the default of ingest), so that the
 # model sees the same resampling here as in training.

@@ -19,16 +19,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError, InputError, PartitionError, RecipeError
 from openplanet.models import hub
 from openplanet.models.backbone import check_size
 from openplanet.models.calibration import Calibration
+from openplanet.models.card import model_card
+from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.overlaid import Overlaid
 from openplanet.models.image_model import ImageConfig, ImageModel
-from openplanet.models.levels import Levels
 from openplanet.models.merged import Merged, reveals
-from openplanet.models.model_card import model_card
-from openplanet.models.overlaid import Overlaid
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-checkpoint"

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.backbone import build_backbone, check_arguments
-from openplanet.models.heads import CellEmbeddings, softmax_layer
-from openplanet.models.levels import Levels, product_log_probs
+from openplanet.models.heads.levels import Levels, product_log_probs
+from openplanet.models.heads.overlaid import Overlaid, overlay_log_probs
+from openplanet.models.heads.softmax import CellEmbeddings, softmax_layer
 from openplanet.models.merged import Merged
-from openplanet.models.overlaid import Overlaid, overlay_log_probs
 
 MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the memory at the first batch
 MAX_WIDTH = 1 << 14  # of the embedding, likewise

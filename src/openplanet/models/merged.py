@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from openplanet.earth import places, s2
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError
-from openplanet.models.levels import Levels
+from openplanet.models.heads.levels import Levels
 
 if TYPE_CHECKING:
     from openplanet.models.checkpoint import Checkpoint

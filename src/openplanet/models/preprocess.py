@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from openplanet.errors import PhotoError
-from openplanet.photos import images
+from openplanet.photos.files import images
 
 
 def pixels(image: Image.Image, size: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from openplanet.models.checkpoint import RESUME
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path, write_text
-from openplanet.training.trained import VALIDATED_KM, TrainedModule
+from openplanet.training.lightning_module import VALIDATED_KM, TrainedModule
 
 STATE = "last.ckpt"
 CURVES = "training.csv"

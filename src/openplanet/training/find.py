@@ -12,18 +12,18 @@ import torch
 from lightning.pytorch.tuner.tuning import Tuner
 from torch import Tensor
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import TrainingError
 from openplanet.models.device import best_device
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
-from openplanet.training import data
-from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import prepare
-from openplanet.training.module import TrainingModule
-from openplanet.training.recipe import Recipe
-from openplanet.training.trainer import PRECISIONS, quiet_lightning
+from openplanet.training.image_module import TrainingModule
+from openplanet.training.loop import PRECISIONS, quiet_lightning
+from openplanet.training.photos import data
+from openplanet.training.photos.data import Photos
+from openplanet.training.recipe.recipe import Recipe
 
 STEPS_PER_SIZE = 4  # the first of a size warms up, and is not timed
 LARGEST = {"cuda": 8192, "mps": 8192, "cpu": 256}

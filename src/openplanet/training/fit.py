@@ -10,28 +10,28 @@ from typing import Any
 import pyarrow.compute as pc
 import torch
 
-from openplanet.earth import partition as partitions_module
-from openplanet.earth.combinatorial import build_turned, random_turns
-from openplanet.earth.partition import Partition, Thresholds
+from openplanet.earth.partition import adaptive as partitions_module
+from openplanet.earth.partition.adaptive import Partition, Thresholds
+from openplanet.earth.partition.combinatorial import build_turned, random_turns
 from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import CONFIG, Checkpoint
+from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.overlaid import Overlaid
 from openplanet.models.image_model import ImageModel
-from openplanet.models.levels import Levels
 from openplanet.models.merged import reveals
-from openplanet.models.overlaid import Overlaid
-from openplanet.photos.shards import Dataset
-from openplanet.photos.split import too_few
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.split import too_few
 from openplanet.progress import say
 from openplanet.storage import check_writable
-from openplanet.training import data, embeddings
-from openplanet.training.calibrated import calibrate
 from openplanet.training.callbacks import Keeper, ProgressLine
-from openplanet.training.data import Photos
 from openplanet.training.distributed import Ranks
-from openplanet.training.module import TrainingModule
-from openplanet.training.recipe import Recipe, as_dict, weights_path
+from openplanet.training.image_module import TrainingModule
+from openplanet.training.loop import keep_best, run_trainer
+from openplanet.training.photos import data, frozen_features
+from openplanet.training.photos.data import Photos
+from openplanet.training.recipe.recipe import Recipe, as_dict, weights_path
 from openplanet.training.run import fingerprint, finished, resume_state
-from openplanet.training.trainer import keep_best, run_trainer
+from openplanet.training.temperature import calibrate
 
 
 def fit(
@@ -145,9 +145,9 @@ def _photos(
     train: Photos
     val: Photos
     if recipe.frozen:
-        folder = cache or embeddings.default_folder(dataset)
-        train = embeddings.embed_split(dataset, "train", partition, model, recipe, folder, drop=True)
-        val = embeddings.embed_split(dataset, "val", partition, model, recipe, folder, drop=False)
+        folder = cache or frozen_features.default_folder(dataset)
+        train = frozen_features.embed_split(dataset, "train", partition, model, recipe, folder, drop=True)
+        val = frozen_features.embed_split(dataset, "val", partition, model, recipe, folder, drop=False)
     else:
         margin_side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
         train = data.load_split(dataset, "train", partition, margin_side, True, recipe.shuffle_buffer)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from openplanet.training.runrecipe import RunRecipe
+from openplanet.training.recipe.base import RunRecipe
 
 
 def optimizer_of(model: nn.Module, recipe: RunRecipe) -> torch.optim.Optimizer:

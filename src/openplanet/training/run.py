@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError, TrainingError
 from openplanet.models import checkpoint as checkpoints
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.photos.shards import Dataset
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
 from openplanet.storage import read_json, sha256_of, write_json
-from openplanet.training.albumrecipe import AlbumRecipe
+from openplanet.training.album.recipe import AlbumRecipe
 from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
-from openplanet.training.recipe import Recipe, weights_path
-from openplanet.training.runrecipe import NOT_THE_RUN, RunRecipe, as_dict, defaults_of
+from openplanet.training.recipe.base import NOT_THE_RUN, RunRecipe, as_dict, defaults_of
+from openplanet.training.recipe.recipe import Recipe, weights_path
 
 NOT_COMPARED = (*NOT_THE_RUN, "description", "seen")  # prose: a later version may say more
 

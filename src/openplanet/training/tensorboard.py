@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from openplanet.errors import InputError
-from openplanet.training.trained import TrainedModule
+from openplanet.training.lightning_module import TrainedModule
 
 STEPS_BETWEEN_POINTS = 20
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from openplanet.errors import InputError
-from openplanet.evaluation.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.known import KNOWN, KnownSet
+from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.pictures import Pictures
 from openplanet.evaluation.testsets.table import Table, fingerprint, is_table, read_table
-from openplanet.photos.shards import Dataset
-from openplanet.photos.sources import printable
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.sources.walk import printable
 
 FOLDER = "folder"
 FORMS = f"DATASET, {', '.join(f'{key}:PATH' for key in KNOWN)} or {FOLDER}:PATH"

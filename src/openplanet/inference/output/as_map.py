@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from openplanet.earth.mappage import MapEntry, write_map_page
-from openplanet.earth.worldmap import WorldMap, bounds_of
 from openplanet.errors import InputError, PhotoError
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output.about import About
 from openplanet.inference.output.as_text import offset_words
 from openplanet.inference.output.prediction_map import prediction_map
-from openplanet.photos import images
-from openplanet.photos.images import SUFFIXES
+from openplanet.maps.page import MapEntry, write_map_page
+from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.photos.files import images
+from openplanet.photos.files.images import SUFFIXES
 
 MAX_MAPS = 200  # sections with a map: each is about 100 kB
 MOST_PICTURES = 500  # of an album's page: about 8 kB each

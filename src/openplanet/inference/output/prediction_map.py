@@ -1,7 +1,7 @@
 """A prediction on a map: the cells shaded by probability, the first guess, and the truth where it is known."""
 
-from openplanet.earth.worldmap import WorldMap, bounds_of
 from openplanet.inference.prediction import Prediction
+from openplanet.maps.world_map import WorldMap, bounds_of
 
 CANDIDATES = 5
 WIDTH = 560  # px

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 
 if TYPE_CHECKING:  # embedded.py makes batches of what stands here
     from openplanet.models.album.embedded import EmbeddedAlbum

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import AlbumConfig, Albums
 from openplanet.models.album.neural import NeuralAlbumModel

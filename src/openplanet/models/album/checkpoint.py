@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumConfig, AlbumModel
-from openplanet.models.album.model_card import model_card
+from openplanet.models.album.card import model_card
 from openplanet.models.album.registry import build, needs_training
 from openplanet.models.backbone import check_size
 from openplanet.models.checkpoint import (

@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from openplanet.earth.partition import Partition
-from openplanet.models import photofeatures
+from openplanet.earth.partition.adaptive import Partition
+from openplanet.models import features
 from openplanet.models.album.base import UNKNOWN, Albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
-from openplanet.photos import clocks
-from openplanet.photos.shards import Dataset
+from openplanet.photos.albums import clocks
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
 
 Floats = npt.NDArray[np.float64]
@@ -85,12 +85,12 @@ def embedded_albums(
     computed once and kept in ``folder`` [default: DATASET.embeddings] under the SHA-256 of dataset and weights;
     memory holds them all, 4 D bytes a photo. Raises DatasetError where dataset or folder is damaged.
     """
-    parts = _embeddings(dataset, split, checkpoint, folder or photofeatures.default_folder(dataset))
-    failed = [name for part in parts for name in photofeatures.names(part["failed"])]
+    parts = _embeddings(dataset, split, checkpoint, folder or features.default_folder(dataset))
+    failed = [name for part in parts for name in features.names(part["failed"])]
     if failed:
         some = ", ".join(failed[:5]) + (", ..." if len(failed) > 5 else "")
         say(f"{split}: {len(failed)} photos cannot be decoded and are left out of their albums: {some}")
-    ids = [name for part in parts for name in photofeatures.names(part["photo_id"])]
+    ids = [name for part in parts for name in features.names(part["photo_id"])]
     filled = [part["features"] for part in parts if len(part["features"])]
     embedding_ND = torch.cat(filled) if filled else torch.empty(0, 0)
     table = _rows(dataset, split, ids)
@@ -116,14 +116,14 @@ def _embeddings(dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Pa
     device = next(model.parameters()).device
     key: dict[str, Any] = {
         "what": "embeddings of the photos of albums, located or not",
-        "dataset": photofeatures.manifest_sha256(dataset),
+        "dataset": features.manifest_sha256(dataset),
         "weights": weights_sha256(model),
         "image": dataclasses.asdict(checkpoint.image),
-        "preprocessing": photofeatures.PREPROCESSING,
+        "preprocessing": features.PREPROCESSING,
     }
     was_training = model.training
     model.eval()
-    parts = photofeatures.of_split(
+    parts = features.of_split(
         dataset, split, checkpoint.image.image_size, lambda x: model.embed(x.to(device)), key, folder, located=False
     )
     model.train(was_training)

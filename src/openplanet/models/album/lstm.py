@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.models.album.base import AlbumConfig, Albums
 from openplanet.models.album.neural import NeuralAlbumModel
 

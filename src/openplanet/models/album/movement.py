@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.models.album.base import AlbumConfig, AlbumModel, Albums
-from openplanet.models.heads import softmax_layer
+from openplanet.models.heads.softmax import softmax_layer
 
 if TYPE_CHECKING:
     from openplanet.models.album.embedded import EmbeddedAlbum

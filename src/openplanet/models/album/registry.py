@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError, suggestion
 from openplanet.models.album.average import Average, GeometricMean
 from openplanet.models.album.base import AlbumConfig, AlbumModel

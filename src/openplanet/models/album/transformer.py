@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import AlbumConfig, Albums
 from openplanet.models.album.neural import NeuralAlbumModel

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from openplanet.earth import geo
-from openplanet.earth.partition import Partition
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError
 from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, mean_answer

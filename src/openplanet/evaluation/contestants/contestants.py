@@ -1,0 +1,259 @@
+"""Who takes part in a comparison: checkpoints of photos and of albums, files of guesses, baselines; and their answers.
+
+Shapes: N photos, K guesses.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openplanet.earth.partition.adaptive import Partition
+from openplanet.errors import InputError
+from openplanet.evaluation.contestants import asking, baselines, retrieval, travel_choice
+from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, ask_all
+from openplanet.evaluation.contestants.asking import Answers, Locator
+from openplanet.evaluation.contestants.geoclip import PREFIX, open_locator
+from openplanet.evaluation.contestants.predictions import Guesses, read_predictions
+from openplanet.evaluation.contestants.retrieval import Gallery
+from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.cell_scores import CellScores
+from openplanet.evaluation.measures.metrics import TOP_K
+from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST
+from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.photoset import PhotoSet
+from openplanet.inference.predictor import Predictor
+from openplanet.models import hub
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
+from openplanet.models.album.embedded import embedded_albums
+from openplanet.models.album.registry import build
+from openplanet.models.device import best_device
+from openplanet.photos.dataset import Dataset
+
+Floats = NDArray[np.float64]
+
+BASELINES = ("random", "prior", "nearest", "density", "embedding")
+OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a checkpoint says of the single photos
+OF_A_GALLERY = ("nearest", "density", "embedding")
+FITTED = (*BASELINES, "travel")  # on training photos
+OF_A_MODEL = ("prior", "embedding", *OF_ALBUMS)  # of the cells or network of the first checkpoint that is named
+OF_A_NETWORK = ("embedding", *OF_ALBUMS)  # of these, the network's
+NAMED = (*BASELINES, *OF_ALBUMS)
+SUFFIXES = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant's guesses lat, lng [N, K], most likely first, NaN for none; where it gives probabilities, what
+    they are worth, and the cells that they are over."""
+
+    lat: Floats
+    lng: Floats
+    scores: CellScores | None = None
+    partition: Partition | None = None
+
+    @classmethod
+    def of(cls, answers: Answers) -> "Entry":
+        """The entry of a model that was asked."""
+        return cls(answers.lat, answers.lng, answers.scores, answers.partition)
+
+
+class AlbumContestant:
+    """An album model, with the image model through which it sees photos."""
+
+    def __init__(self, folder: Path) -> None:
+        device = best_device()
+        self.checkpoint = AlbumCheckpoint.load(folder, device)
+        self.image = Predictor(self.checkpoint.image, device)
+
+
+def need_pictures(texts: Sequence[str]) -> bool:
+    """Whether any of them looks at photos, as guesses made by others do not."""
+    return any(Path(text).suffix.lower() not in SUFFIXES for text in texts)
+
+
+class Contestants:
+    """The contestants that ``texts`` name, on one set; ``told`` says of each what a reader must know."""
+
+    def __init__(self, texts: Sequence[str], photoset: PhotoSet, train: Dataset | None) -> None:
+        if len(texts) < 2:
+            raise InputError(f"a comparison needs two: checkpoints, files of predictions, or {', '.join(NAMED)}")
+        self.photoset, self.train = photoset, train
+        self.told: dict[str, str] = {}
+        self._texts = texts
+        self._models = {text: _open(text) for text in texts if _is_model(text)}
+        self._guesses = {text: self._read(text) for text in texts if text not in NAMED and text not in self._models}
+        self._check()
+        self._gallery: Gallery | None = None
+        self._features: retrieval.Found = {}
+
+    def _check(self) -> None:
+        """What can be wrong is told before a model looks at photos."""
+        for text in self._texts:
+            if text in FITTED:
+                self._needed(text)
+            if text in OF_A_NETWORK:
+                self._network(text)
+            elif text in OF_A_MODEL:
+                self._first(text)
+            if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant):
+                _need_albums(text, self.photoset)
+        names = [name for text in self._texts for name in self._names(text)]
+        again = next((name for name in names if names.count(name) > 1), None)
+        if again is not None:
+            raise InputError(f"two contestants are called {again}: rename a folder or file")
+
+    def models(self) -> list[object]:
+        """The models among them, an album model followed by its image model: whose training is to be known."""
+        found: list[object] = []
+        for each in self._models.values():
+            found += [each, each.image] if isinstance(each, AlbumContestant) else [each]
+        return found
+
+    def gallery_leaks(self) -> tuple[Leak, ...]:
+        """Whether the very places of the set stand among those that retrieval, if it takes part, answers with."""
+        named = next((text for text in self._texts if text in OF_A_GALLERY), None)
+        if named is None:
+            return ()
+        gallery = self._fitted(named)
+        return (leakage.check_gallery(self.photoset, gallery.lat, gallery.lng),)
+
+    def entries(self) -> dict[str, Entry]:
+        """What each says, by name, in the order given."""
+        return {name: entry for text in self._texts for name, entry in self._of(text).items()}
+
+    def _names(self, text: str) -> list[str]:
+        if text in NAMED:
+            return [text]
+        if text in self._models:
+            return [PREFIX.removesuffix(":") if text.startswith(PREFIX) else Path(text).resolve().name]
+        return [each.name for each in self._guesses[text]]
+
+    def _read(self, text: str) -> list[Guesses]:
+        found = read_predictions(Path(text), self.photoset.truth)
+        if any(each.human for each in found):
+            raise InputError(f"{text} holds rounds of a game: measure it with openplanet evaluate --predictions {text}")
+        return found
+
+    def _of(self, text: str) -> dict[str, Entry]:
+        if text in OF_ALBUMS:
+            return {text: self._untrained(text)}
+        if text in BASELINES:
+            return {text: self._baseline(text)}
+        if text in self._models:
+            model, (name,) = self._models[text], self._names(text)
+            if isinstance(model, AlbumContestant):
+                self.told[name] = f"an album model ({model.checkpoint.config.variant}), given whole albums"
+                return {name: self._by_albums(model.checkpoint.model, model.image)}
+            return {name: Entry.of(asking.ask(model, self.photoset, ()))}
+        return {each.name: Entry(each.lat, each.lng) for each in self._guesses[text]}
+
+    def _by_albums(self, answer: AlbumAnswer, image: Predictor) -> Entry:
+        dataset, split = self.photoset.dataset, self.photoset.split
+        assert dataset is not None, "_need_albums has seen to it"
+        embedded = tuple(embedded_albums(dataset, split, image.checkpoint))
+        albums = AlbumSet(self.photoset.truth, embedded, image.checkpoint, ())
+        return Entry.of(ask_all(albums, answer, image.coarser))
+
+    def _untrained(self, name: str) -> Entry:
+        text, image = self._network(name)
+        assert isinstance(image, Predictor), "no other locator of ours embeds"
+        model, how = build(AlbumConfig(name), image.partition, image.checkpoint.model.embedding_dim), ""
+        if name == "travel":
+            model, learnt = travel_choice.learnt_on(self._needed(name), image.checkpoint, metrics.DISTANCES_KM)
+            how = f"; {learnt}"
+        self.told[name] = f"over what {text} says of the albums' photos{how}"
+        return self._by_albums(model.to(image.device), image)
+
+    def _baseline(self, name: str) -> Entry:
+        gallery = self._fitted(name)
+        count = len(self.photoset)
+        if name == "random":
+            return Entry(*baselines.random_guesses(gallery.lat, gallery.lng, count, TOP_K))
+        if name == "prior":
+            text, locator = self._first(name)
+            self.told[name] = f"over the cells of {text}"
+            guesses = baselines.prior_guesses(locator.partition, gallery.lat, gallery.lng, count, TOP_K)
+            told_C = baselines.prior_log_probs(locator.partition, gallery.lat, gallery.lng)
+            scores = asking.constant_scores(locator, told_C, self.photoset.truth)
+            return Entry(*guesses, scores, locator.partition)
+        if name == "embedding":
+            text, locator = self._network(name)
+            guesses, how = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
+            self.told[name] = f"by the embedding of {text}; {how}"
+            return Entry(*guesses)
+        if not self._features:
+            self._features = retrieval.by_features(gallery, self.photoset)
+        guesses, self.told[name] = self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
+        return Entry(*guesses)
+
+    def _found(self, name: str, found: retrieval.Found, row: str) -> tuple[tuple[Floats, Floats], str]:
+        if row not in found:
+            raise InputError(f"{self._needed(name).path}: no training photo can be read: {name} has nothing to find")
+        return found[row]
+
+    def _first(self, name: str) -> tuple[str, Locator]:
+        """The first model that was named, of an album's its image model."""
+        if not self._models:
+            raise InputError(f"{name} needs a model's cells or embedding: name a checkpoint too")
+        text, model = next(iter(self._models.items()))
+        return text, model.image if isinstance(model, AlbumContestant) else model
+
+    def _network(self, name: str) -> tuple[str, Locator]:
+        """The same where its embeddings are wanted, which other systems (GeoCLIP) do not give."""
+        text, model = self._first(name)
+        if not hasattr(model, "embed_many"):
+            raise InputError(f"{name} needs the embeddings of a checkpoint of ours: name one before {text}")
+        return text, model
+
+    def _needed(self, name: str) -> Dataset:
+        if self.train is None:
+            raise InputError(f"{name} is fitted on training photos: give the dataset with --train")
+        return self.train
+
+    def _fitted(self, name: str) -> Gallery:
+        train = self._needed(name)
+        self._gallery = self._gallery or Gallery(train)
+        if len(self._gallery) == 0:
+            raise InputError(f"{train.path} has no training photo with a position: {name} cannot be fitted on it")
+        return self._gallery
+
+
+def _is_model(text: str) -> bool:
+    """Before anything is asked, so that a wrong name costs no minutes."""
+    if text in NAMED:
+        return False
+    if text.startswith((PREFIX, hub.PREFIX)) or Path(text).is_dir():
+        return True
+    if Path(text).suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{text} is no contestant: give a checkpoint folder, a CSV or JSON of predictions, or {', '.join(NAMED)}"
+        )
+    return False
+
+
+def _open(text: str) -> Locator | AlbumContestant:
+    if text.startswith(PREFIX):
+        return open_locator(text)
+    folder = hub.resolve(text)
+    return AlbumContestant(folder) if is_album_checkpoint(folder) else open_locator(folder)
+
+
+def _need_albums(name: str, photoset: PhotoSet) -> None:
+    """Raise InputError where no two photos of the set are of one album."""
+    if photoset.dataset is None:
+        raise InputError(
+            f"{name} places photos by their albums, and {photoset.name} is a set of single photos: give a dataset of "
+            "`openplanet ingest`, or leave it out"
+        )
+    albums = photoset.dataset.table(["album_id"], photoset.split)["album_id"].to_pylist()
+    if max(Counter(album for album in albums if album).values(), default=0) < 2:
+        raise InputError(
+            f"{name} places photos by their albums, and no two photos of {photoset.name} of {photoset.dataset.path} "
+            "are of one album: ingest with --albums, or leave it out"
+        )

@@ -1,0 +1,46 @@
+"""The exponent and the jump of ``travel``, chosen on the val split: nothing here sees the photos that are measured."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from openplanet.evaluation.contestants.album_asking import AlbumSet, ask
+from openplanet.evaluation.testsets.photoset import read_truth
+from openplanet.models.album.embedded import EmbeddedAlbum, embedded_albums, mean_answer
+from openplanet.models.album.movement import Movement
+from openplanet.models.album.travel import EXPONENT, JUMP, Travel
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.photos.dataset import Dataset
+
+EXPONENTS = (0.3, 0.5, 0.7, 1.0)
+JUMPS = (0.001, 0.01, 0.1)
+LEAST_PHOTOS = 20  # of val albums of several photos; with fewer the defaults stand
+
+
+def learnt_on(dataset: Dataset, image: Checkpoint, distances_km: Sequence[float]) -> tuple[Travel, str]:
+    """``learnt`` on the train and val splits of a dataset, as the image model sees them."""
+    val = embedded_albums(dataset, "val", image)
+    chosen_on = AlbumSet(read_truth(dataset, "val", needed=False), tuple(val), image, tuple(distances_km))
+    return learnt(embedded_albums(dataset, "train", image), chosen_on)
+
+
+def learnt(train: Sequence[EmbeddedAlbum], val: AlbumSet) -> tuple[Travel, str]:
+    """The model with movement and prior taken from ``train``, and how its exponent and jump were chosen, in a sentence.
+
+    The best is the one whose first guesses have the largest share within the distances of ``val``, their mean.
+    """
+    movement = Movement.fit(((album.cells(val.partition), album.seconds_T) for album in train), val.partition)
+    general_C = mean_answer(train, val.image)
+    several = replace(val, albums=tuple(album for album in val.albums if len(album) > 1))
+    steps = f"movement from {sum(movement.steps_S):,} steps of the training albums"
+    if sum(len(album) for album in several.albums) < LEAST_PHOTOS:
+        model = Travel.over(val.partition, movement, general_C)
+        return model, f"{steps}; exponent {EXPONENT:g} and jump {JUMP:g} by default: the val split has too few albums"
+    quick = replace(several, distances_km=())
+    scores = {}
+    for exponent, jump in itertools.product(EXPONENTS, JUMPS):
+        guesses = ask(quick, Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump))
+        scores[exponent, jump] = float(guesses.first_hits(val.truth, val.distances_km).mean())
+    exponent, jump = max(scores, key=lambda pair: scores[pair])
+    model = Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump)
+    return model, f"{steps}; exponent {exponent:g} and jump {jump:g} chosen on {len(several.albums)} val albums"

@@ -1,0 +1,70 @@
+"""One album drawn before and after: where its photos are placed one by one, and where together.
+
+Shapes: N photos of the split, T photos of the album.
+"""
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from openplanet.earth.geo import distance_km
+from openplanet.evaluation.album_result import AlbumEvaluation, Variant
+from openplanet.evaluation.report.page import Section
+from openplanet.evaluation.report.samples import km_words
+from openplanet.evaluation.testsets.photoset import read_truth
+from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.photos.dataset import Dataset
+
+WIDTH = 560
+LEAST_PHOTOS = 5
+
+
+def before_and_after(found: AlbumEvaluation, dataset: Dataset) -> Section | None:
+    """A section with two maps of the album that gained most by the best variant; None where no album is long enough."""
+    truth = read_truth(dataset, found.split)
+    order = dataset.table(["album_order"], found.split, located=True)["album_order"].fill_null(0).to_numpy()
+    one, best = found.variants[0], found.best
+    chosen = _most_gained(found, one, best)
+    if chosen is None:
+        return None
+    rows_T = np.flatnonzero(found.groups.group_N == chosen)
+    rows_T = rows_T[np.argsort(order[rows_T], kind="stable")]
+    lat_T, lng_T = truth.lat[rows_T], truth.lng[rows_T]
+    parts = []
+    for each, how in ((one, "one by one"), (best, f"together, by {best.name}")):
+        assert each.guess_N2 is not None
+        km_T = distance_km(each.guess_N2[rows_T, 0], each.guess_N2[rows_T, 1], lat_T, lng_T)
+        figures = f"median error {km_words(float(np.nanmedian(km_T)))}"
+        drawn = _drawn(each.guess_N2[rows_T], lat_T, lng_T, km_T, how)
+        svg = Markup(drawn.html(shared_land=True))
+        parts.append(Markup("<h3>{}: {}</h3>{}").format(how.capitalize(), figures, svg))
+    text = (
+        f"The album of the {found.split} split that gained most by being placed together ({len(rows_T)} photos): it is "
+        "picked for that, so it shows what an album can do, not what it does on average. Targets are where the photos "
+        "were taken; dots, joined in order of capture, where they were put."
+    )
+    return Section("An album, before and after", text, Markup("").join(parts))
+
+
+def _most_gained(found: AlbumEvaluation, one: Variant, best: Variant) -> int | None:
+    """Number of the album whose photos gained most, over all distances; of the same gain the first."""
+    gain_N = (best.first_ND - one.first_ND).mean(axis=1)
+    group_N = found.groups.group_N
+    size_G = np.bincount(group_N)
+    gain_G = np.bincount(group_N, weights=gain_N) / size_G
+    gain_G[size_G < LEAST_PHOTOS] = -np.inf
+    return int(gain_G.argmax()) if np.isfinite(gain_G).any() else None
+
+
+def _drawn(
+    guess_T2: NDArray[np.float64],
+    lat_T: NDArray[np.float64],
+    lng_T: NDArray[np.float64],
+    km_T: NDArray[np.float64],
+    how: str,
+) -> WorldMap:
+    lats, lngs = np.concatenate([guess_T2[:, 0], lat_T]), np.concatenate([guess_T2[:, 1], lng_T])
+    drawn = WorldMap(WIDTH, bounds_of(lats, lngs, 0.2, least=4.0), title=f"An album placed {how}")
+    drawn.points(lat_T, lng_T, kind="truth", titles=["where it was taken"] * len(lat_T), key="where it was taken")
+    titles = [f"photo {place}: {km_words(float(km))} off" for place, km in enumerate(km_T, 1)]
+    return drawn.route(guess_T2[:, 0], guess_T2[:, 1], titles, "first photo", "last photo")

@@ -1,0 +1,183 @@
+"""A page that shows a partition: its cells on maps, how large and how full they are, and what was dropped.
+
+C cells. The page makes no request; names of places come from data, so that the template escapes them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from openplanet.earth import geo
+from openplanet.earth.partition.adaptive import Partition
+from openplanet.maps.view import Bounds
+from openplanet.maps.world_map import MAP_SCRIPT, MAP_STYLE, WorldMap, land_symbol
+from openplanet.storage import write_text
+
+Floats = NDArray[np.float64]
+
+EARTH_KM2 = 4 * math.pi * geo.EARTH_RADIUS_KM**2
+WIDTH, HEIGHT, FOOT, HEAD = 330, 190, 34, 18  # of a histogram
+PACIFIC: Bounds = (-50.0, 135.0, 35.0, -125.0)  # the antimeridian in its middle
+CITY_KM = 9.0  # half the height of the map of a city
+MOST_COMPARED = 300
+
+
+def write_report(path: Path, partition: Partition, source: str, nested: bool = False) -> None:
+    """Write the page. Raises InputError where it cannot be written.
+
+    source: what the photos were. nested: whether the cells had to lie in those of a coarser partition.
+    """
+    write_text(path, report(partition, source, nested))
+
+
+def report(partition: Partition, source: str, nested: bool = False) -> str:
+    """The page as HTML text; see ``write_report``."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = files("openplanet.maps").joinpath("partition_report.html.j2").read_text(encoding="utf-8")
+    city, city_bounds = _densest(partition)
+    named = {"": None, "pacific": PACIFIC, "city": city_bounds}
+    maps = {
+        f"{name or 'world'}_{value}": Markup(_map(partition, value, bounds).html(shared_land=True))
+        for name, bounds in named.items()
+        for value in ("count", "level")
+    }
+    return environment.from_string(template).render(
+        p=partition,
+        source=source,
+        nested=nested,
+        city=city,
+        maps=maps,
+        histograms=[Markup(figure) for figure in _histograms(partition)],
+        covered=float(partition.area_km2.sum()) / EARTH_KM2,
+        dropped=partition.dropped_area_km2 / EARTH_KM2,
+        rest=max(1 - float(partition.area_km2.sum() + partition.dropped_area_km2) / EARTH_KM2, 0.0),
+        percent=_percent,
+        area=_area,
+        style=Markup(MAP_STYLE),
+        script=Markup(MAP_SCRIPT),
+        land=Markup(land_symbol()),
+    )
+
+
+def _map(partition: Partition, value: str, bounds: Bounds | None) -> WorldMap:
+    """The cells coloured by "count" or by "level"."""
+    chart = WorldMap(1080, bounds, title=f"Cells by {value}")
+    cells = _seen(partition, chart)
+    titles = [
+        f"{place or '?'}: {count:,} photos, level {level}, {_area(area)}"
+        for place, count, level, area in zip(
+            (partition.city[c] for c in cells.tolist()),
+            partition.count[cells].tolist(),
+            partition.level[cells].tolist(),
+            partition.area_km2[cells].tolist(),
+            strict=True,
+        )
+    ]
+    if value == "count":
+        values, what = partition.count[cells].astype(np.float64), "photos in the cell"
+    else:
+        # A few cells on one spot may go down to centimetres: they must not take all the shades.
+        high = max(int(np.quantile(partition.level, 0.99, method="higher")), 1)
+        # A face of the cube has level 0, which the map would leave out.
+        values = np.clip(partition.level[cells], 1e-9, high)
+        what = "level of the cell (higher is smaller)"
+        if high < partition.level.max():
+            what = f"level of the cell (higher is smaller; {high} is {high} or more)"
+    chart.cells(partition.cell_id[cells], values, what=what, log=value == "count", titles=titles, turn=partition.turn)
+    return chart.cities()
+
+
+def _seen(partition: Partition, chart: WorldMap) -> NDArray[np.int64]:
+    """The cells whose middle is near to the map: drawing finds out which are on it."""
+    view = chart.view
+    if view.is_world:
+        return np.arange(len(partition))
+    tall, wide = view.height / view.y_per_degree, view.width / view.x_per_degree
+    reach_km = geo.EARTH_RADIUS_KM * math.radians(2 * math.hypot(tall, wide))
+    middle = view.north - tall / 2, (view.centre_lng + 180) % 360 - 180
+    apart = geo.distance_km(partition.lat, partition.lng, *middle)
+    return np.flatnonzero(apart < reach_km + 2 * np.sqrt(partition.area_km2))
+
+
+def _densest(partition: Partition) -> tuple[str, Bounds]:
+    """The city with the most small cells about it: (its name, a map of it)."""
+    smallest = np.argsort(partition.area_km2, kind="stable")[:MOST_COMPARED]
+    lat_C, lng_C = partition.centroid_lat[smallest], partition.centroid_lng[smallest]
+    near = [(geo.distance_km(lat_C, lng_C, a, b) < CITY_KM).sum() for a, b in zip(lat_C, lng_C, strict=True)]
+    middle = int(smallest[int(np.argmax(near))])
+    half = max(CITY_KM / 111.2, math.degrees(math.sqrt(partition.area_km2[middle]) / geo.EARTH_RADIUS_KM))
+    lat, lng = float(partition.centroid_lat[middle]), float(partition.centroid_lng[middle])
+    half_lng = min(half * 1.9 / max(math.cos(math.radians(lat)), 0.05), 80.0)
+    south, north = max(lat - half, -90.0), min(lat + half, 90.0)
+    west, east = ((lng + d + 180) % 360 - 180 for d in (-half_lng, half_lng))
+    name = ", ".join(part for part in (partition.city[middle], partition.country[middle]) if part)
+    return name or f"{lat:.2f}, {lng:.2f}", (south, west, north, east)
+
+
+def _histograms(partition: Partition) -> list[str]:
+    levels = np.arange(int(partition.level.min()), int(partition.level.max()) + 1)
+    of_level = [int((partition.level == level).sum()) for level in levels]
+    return [
+        _bars("Levels", "level", [str(level) for level in levels], of_level),
+        _bars("Areas", "area of a cell", *_by_powers(partition.area_km2, (1.0,), _area)),
+        _bars(
+            "Photos",
+            "photos in a cell",
+            *_by_powers(partition.count.astype(np.float64), (1.0, 2.0, 5.0), "{:,.0f}".format),
+        ),
+    ]
+
+
+def _by_powers(value_C: Floats, steps: tuple[float, ...], label: Callable[[float], str]) -> tuple[list[str], list[int]]:
+    """Numbers of values between each two of steps times powers of ten, from the least to the most."""
+    powers = range(math.floor(math.log10(value_C.min())), math.ceil(math.log10(value_C.max())) + 2)
+    edges = np.array([step * 10.0**power for power in powers for step in steps])
+    numbers = np.histogram(value_C, edges)[0]
+    (full,) = np.nonzero(numbers)
+    kept = slice(full[0], full[-1] + 1)
+    return [label(edge) for edge in edges[:-1][kept].tolist()], numbers[kept].tolist()
+
+
+def _bars(title: str, axis: str, labels: Sequence[str], numbers: Sequence[int]) -> str:
+    """A histogram as SVG, each bar with its number of cells; labels stand at the bars' left ends or middles."""
+    wide, most = WIDTH / len(labels), max(numbers)
+    middle = 0.5 if title == "Levels" else 0.0
+    every = max(1, math.ceil(max(map(len, labels)) * 6.5 / wide))
+    parts = [
+        f'<svg class="bars" viewBox="-30 0 {WIDTH + 60} {HEIGHT + FOOT}" role="img"><title>{escape(title)}</title>'
+    ]
+    for k, (label, number) in enumerate(zip(labels, numbers, strict=True)):
+        tall = (HEIGHT - HEAD) * number / most
+        x, y = k * wide, HEIGHT - tall
+        parts.append(
+            f'<rect x="{x + wide * 0.06:.1f}" y="{y:.1f}" width="{wide * 0.88:.1f}" height="{tall:.1f}">'
+            f"<title>{escape(axis)} {escape(label)}: {number:,} cells</title></rect>"
+        )
+        if number and len(f"{number:,}") * 5.8 + 4 <= wide:
+            parts.append(f'<text x="{x + wide / 2:.1f}" y="{y - 4:.1f}">{number:,}</text>')
+        if k % every == 0:
+            parts.append(f'<text x="{x + wide * middle:.1f}" y="{HEIGHT + 14}">{escape(label)}</text>')
+    parts.append(f'<line x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}"/>')
+    parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT + 30}" class="axis">{escape(axis)}</text></svg>')
+    return "".join(parts)
+
+
+def _percent(share: float) -> str:
+    """Three digits; what is there is never shown as none, nor what is not all as all."""
+    if share in (0, 1):
+        return f"{share:.0%}"
+    return "<0.01%" if share < 1e-4 else ">99.9%" if share >= 0.9995 else f"{100 * share:.3g}%"
+
+
+def _area(km2: float) -> str:
+    for unit, size in (("km²", 1.0), ("m²", 1e-6)):
+        if km2 >= 0.1 * size:
+            return f"{km2 / size:,.0f} {unit}" if km2 >= 10 * size else f"{km2 / size:.2g} {unit}"
+    return f"{km2 / 1e-10:.2g} cm²"

@@ -1,0 +1,61 @@
+"""Several partitions at once: how the cells of the finest lie in those of the coarser ones.
+
+Shapes: B photos in a batch, C cells of the finest partition, L coarser levels, from coarse to fine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openplanet.earth import s2
+from openplanet.earth.partition.adaptive import Partition
+from openplanet.errors import PartitionError
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The coarser levels above a finest partition of C cells."""
+
+    sizes: tuple[int, ...]
+    """Number of cells of each coarser level, [L]."""
+    ancestors_LC: Tensor
+    """int64 [L, C]: the cell of each level that holds each finest cell."""
+
+    @classmethod
+    def of(cls, coarser: Sequence[Partition], finest: Partition) -> "Levels":
+        """The levels of nested partitions, as ``earth.partition.build_many(..., nested=True)`` makes them.
+
+        Raises PartitionError where a finest cell does not lie in a cell of every coarser one.
+        """
+        rows = []
+        for index, partition in enumerate(coarser):
+            if partition.turn != finest.turn:
+                raise PartitionError("levels are cells of one sphere, not of spheres turned apart; build them together")
+            first, last = s2.range_min(finest.cell_id), s2.range_max(finest.cell_id)
+            row = partition.assign_leaves(first)
+            outside = (row < 0) | (row != partition.assign_leaves(last))
+            if outside.any():
+                raise PartitionError(
+                    f"{int(outside.sum())} of {len(finest)} cells do not lie in a cell of level {index} "
+                    f"({len(partition)} cells): build the levels together, nested"
+                )
+            rows.append(row)
+        ancestors = np.stack(rows) if rows else np.empty((0, len(finest)), np.int64)
+        return cls(tuple(len(partition) for partition in coarser), torch.from_numpy(ancestors))
+
+
+def product_log_probs(logits: Sequence[Tensor], ancestors_LC: Tensor) -> Tensor:
+    """Log-probabilities [B, C] of the finest cells, by the product along the hierarchy, normalised.
+
+    ``logits``: of the finest level [B, C], then of the L coarser ones, coarse to fine. The score of a cell is
+    the sum of the log-probabilities that its level gives it and the coarser levels give its ancestors: PlaNet's
+    successors (Müller-Budack et al. 2018, "Geolocation Estimation of Photos using a Hierarchical Model and
+    Scene Classification", section 3.3) multiply so, without our normalisation.
+    """
+    total_BC = torch.log_softmax(logits[0].float(), dim=1)
+    for level, row_C in zip(logits[1:], ancestors_LC, strict=True):
+        total_BC = total_BC + torch.log_softmax(level.float(), dim=1)[:, row_C]
+    return torch.log_softmax(total_BC, dim=1)

@@ -1,0 +1,188 @@
+"""What an ingest has before it: every candidate, in columns, and a fingerprint of it all.
+
+Shapes: K candidates.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from openplanet.errors import InputError
+from openplanet.photos import dataset
+from openplanet.photos.ingest import parts
+from openplanet.photos.ingest.read import Task
+from openplanet.photos.sources import coordinates, huggingface
+from openplanet.photos.sources.entry import Entry
+from openplanet.photos.sources.walk import Candidate, Found, Rejection, candidate_size, search
+from openplanet.storage import sha256_of
+
+MIN_SIDE, MAX_SIDE = 16, 4096
+SETTLE_VERSION = 5  # raise it when the same readings would give other rows
+ROWS = 16384  # candidates that are Python objects at a time
+
+TOLD = pa.schema(
+    [
+        ("lat", pa.float64()), ("lng", pa.float64()), ("album", pa.string()), ("album_order", pa.int32()),
+        ("taken_at", pa.timestamp("us")), ("taken_at_is_utc", pa.bool_()), ("utc_offset_minutes", pa.int32()),
+        ("owner", pa.string()), ("licence", pa.string()), ("attribution", pa.string()),
+    ]
+)  # fmt: skip
+"""What the user's table says of a candidate."""
+_SCHEMA = pa.schema(
+    [
+        ("name", pa.string()), ("album", pa.string()), ("rank", pa.int8()), ("key", pa.binary(16)),
+        ("size", pa.int64()), ("path", pa.binary()), ("more", pa.binary()),
+        ("reason", pa.string()), ("detail", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may choose. ``side``: pixels of the short side."""
+
+    side: int = 320
+    split_by: str = "auto"
+    albums: str = "folder"
+    keep_unlocated: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``table``: a row for each candidate (``_SCHEMA``; ``reason`` where it is rejected unread), and TOLD
+    with prefix ``told_``."""
+
+    table: pa.Table
+    needs_gps_K: npt.NDArray[np.bool_]
+    more_rejected: list[Rejection]  # folders and rows of the table that lead to no file
+    skipped: Counter[str]
+    fingerprint: str
+
+    def tasks(self, wanted: npt.NDArray[np.int64], twins: dict[int, frozenset[str]]) -> Iterator[Task]:
+        """The tasks of the candidates ``wanted``; ``twins``: photo_ids of known photos by their size."""
+        for start in range(0, len(wanted), 1024):
+            rows = self.table.select(["key", "size", "path", "more"]).take(wanted[start : start + 1024]).to_pylist()
+            for index, row in zip(wanted[start : start + 1024], rows, strict=True):
+                more = pickle.loads(row["more"]) if row["more"] is not None else ()  # our own, of this run
+                task = Task(row["key"], os.fsdecode(row["path"]), bool(self.needs_gps_K[index]), *more)
+                yield replace(task, twins=twins.get(row["size"], frozenset()))
+
+
+def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:
+    """Find the photos and the table's rows on them; reads no photo.
+
+    Without ``sources`` the table's files are the candidates. Raises InputError where the options are out of
+    range, a source or the table is missing or unreadable, or there is no candidate at all.
+    """
+    check(options)
+    rows = coordinates.read(table) if table is not None else []
+    if not sources and table is not None:
+        sources = coordinates.files_of(rows, table)
+    found, hashed = Found(), hashlib.sha256()
+    places: list[Path] | None = [] if table is not None else None
+    batches = list(_batches(search(sources, found, out), options, hashed, places))
+    if not batches:
+        skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
+        raise InputError(
+            f"{', '.join(map(str, sources)) or table or 'no source'}: no photo found there"
+            + (f" (files passed over: {skipped})" if skipped else "")
+        )
+    plan = pa.Table.from_batches(batches)
+    matched = coordinates.Matched({}, [])
+    if table is not None and places is not None:
+        matched = coordinates.match(rows, table, places, found.roots)
+    plan = _with_told(plan, matched.by_candidate, options)
+    located_K = plan["told_lat"].is_valid().to_numpy()
+    needs_gps_K = np.zeros(len(located_K), bool) if options.keep_unlocated else ~located_K
+    more_rejected = found.rejected + matched.rejected
+    told = {
+        "versions": [dataset.FORMAT_VERSION, parts.PART_VERSION, SETTLE_VERSION],
+        "options": asdict(options),
+        "table": sha256_of(table) if table is not None else None,
+        "candidates": hashed.hexdigest(),
+        "more": [asdict(rejection) for rejection in more_rejected],
+    }
+    fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return Plan(plan, needs_gps_K, more_rejected, found.skipped, fingerprint)
+
+
+def check(options: Options) -> None:
+    """InputError where an option is out of range."""
+    if options.split_by not in ("auto", "owner", "album"):
+        raise InputError(f"split by '{options.split_by}': it can be by owner or by album, or auto")
+    if options.albums not in ("folder", "sessions"):
+        raise InputError(f"albums by '{options.albums}': it can be by folder or by sessions")
+    if not MIN_SIDE <= options.side <= MAX_SIDE:
+        raise InputError(f"side {options.side}: it must be {MIN_SIDE} to {MAX_SIDE} pixels")
+
+
+def _batches(
+    candidates: Iterator[Candidate], options: Options, hashed: Any, places: list[Path] | None
+) -> Iterator[pa.RecordBatch]:
+    rows: list[tuple[Any, ...]] = []
+    for candidate in candidates:
+        rows.append(_row(candidate, options.side))
+        hashed.update(repr(rows[-1][:4]).encode("utf-8", "backslashreplace"))
+        if places is not None:
+            places.append(candidate.place)
+        if len(rows) == ROWS:
+            yield _batch(rows)
+            rows = []
+    if rows:
+        yield _batch(rows)
+
+
+def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    return pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)
+
+
+def _row(candidate: Candidate, side: int) -> tuple[Any, ...]:
+    base = (candidate.name, candidate.album, candidate.rank)
+    path = os.fspath(candidate.path)
+    if candidate.origin:
+        stamps: list[object] = [huggingface.fingerprint(candidate.origin), candidate.span]
+        size = -1
+    else:
+        found = candidate_size(candidate.path)
+        if isinstance(found, str):
+            return (*base, None, -1, None, None, "unreadable", found)
+        size = found[0] if candidate.span is None else candidate.span[1]
+        stamps = [*found, candidate.span]
+        for beside in candidate.beside:
+            stamps += [beside.kind, os.fsencode(beside.path), beside.span, candidate_size(Path(beside.path))]
+    key = parts.key_of(path, stamps, side)
+    more = None  # a file with nothing beside it, as most are: a million of them are at hand at a time
+    if candidate.span is not None or candidate.origin or candidate.beside or candidate.told is not None:
+        told = (candidate.span, candidate.origin, candidate.beside, candidate.told)
+        more = pickle.dumps(told, pickle.HIGHEST_PROTOCOL)
+    return (*base, key, size, os.fsencode(path), more, None, None)
+
+
+def _with_told(plan: pa.Table, entries: dict[int, Entry], options: Options) -> pa.Table:
+    """Add what the table says; a row whose position is of no use rejects its photo."""
+    count = plan.num_rows
+    problems = {index: entry for index, entry in entries.items() if entry.problem}
+    if problems and not options.keep_unlocated:
+        reasons, details = plan["reason"].to_pylist(), plan["detail"].to_pylist()
+        for index, entry in problems.items():
+            if reasons[index] is None:
+                reasons[index], details[index] = entry.problem, entry.detail
+        for name, values in (("reason", reasons), ("detail", details)):
+            plan = plan.set_column(plan.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    at_K = np.full(count, -1, np.int64)
+    at_K[list(entries)] = np.arange(len(entries))
+    pointer = pa.array(at_K, mask=at_K < 0)
+    for field in TOLD:
+        values = pa.array([getattr(entry, field.name) for entry in entries.values()], field.type)
+        plan = plan.append_column(f"told_{field.name}", values.take(pointer))
+    return plan

@@ -1,0 +1,119 @@
+"""The recipe of an image model: everything that its training needs, as one frozen and typed object."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
+from openplanet.training.recipe.base import RunRecipe, as_dict, override
+
+__all__ = ["Recipe", "as_dict", "override", "weights_path"]
+
+MAX_SEED = 2**32 - 1  # a batch's seed is about a million times it, and PyTorch takes 64 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(RunRecipe):
+    """A named, complete configuration of the training of an image model.
+
+    There is deliberately no vertical flip, and horizontal flips are off unless asked for: the side that people
+    drive on and the script of signs are cues of place, and mirroring destroys them.
+    Raises RecipeError where a value is out of its range.
+    """
+
+    max_photos: int
+    """A cell holding more training photos is split (the paper's t1), where no partition is given."""
+    min_photos: int
+    """A cell holding fewer is dropped, and its photos with it (the paper's t2)."""
+    levels: tuple[tuple[int, int], ...] = ()
+    """Coarser partitions above that one, as (max_photos, min_photos) from coarse to fine: one more head each, and
+    the product along the hierarchy as the answer. Empty: one partition, the paper's."""
+    overlay: tuple[tuple[int, int], ...] = ()
+    """Heads over so many partitions of spheres turned at random (the first is not), as (max_photos, min_photos) of
+    each, in place of one over the cells of max_photos and min_photos; their overlay tells those apart (CPlaNet)."""
+
+    backbone: str
+    """Name of a timm model."""
+    backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Further arguments of timm.create_model."""
+    image_size: int
+    """Side of the square input in pixels."""
+    embedding_dim: int | None = None
+    """Width of a layer between backbone and softmax; None: none."""
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Mean of red, green, blue that the input is normalised by (must fit ``weights``)."""
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """Standard deviation of red, green, blue that the input is normalised by (must fit ``weights``)."""
+    weights: str | None = None
+    """None: random; "hub": timm's own from the Hugging Face Hub; else a local safetensors file of the backbone,
+    which must fit it key by key."""
+    frozen: bool = False
+    """Leave the backbone as its weights are: its features are computed once and kept, and only what follows is
+    trained. Nothing is augmented then."""
+    feature_norm: bool = False
+    """Standardise the backbone's features before what follows (see ImageConfig)."""
+    head: Literal["softmax", "embeddings"] = "softmax"
+    """A softmax matrix (the paper's), or the cosine with learned embeddings of the cells (after GeoSURGE)."""
+    aux_head: bool = False
+    """Train an auxiliary softmax on earlier features too (inception_v3 has the place for one)."""
+    aux_weight: float = 0.4
+    """Weight of its loss. 0.4 is what TF-slim's train_image_classifier.py gives the Inception family."""
+
+    class_balance: float | None = None
+    """Weigh photos by their cell's effective number of photos with this beta (0.99, 0.999 ...); None: all alike."""
+    crop: float = 0.0
+    """Random crops keep between 1 - crop and 1 of the side; 0: always the whole square."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation change at random by up to this share; hue never (sky, soil)."""
+    flip: bool = False
+    """Mirror photos at random. Off: driving side and writing are cues of place."""
+    random_ops: int = 0
+    """So many random changes of each photo besides (training/photos/random_ops.py says which, and which never)."""
+    random_strength: float = 0.5
+    """How strong they are at most, 0 to 1."""
+    shuffle_buffer: int = 16384
+    """Photos that do not fit in memory are shuffled among so many at a time (in each process)."""
+    workers: int = 0
+    """Processes that decode photos when they do not fit in memory."""
+    compile: bool = False
+    """torch.compile the model: faster on a GPU after minutes of compiling."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_at_least({"max_photos": 1, "min_photos": 1, "image_size": 8, "shuffle_buffer": 1, "aux_weight": 0})
+        self._check_at_least({"batch_size": 2})  # batch norm needs two
+        self._check_at_least({"jitter": 0, "workers": 0, "crop": 0, "random_ops": 0, "random_strength": 0})
+        self._check_more_than_0("embedding_dim")
+        self._check_less_than_1("crop", "jitter")
+        self._check_between_0_and_1("class_balance")
+        self._check_at_most({"image_size": MAX_IMAGE_SIZE, "workers": 1024, "random_ops": 64, "random_strength": 1})
+        self._check_at_most({"embedding_dim": MAX_WIDTH})
+        counts = [count for pair in self.levels for count in pair]
+        self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
+        splits = [pair[0] for pair in self.levels] + [self.max_photos]
+        self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
+        self._check_overlay()
+        self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
+        self._check(all(0 < s < math.inf for s in self.std), "std", "more than 0, and finite")
+        self._check(all(math.isfinite(m) for m in self.mean), "mean", "finite")
+
+    def _check_overlay(self) -> None:
+        if not self.overlay:
+            return
+        self._check(len(self.overlay) > 1, "overlay", "of at least 2 partitions")
+        self._check(all(count >= 1 for pair in self.overlay for count in pair), "overlay", "of at least 1 photo each")
+        self._check(not self.levels, "levels", "empty where partitions are overlaid")
+        self._check(self.head == "softmax", "head", "softmax where partitions are overlaid")
+        self._check(not self.aux_head, "aux_head", "false where partitions are overlaid")
+
+    def image_config(self) -> ImageConfig:
+        """The part of it that the model is built from."""
+        names = [f.name for f in dataclasses.fields(ImageConfig)]
+        return ImageConfig(**{name: getattr(self, name) for name in names})
+
+
+def weights_path(recipe: Recipe) -> Path | None:
+    """The file of the backbone's initial weights; None for random ones and for the Hub's."""
+    return Path(recipe.weights).expanduser() if recipe.weights and recipe.weights != "hub" else None
