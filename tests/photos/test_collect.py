@@ -63,8 +63,9 @@ def test_parquet_lists_and_bad_ones(tmp_path: Path) -> None:
 def test_one_bad_line_ends_no_run(tmp_path: Path) -> None:
     with serve(lambda handler, _: send(handler, PHOTO)) as (base, _):
         bad = ["http://[::1", "http://h:99999/", "http://h:x/", "http://a b/", "ftp://h/a.jpg", "http://h/\0.jpg"]
-        bad += ["data:image/png;base64," + "A" * 200_000, "http://" + "a" * 70 + ".org/"]
+        bad += ["data:image/png;base64," + "A" * 1_200_000, "http://" + "a" * 70 + ".org/"]
         lines = ["url,lat,lng", *(f"{url},1,2" for url in bad), f"{base}/a.jpg,3,4"]
+        # bytes that are not UTF-8 behind the part by which the encoding is judged
         (tmp_path / "list.csv").write_bytes("\n".join(lines).encode() + b"\nhttp://\xff\xfe/,1,2\n")
         assert collect.urls(tmp_path / "list.csv", tmp_path / "got", HASTY) == {"fetched": 1, "bad url": len(bad) + 1}
     with (tmp_path / "got" / "failed.csv").open(newline="") as file:

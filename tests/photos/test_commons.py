@@ -161,7 +161,8 @@ def ask(search: Any, info: Any) -> list[dict[str, Any]]:
         send(handler, given if isinstance(given, bytes) else json.dumps(given).encode())
 
     with serve(answer) as (base, _):
-        return list(commons.photos(Fetcher(HASTY), (2, 48, 3, 49), api=base + "/api.php"))
+        fetcher = Fetcher(replace(HASTY, max_bytes=1 << 22))
+        return list(commons.photos(fetcher, (2, 48, 3, 49), api=base + "/api.php"))
 
 
 def pages(**info: Any) -> dict[str, Any]:

@@ -200,9 +200,11 @@ def _ask(fetcher: Fetcher, query: Mapping[str, str], api: str) -> dict[str, Any]
             answer = parse_json(raw)
         except ValueError as error:
             raise InputError(f"{api} answers something else than JSON: {error}") from error
-        problem = _is(dict, _is(dict, answer, api).get("error") or {}, api)
+        if not isinstance(answer, dict):
+            raise InputError(f"{api} answers in another form than MediaWiki's: {repr(answer)[:60]} and no object")
+        problem = _is(dict, answer.get("error") or {}, api)
         if not problem:
-            return answer  # type: ignore[no-any-return]
+            return answer
         if problem.get("code") not in ("maxlag", "ratelimited") or attempt + 1 == MAXLAG_TRIES:
             break
         lag = problem.get("lag")

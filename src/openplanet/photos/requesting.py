@@ -24,6 +24,7 @@ from urllib3.exceptions import TimeoutError as ReadTimeoutError
 from openplanet.errors import InputError
 from openplanet.photos.connecting import FetchError, Site, Watch, names_itself, open_connection, site_of
 from openplanet.photos.containers import photo_format
+from openplanet.progress import plain
 from openplanet.storage import atomic_path
 
 CONTACT = "OPENPLANET_CONTACT"  # environment variable: whom a host can write to
@@ -196,7 +197,8 @@ class Fetcher:
         except _FAILURES as error:  # also fewer bytes than it promised
             if not watch.over:
                 timed_out = isinstance(error, ReadTimeoutError | TimeoutError)
-                raise _Again(FetchError(f"{url}: {error}", "timed out" if timed_out else reason)) from None
+                why = plain(str(error)[:200])  # it may quote what the server sent
+                raise _Again(FetchError(f"{url}: {why}", "timed out" if timed_out else reason)) from None
         finally:
             for each in (response, connection):
                 if each is not None:
