@@ -1,4 +1,4 @@
-"""Precision and recall of the rules of photos/files/flags.py: real photos against drawn screenshots, documents, clip art.
+"""Precision and recall of the rules of photos/files/flags.py: real photos, and drawn screenshots, documents, clip art.
 
 python benchmarks/flags.py FOLDER_OF_PHOTOS [--photos 2000] [--labelled FOLDER]
 

@@ -1,15 +1,18 @@
 """A web server on the loopback that misbehaves as it is told."""
 
+import socketserver
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
 
 from openplanet.photos.sources.collect.fetch import Manners
 
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(100)  # as a JPEG begins
 ADDRESS = "ada@example.org"
-HASTY = Manners(4, attempts=3, max_bytes=100_000, connect=2, read=0.3, deadline=1.0, backoff=0.01, contact=ADDRESS)
+HASTY = Manners(4, attempts=3, max_bytes=100_000, connect=2, read=10.0, deadline=60.0, backoff=0.01, contact=ADDRESS)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -59,6 +62,38 @@ def serve(answer: Callable[[BaseHTTPRequestHandler, Seen], None]) -> Iterator[tu
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        seen.stop.set()
+        server.shutdown()
+        server.server_close()
+
+
+class Raw:
+    """What a raw server saw: how many connections, and whether there was one."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.begun, self.stop = threading.Event(), threading.Event()
+
+
+@contextmanager
+def serve_raw(answer: Callable[[BinaryIO, Callable[[float], bool]], None]) -> Iterator[tuple[str, Raw]]:
+    """Yield (base URL, what it saw); ``answer`` writes any bytes, and asks (seconds to wait) whether to stop."""
+    seen = Raw()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            seen.connections += 1
+            seen.begun.set()
+            with suppress(OSError):  # the client has gone
+                answer(self.wfile, seen.stop.wait)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", seen
     finally:
         seen.stop.set()
         server.shutdown()

@@ -46,7 +46,7 @@ def _schema() -> pa.Schema:
         pa.field("taken_at", pa.timestamp("us")),
         pa.field("taken_at_is_utc", pa.bool_()),  # else the camera's local time
         pa.field("utc_offset_minutes", pa.int32()),  # local time minus UTC; null where not known
-        pa.field("utc_offset_from", pa.string()),  # written, gps; assumed: position, anchor, album (photos/albums/clocks.py)
+        pa.field("utc_offset_from", pa.string()),  # written, gps; assumed: position, anchor, album
         pa.field("album_id", pa.string()),
         pa.field("album_order", pa.int32()),  # 0, 1, 2 ... within the album
         pa.field("owner_id", pa.string()),  # who took it, which camera body, or camera and folder; null: not known

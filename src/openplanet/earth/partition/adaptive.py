@@ -144,7 +144,7 @@ def build(
 ) -> Partition:
     """The partition of photos whose positions come in batches (lat_N, lng_N), by the paper's rule.
 
-    Memory does not grow with the number of photos (see earth/partition/leaf_runs.py). Their order, how they are cut into
+    Memory does not grow with the number of photos (see leaf_runs.py). Their order, how they are cut into
     batches and the number of threads do not matter: the result is the same to the last bit. A cell of
     ``max_level`` may hold more than ``max_photos``.
     Raises InputError on NaN or coordinates out of range, PartitionError for thresholds that make no sense,

@@ -37,7 +37,7 @@ def build_set(
 ) -> list[Partition]:
     """One partition for each rule, read once and nested; or ``turned`` ones of one rule, each of another sphere.
 
-    The first of the turned ones is of the Earth as it is, the others lie askew (earth/partition/combinatorial.py). Raises
+    The first of the turned ones is of the Earth as it is, the others lie askew (combinatorial.py). Raises
     as ``partition.build_many`` and ``combinatorial.build_turned``.
     """
     if turned > 1:

@@ -79,22 +79,31 @@ def read_header(stream: BinaryIO, name: str) -> Header:
     return header
 
 
-def _walk(stream: BinaryIO, magic: bytes) -> Header | None:
+def photo_format(magic: bytes) -> str | None:
+    """The format of a photo that begins with ``magic`` (its first 64 bytes); None for what is no photo of ours."""
     if magic.startswith(b"\xff\xd8\xff"):
-        return _jpeg(stream)
+        return "JPEG"
     if magic.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png(stream)
+        return "PNG"
     if magic[:4] == b"RIFF" and magic[8:12] == b"WEBP":
-        return _webp(stream)
+        return "WEBP"
     if _TIFF_HEADER.match(magic):
-        return _tiff(stream)
+        return "TIFF"
     if magic[4:8] == b"ftyp":
         brands = {magic[at : at + 4] for at in (8, *range(16, min(len(magic), _uint(magic[:4])) - 3, 4))}
         if brands & _AVIF_BRANDS:
-            return _by_pillow(stream, "AVIF")
+            return "AVIF"
         if brands & _HEIF_BRANDS:
-            return _by_pillow(stream, "HEIF")
+            return "HEIF"
     return None
+
+
+def _walk(stream: BinaryIO, magic: bytes) -> Header | None:
+    kind = photo_format(magic)
+    if kind in ("AVIF", "HEIF"):
+        return _by_pillow(stream, kind)
+    walkers = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "TIFF": _tiff}
+    return walkers[kind](stream) if kind else None
 
 
 def _uint(raw: bytes, order: str = ">") -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from loopback import HASTY, Seen, send, serve
+from loopback import HASTY, PHOTO, Seen, send, serve
 from photo_files import save
 
 from openplanet.errors import InputError
@@ -17,7 +17,7 @@ from openplanet.photos.sources.collect.fetch import Fetcher
 class Wiki:
     """Answers as the API does (formatversion 2): places in a grid, info of each in two halves (continue)."""
 
-    def __init__(self, places: list[tuple[float, float]], photo: bytes = b"photo", toobig: float = 1e9) -> None:
+    def __init__(self, places: list[tuple[float, float]], photo: bytes = PHOTO, toobig: float = 1e9) -> None:
         self.places, self.photo, self.toobig = places, photo, toobig
         self.asked: list[dict[str, str]] = []
         self.lagging = 0
@@ -145,3 +145,102 @@ def test_collected_photos_are_a_folder_with_a_table(tmp_path: Path) -> None:
     assert counts == {"fetched": 1}
     text = (tmp_path / "got" / "photos.csv").read_text()
     assert "Ada & Bo" in text and "CC BY-SA 4.0" in text and "48.1,2.1" in text
+
+
+PLACE = {"pageid": 1, "lat": 48.5, "lon": 2.5}
+SEARCH = {"query": {"geosearch": [PLACE]}}
+INFO = {"mime": "image/jpeg", "url": "http://h/a.jpg", "descriptionurl": "http://h/a", "sha1": "ab"}
+TOLD = {"Artist": {"value": "Ada"}, "LicenseShortName": {"value": "CC0"}}
+
+
+def ask(search: Any, info: Any) -> list[dict[str, Any]]:
+    """The rows from an API that always answers so; bytes are sent as they are."""
+
+    def answer(handler: BaseHTTPRequestHandler, seen: Seen) -> None:
+        given = search if "geosearch" in handler.path else info
+        send(handler, given if isinstance(given, bytes) else json.dumps(given).encode())
+
+    with serve(answer) as (base, _):
+        fetcher = Fetcher(replace(HASTY, max_bytes=1 << 22))
+        return list(commons.photos(fetcher, (2, 48, 3, 49), api=base + "/api.php"))
+
+
+def pages(**info: Any) -> dict[str, Any]:
+    return {"query": {"pages": [{"pageid": 1, "imageinfo": [{**INFO, "extmetadata": TOLD, **info}]}]}}
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        None, 1, "text", [], [1], True, {}, {"query": None}, {"query": []}, {"query": 1}, {"query": {"geosearch": {}}},
+        {"query": {"geosearch": None}}, {"query": {"geosearch": "abc"}}, {"query": {"geosearch": [1]}},
+        {"query": {"geosearch": [{}]}}, {"error": "text"}, {"error": [1]}, {"error": 5}, {"error": {"code": {"a": 1}}},
+        *({"query": {"geosearch": [{**PLACE, **odd}]}} for odd in (
+            {"pageid": {"a": 1}}, {"pageid": "1"}, {"pageid": True}, {"pageid": None}, {"lat": "48"}, {"lat": 91},
+            {"lat": None}, {"lon": True}, {"lon": [2]}, {"lon": 10**400}, {"lat": float("nan")},
+            {"lat": float("inf")},
+        )),
+        b"", b"<html>", b"\xff\xfe\x00", b"[" * 200_000, b'{"a":' * 50_000, b"9" * 10_000,
+    ],
+)  # fmt: skip
+def test_any_other_shape_of_places_is_one_line(search: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        ask(search, pages())
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        None, [], "text", {"query": 5}, {"query": {"pages": {"1": {}}}}, {"query": {"pages": [1]}},
+        {"query": {"pages": [{"pageid": 1, "imageinfo": {"0": 1}}]}}, {"continue": "more"}, {"continue": [1]},
+        {"query": {"pages": [{"pageid": 1, "imageinfo": [7]}]}}, {"query": {"pages": [{"imageinfo": [INFO]}]}},
+        {"query": {"pages": [{"pageid": [], "imageinfo": [INFO]}]}},
+        pages(url=None), pages(url={"a": 1}), pages(thumburl=5), pages(extmetadata="text"), pages(extmetadata=[1]),
+        pages(extmetadata={"Artist": "Ada"}), pages(sha1=5), pages(descriptionurl=[]),
+        {"continue": {"iistart": "1", "continue": "||"}},
+    ],
+)  # fmt: skip
+def test_any_other_shape_of_info_is_one_line_and_an_endless_one_ends(info: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        ask(SEARCH, info)
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+
+
+def test_odd_texts_do_no_harm() -> None:
+    told = {**TOLD, "Artist": {"value": "Ada <" + "<" * 300_000}, "Attribution": {"value": "&#" + "9" * 5000 + ";"}}
+    (row,) = ask(SEARCH, pages(extmetadata=told))
+    assert row["owner"].startswith("Ada <") and len(row["owner"]) <= 500
+    assert ask(SEARCH, pages(extmetadata=[])) == []  # PHP's empty object
+    assert ask(SEARCH, pages(mime=["image/jpeg"])) == []
+
+
+def test_an_api_that_divides_boxes_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(commons.ApiError, match="toobig"):
+        ask({"error": {"code": "toobig", "info": "x"}}, pages())
+    monkeypatch.setattr(commons, "GEOSEARCH_LIMIT", 1)
+    monkeypatch.setattr(commons, "SMALLEST", 0.1)
+    assert ask({"query": {"geosearch": [{**PLACE, "lat": -10.0}]}}, pages()) == []
+
+
+@pytest.mark.parametrize("lag", ["nan", "soon", None, [], True, -5, 1e400])
+def test_any_lag_is_waited_for_a_short_time(lag: Any) -> None:
+    manners = replace(HASTY, longest_wait=0.001)
+    answer = json.dumps({"error": {"code": "maxlag", "info": "x", "lag": lag}}).encode()
+    with serve(lambda handler, _: send(handler, answer)) as (base, seen):
+        with pytest.raises(commons.ApiError, match="maxlag"):
+            list(commons.photos(Fetcher(manners), (2, 48, 3, 49), api=base))
+        assert seen.paths.total() == commons.MAXLAG_TRIES
+
+
+def test_an_api_cannot_send_us_to_a_private_address(tmp_path: Path) -> None:
+    with serve(lambda handler, _: send(handler, PHOTO)) as (secret, seen):
+
+        def answer(handler: BaseHTTPRequestHandler, _: Seen) -> None:
+            given = SEARCH if "geosearch" in handler.path else pages(url=f"{secret}/a.jpg")
+            send(handler, json.dumps(given).encode())
+
+        with serve(answer) as (base, _), pytest.raises(InputError, match="none of the photos"):
+            collect.from_commons((2, 48, 3, 49), tmp_path, api=base + "/api.php", manners=HASTY)
+        assert not seen.paths
+    assert "private address" in (tmp_path / "failed.csv").read_text()

@@ -6,7 +6,10 @@ A list of URLs, or Wikimedia Commons. Stopped at any moment, the same call goes 
 import csv
 import hashlib
 import itertools
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +17,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from openplanet.earth import tables
 from openplanet.errors import InputError
 from openplanet.photos.files.images import SUFFIXES
 from openplanet.photos.sources.collect import commons
@@ -22,9 +26,16 @@ from openplanet.photos.sources.coordinates import OPTIONAL
 from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path, check_outputs, inert, marked
 
+try:
+    import fcntl
+except ImportError:  # Windows: two collects into one folder are not told apart there
+    fcntl = None  # type: ignore[assignment]
+
 TABLE, FAILED = "photos.csv", "failed.csv"
 COLUMNS = ("file", "lat", "lng", *OPTIONAL, "url")
 FAILED_COLUMNS = ("url", "reason", "detail")
+MAX_CELL = 1 << 24  # characters of a cell: a list may hold pictures as data: URLs
+_TEMPORARY = re.compile(r"\.(?:[0-9a-f]{32}\.[a-z]+|photos\.csv|failed\.csv)\.\d+\.part")  # of storage.atomic_path
 TEXTS = frozenset({"album", "owner", "licence", "attribution", "url"})
 KINDS = {
     name: marked("a table of photos that were collected", ".csv", ",".join(columns))
@@ -38,7 +49,7 @@ def urls(table: Path, out: Path, manners: Manners | None = None) -> dict[str, in
     Returns how many were fetched, and how many failed for each reason (each in ``failed.csv``). Raises
     InputError where the table cannot be read or none could be fetched.
     """
-    return _collect(_rows(table), out, Fetcher(manners), None)
+    return _collect(_rows(table), out, Fetcher(manners))
 
 
 def from_commons(
@@ -64,10 +75,12 @@ def from_commons(
         )
     fetcher = Fetcher(manners)
     rows = itertools.islice(commons.photos(fetcher, bbox, width=width, api=api), limit)
-    return _collect(rows, out, fetcher, limit)
+    return _collect(rows, out, fetcher, limit, api)
 
 
-def _collect(rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, total: int | None) -> dict[str, int]:
+def _collect(
+    rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, total: int | None = None, named: str | None = None
+) -> dict[str, int]:
     check_outputs([(out / name, kind) for name, kind in KINDS.items()])
     out.mkdir(parents=True, exist_ok=True)
     counts: dict[str, int] = {"fetched": 0}
@@ -82,17 +95,19 @@ def _collect(rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, tot
 
     # A kill leaves the files and no table; the next run writes it whole.
     with (
+        _alone(out),
         atomic_path(out / TABLE) as table_part,
         atomic_path(out / FAILED) as failed_part,
-        table_part.open("w", encoding="utf-8", newline="") as table,
-        failed_part.open("w", encoding="utf-8", newline="") as failed,
+        table_part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as table,
+        failed_part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as failed,
         Progress("Fetching photos", total) as progress,
+        closing(fetch_all(jobs(), fetcher, named)) as ended,
     ):
         good = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
         bad = csv.writer(failed, lineterminator="\n")
         good.writeheader()
         bad.writerow(FAILED_COLUMNS)
-        for url, path, error in fetch_all(jobs(), fetcher):
+        for url, path, error in ended:
             progress.advance()
             row = told[url]
             told[url] = {}  # the URL itself stays, so that it is not fetched twice
@@ -109,9 +124,31 @@ def _collect(rows: Iterable[Mapping[str, Any]], out: Path, fetcher: Fetcher, tot
     return counts
 
 
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """One collect into a folder at a time; what a killed one left half written is removed."""
+    folder = os.open(out, os.O_RDONLY) if fcntl is not None else None
+    try:
+        if folder is not None:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(f"another collect is writing {out}: wait for it, or stop it") from error
+        for path in [*out.glob(".*.part"), *out.glob("??/.*.part")]:
+            if _TEMPORARY.fullmatch(path.name):
+                with suppress(OSError):
+                    path.unlink()
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
 def _file_name(url: str) -> str:
     """A name of our own: what a URL ends with is not trusted as a path. 256 folders keep listings short."""
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    suffix = ""
+    with suppress(ValueError):  # no URL, as failed.csv will say
+        suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
     digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{digest[:2]}/{digest}{suffix if suffix in SUFFIXES else '.jpg'}"
 
@@ -125,10 +162,17 @@ def _rows(table: Path) -> Iterator[Mapping[str, Any]]:
                 for batch in file.iter_batches(8192, columns=names):
                     yield from batch.to_pylist()
         else:
-            with table.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                _check(table, reader.fieldnames or [])
-                yield from reader
+            form = tables.form_of(table, ("url", *COLUMNS))
+            # surrogateescape: a line of another encoding spoils itself only
+            with table.open(encoding=form.encoding, errors="surrogateescape", newline="") as file:
+                reader = csv.DictReader(file, delimiter=form.separator)
+                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+                _check(table, reader.fieldnames)
+                csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))
+                for row in reader:
+                    if form.decimal == ",":
+                        row |= {name: row[name].replace(",", ".") for name in ("lat", "lng") if row.get(name)}
+                    yield row
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise InputError(f"{table} cannot be read as a table of URLs: {error}") from error
 

@@ -8,7 +8,8 @@ import html
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from openplanet.errors import InputError
 from openplanet.photos.sources.collect.fetch import Fetcher
@@ -22,7 +23,12 @@ SMALLEST = 1e-4  # degrees, some ten metres: a box that is not divided any furth
 LARGEST = 5.0  # degrees of a box asked for at once; the API refuses larger ones ("toobig") by its own measure
 MAXLAG_TRIES, FILE_NAMESPACE = 8, "6"
 _PHOTO_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/tiff"})
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
+MAX_TEXT = 20_000  # characters of a field of a page that are looked at
+CONTINUES = 2 * PAGES_AT_ONCE  # answers to one question: each page comes once or twice
+TOO_SMALL = 0.01  # degrees, a kilometre: the API finds no such box too big
+EDGE = 1e-4  # degrees that a place may lie outside the box asked for, by rounding
+T = TypeVar("T")
 Box = tuple[float, float, float, float]
 
 
@@ -77,10 +83,11 @@ def _search(fetcher: Fetcher, box: Box, api: str) -> Iterator[list[dict[str, Any
         "gsprimary": "primary",  # the camera's place, not that of what it shows
     }
     try:
-        places = _ask(fetcher, query, api)["query"]["geosearch"]
+        listed = _is(list, _is(dict, _ask(fetcher, query, api).get("query"), api).get("geosearch"), api)
+        places = [place for place in (_place(each, api) for each in listed) if _inside(place, box)]
         full = len(places) >= GEOSEARCH_LIMIT
     except ApiError as error:
-        if error.code != "toobig":
+        if error.code != "toobig" or max(east - west, north - south) < TOO_SMALL:
             raise
         places, full = [], True
     if full and max(east - west, north - south) > SMALLEST:
@@ -94,6 +101,33 @@ def _search(fetcher: Fetcher, box: Box, api: str) -> Iterator[list[dict[str, Any
         yield places
 
 
+def _is(kind: type[T], value: object, api: str) -> T:
+    """``value``, which the API documents as a ``kind``. Raises InputError where it is another; PHP writes {} as []."""
+    if kind is dict and value == []:
+        return kind()
+    if not isinstance(value, kind) or isinstance(value, bool):
+        shown = repr(value)[:60]
+        raise InputError(f"{api} answers in another form than MediaWiki's: {shown} where a {kind.__name__} belongs")
+    return value
+
+
+def _place(value: object, api: str) -> dict[str, Any]:
+    place = _is(dict, value, api)
+    _is(int, place.get("pageid"), api)
+    for name, most in (("lat", 90), ("lon", 180)):
+        degrees = place.get(name)
+        if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not -most <= degrees <= most:
+            raise InputError(f"{api} answers in another form than MediaWiki's: {name} {str(degrees)[:60]!r}")
+    return place
+
+
+def _inside(place: Mapping[str, Any], box: Box) -> bool:
+    """An API that lists places of elsewhere would have its boxes divided without end."""
+    west, south, east, north = box
+    lat, lng = float(place["lat"]), float(place["lon"])
+    return south - EDGE <= lat <= north + EDGE and west - EDGE <= lng <= east + EDGE
+
+
 def _describe(fetcher: Fetcher, places: list[dict[str, Any]], width: int, api: str) -> Iterator[dict[str, Any]]:
     query = {
         "prop": "imageinfo",
@@ -104,27 +138,32 @@ def _describe(fetcher: Fetcher, places: list[dict[str, Any]], width: int, api: s
     }
     infos: dict[int, Mapping[str, Any]] = {}
     more: Mapping[str, str] = {}
-    while True:
+    for _ in range(CONTINUES):
         answer = _ask(fetcher, {**query, **more}, api)
-        for page in answer.get("query", {}).get("pages", []):
-            if page.get("imageinfo"):
-                infos[page["pageid"]] = page["imageinfo"][0]
-        more = answer.get("continue", {})
+        for page in _is(list, _is(dict, answer.get("query", {}), api).get("pages", []), api):
+            found = _is(list, _is(dict, page, api).get("imageinfo", []), api)
+            if found:
+                infos[_is(int, page.get("pageid"), api)] = _is(dict, found[0], api)
+        more = {str(key): str(value) for key, value in _is(dict, answer.get("continue", {}), api).items()}
         if not more:
             break
+    else:
+        raise InputError(f"{api} does not end its answer: it says {CONTINUES} times that there is more")
     for place in places:
-        row = _row(place, infos.get(place["pageid"], {}))
+        row = _row(place, infos.get(place["pageid"], {}), api)
         if row is not None:
             yield row
 
 
-def _row(place: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any] | None:
-    told = {key: _plain(value.get("value")) for key, value in info.get("extmetadata", {}).items()}
+def _row(place: Mapping[str, Any], info: Mapping[str, Any], api: str) -> dict[str, Any] | None:
+    told = {}
+    for key, value in _is(dict, info.get("extmetadata", {}), api).items():
+        told[key] = _plain(_is(dict, value, api).get("value"))
     licence, author = told.get("LicenseShortName", ""), told.get("Artist", "")
-    if info.get("mime") not in _PHOTO_TYPES or not licence or not author:
+    if str(info.get("mime")) not in _PHOTO_TYPES or not licence or not author:
         return None
-    url = info.get("thumburl") or info.get("url")
-    page = info.get("descriptionurl", "")
+    url = _is(str, info.get("thumburl") or info.get("url"), api)
+    page = _is(str, info.get("descriptionurl", ""), api)
     licence_url = told.get("LicenseUrl", "")
     return {
         "url": url,
@@ -134,14 +173,17 @@ def _row(place: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any] | 
         "owner": author,
         "licence": f"{licence} {licence_url}".strip(),
         "attribution": f"{told.get('Attribution') or author}, {licence}, {page}".rstrip(", "),
-        "sha1": info.get("sha1", ""),
+        "sha1": _is(str, info.get("sha1", ""), api),
         "page": page,
     }
 
 
 def _plain(value: object) -> str:
     """Text of the page's HTML, on one line."""
-    return " ".join(html.unescape(_TAG.sub(" ", str(value or ""))).split())[:500]
+    text = _TAG.sub(" ", str(value or "")[:MAX_TEXT])
+    with suppress(ValueError):  # the number of a sign that has thousands of digits
+        text = html.unescape(text)
+    return " ".join(text.split())[:500]
 
 
 def _time(text: str) -> str:
@@ -158,13 +200,14 @@ def _ask(fetcher: Fetcher, query: Mapping[str, str], api: str) -> dict[str, Any]
             answer = parse_json(raw)
         except ValueError as error:
             raise InputError(f"{api} answers something else than JSON: {error}") from error
-        problem: dict[str, Any] = {"code": "bad answer", "info": "no object"}
-        if isinstance(answer, dict):
-            problem = answer.get("error") or {}
+        if not isinstance(answer, dict):
+            raise InputError(f"{api} answers in another form than MediaWiki's: {repr(answer)[:60]} and no object")
+        problem = _is(dict, answer.get("error") or {}, api)
         if not problem:
-            return answer  # type: ignore[no-any-return]
+            return answer
         if problem.get("code") not in ("maxlag", "ratelimited") or attempt + 1 == MAXLAG_TRIES:
             break
-        pause = max(float(problem.get("lag") or 0), fetcher.manners.backoff * 5)
-        time.sleep(min(pause, fetcher.manners.longest_wait))
-    raise ApiError(str(problem.get("code")), str(problem.get("info")))
+        lag = problem.get("lag")
+        seconds = lag if isinstance(lag, int | float) and lag > 0 else 0  # "nan" is no lag
+        time.sleep(min(max(seconds, fetcher.manners.backoff * 5), fetcher.manners.longest_wait))
+    raise ApiError(str(problem.get("code"))[:100], str(problem.get("info"))[:500])
