@@ -1,6 +1,6 @@
 """Damaging photos at random, as no camera would: for test_fuzz.py, and by hand for longer:
 
-python tests/photos/fuzzing.py --minutes 5 --found found/
+python tests/photos/fuzzing.py --photos 200000 --found found/
 
 Seeds are small photos of every format and the kept corpus (fuzz_corpus/: files that are odd in ways of their own, or
 once did harm). Each is read whole, as ingest reads it, in a child process; what kills the child, takes over
@@ -13,6 +13,7 @@ import io
 import os
 import random
 import resource
+import signal
 import struct
 import tempfile
 import time
@@ -29,6 +30,8 @@ from openplanet.progress import say
 
 CORPUS = Path(__file__).parent / "fuzz_corpus"
 MOST_SECONDS, MOST_MIB = 5.0, 700
+HANGS_AFTER = 60  # seconds in which a child may read nothing more
+A_RUN = 300  # photos of one child
 REASONS = {
     "no gps",
     "blank gps",
@@ -110,14 +113,14 @@ def read(data: bytes, path: Path, side: int = 16) -> str | None:
     return found.reason
 
 
-def campaign(minutes: float, found: Path, start: int) -> None:
-    """Children that each read some hundred damaged photos, until the time is over."""
+def campaign(photos: int, found: Path, start: int) -> None:
+    """Children that each read A_RUN damaged photos, until so many were read to their end."""
     found.mkdir(parents=True, exist_ok=True)
     pool = seeds() + [file.read_bytes() for file in sorted(CORPUS.iterdir())]
-    end, number, harm = time.monotonic() + minutes * 60, start, 0
+    number, harm, done = start, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         current = Path(folder) / "current.jpg"
-        while time.monotonic() < end:
+        while done < photos:
             child = os.fork()
             if child == 0:
                 os._exit(_child(pool, number, current))
@@ -128,14 +131,19 @@ def campaign(minutes: float, found: Path, start: int) -> None:
                 (found / name).write_bytes(data)
                 say(f"{name}: run {number} ended with {status}, {len(data)} bytes")
                 harm += 1
+            else:
+                done += A_RUN
             number += 1
-    say(f"{(number - start) * 300:,} damaged photos at most, {harm} did harm; runs {start} to {number - 1}")
+            if number % 100 == 0:
+                say(f"{done:,} of {photos:,} damaged photos")
+    say(f"{done:,} damaged photos read, besides {harm} runs that ended in harm; runs {start} to {number - 1}")
 
 
 def _child(pool: list[bytes], number: int, current: Path) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
     dice = random.Random(number)
-    for _ in range(300):
+    for _ in range(A_RUN):
+        signal.alarm(HANGS_AFTER)  # kills the child: a hang ends its run as a crash does
         data = damaged(dice.choice(pool), dice)
         begun = time.process_time()
         try:
@@ -152,8 +160,8 @@ def _child(pool: list[bytes], number: int, current: Path) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--photos", type=int, default=3000, help="damaged photos to read")
     parser.add_argument("--found", type=Path, default=Path("found"))
     parser.add_argument("--start", type=int, default=0, help="number of the first run: each damages differently")
     args = parser.parse_args()
-    campaign(args.minutes, args.found, args.start)
+    campaign(args.photos, args.found, args.start)

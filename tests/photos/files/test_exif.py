@@ -55,6 +55,10 @@ def outcome(tmp_path, entries, order="<"):
     return read(tmp_path, jpeg(block(entries, order=order))).position
 
 
+CUT = {"original/pigallery2__broken_orientation_exif.jpg"}
+"""Pictures that Pillow decodes though they are cut: this one is grey from row 450 of 3,024 on."""
+
+
 def cases():
     """Rows of cases.csv, found as conftest.py finds it; else one row, which the fixture skips."""
     shared = Path(os.environ.get("OPENPLANET_SHARED", Path(__file__).parents[4] / "shared"))
@@ -86,7 +90,7 @@ def test_case(exif_cases, row):
     if expected == "corrupt":
         assert failed is not None
         return
-    assert (failed is not None) == ("corrupt picture" in expected)
+    assert (failed is not None) == ("corrupt picture" in expected or row["file"] in CUT)
     assert expected.startswith(found.position)
     if found.position == "gps":
         assert found.lat == pytest.approx(float(row["expected_lat"]), abs=1e-6)

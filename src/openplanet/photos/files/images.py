@@ -5,15 +5,20 @@ refused (Pillow's LOAD_TRUNCATED_IMAGES stays False), for a grey lower half teac
 """
 
 import io
+import re
 import struct
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, JpegImagePlugin
 
 from openplanet.errors import PhotoError
-from openplanet.photos.files import exif
+from openplanet.photos.files import exif, whole
+from openplanet.photos.files.budget import AFTERWARDS, WHOLE, budget, kept, needed
 from openplanet.photos.files.containers import read_header
 from openplanet.photos.files.opening import MAX_BYTES, MAX_PIXELS, open_file, quiet_pillow, too_many_pixels
 
@@ -31,7 +36,8 @@ SUFFIXES = frozenset((*_JPEG, *_HEIF, ".png", ".webp", ".tif", ".tiff"))
 REDUCING_GAP = 1.0
 MAX_SIDE = 65_500  # pixels of a side that a JPEG can have
 MAX_PROFILE = 4 << 20  # bytes of a colour profile that we let lcms look at
-MAX_SCANNED = 20 * MAX_PIXELS  # pixels times scans of a progressive JPEG; cameras write about ten scans
+MAX_SCANNED = 10 * MAX_PIXELS  # pixels times scans of a progressive JPEG; cameras write about ten scans
+MAX_SCANS = 500  # what libjpeg-turbo's authors advise: each takes time, however few its bytes
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,6 +48,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # between scans: not a stuffed byte, not a restart
+_BAND = 256  # rows
 _PLAIN = ("RGB", "L", "CMYK", "YCbCr", "LAB", "RGBA", "LA")  # modes that can be resized as they are
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA")
 
@@ -66,11 +74,17 @@ def load(source: Path | str | bytes, short_side: int | None = None, known: exif.
         if known is None:
             header = read_header(stream, name)
             kind, orientation = header.format, exif.orientation_of(header, exif.read_blocks(header, name))
+            size = header.width, header.height
         else:
-            kind, orientation = known.format, known.orientation
-        with quiet_pillow:
+            kind, orientation, size = known.format, known.orientation, (known.width, known.height)
+        taken = 0
+        if kind == "WEBP":  # takes its memory when it is opened
+            taken = size[0] * size[1] * WHOLE[kind] + kept(*size, short_side) * AFTERWARDS
+        with quiet_pillow, budget.hold(taken, name):
             try:
-                image = _decode(stream, kind, short_side)
+                image = _decode(stream, kind, short_side, name)
+            except PhotoError:
+                raise
             except Image.DecompressionBombError:
                 raise too_many_pixels(name) from None
             except Exception as error:  # decoders raise whatever their libraries do
@@ -83,14 +97,48 @@ def load(source: Path | str | bytes, short_side: int | None = None, known: exif.
     return image
 
 
-def _decode(stream: BinaryIO, kind: str, short_side: int | None) -> Image.Image:
+def _decode(stream: BinaryIO, kind: str, short_side: int | None, name: str) -> Image.Image:
     try:
-        return _reduced(_open(stream, kind), short_side)
-    except ValueError:
-        if kind != "PNG":
+        return _decoded(stream, kind, short_side, name)
+    except ValueError as error:
+        if kind != "PNG" or str(error) == whole.EARLY:
             raise
         # Pillow refuses a PNG whose text (a long XMP, or a bomb) inflates to over a megabyte.
-        return _reduced(_open(_without_text(stream), kind), short_side)
+        return _decoded(_without_text(stream), kind, short_side, name)
+
+
+def _decoded(stream: BinaryIO, kind: str, short_side: int | None, name: str) -> Image.Image:
+    """The picture reduced, within the memory that there is for it."""
+    image = _open(stream, kind)
+    full = image.size
+    if short_side is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
+        factor = short_side * REDUCING_GAP / min(full)
+        if factor < 1:
+            target = tuple(max(1, round(side * factor)) for side in full)
+            image.draft(None, (target[0], target[1]))  # decodes at 1/2, 1/4 or 1/8, no smaller than this
+    with nullcontext() if kind == "WEBP" else budget.hold(needed(image, kind, short_side, full), name):
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            return _reduced(_strictly(stream, image), short_side)
+        image.load()
+        whole.check(stream, kind, image)
+        return _reduced(image, short_side)
+
+
+def _strictly(stream: BinaryIO, image: JpegImagePlugin.JpegImageFile) -> Image.Image:
+    """The same pixels as Pillow's decoder gives, by libjpeg-turbo with warnings as errors: where coded pixels are
+    missing, libjpeg fills in grey and Pillow keeps its warning to itself."""
+    if image.mode not in ("RGB", "L"):
+        image.load()
+        return image
+    stream.seek(0)
+    space = "RGB" if image.mode == "RGB" else "GRAY"
+    width, height = image.size
+    pixels = simplejpeg.decode_jpeg(stream.read(), colorspace=space, min_height=height, min_width=width, strict=True)
+    decoded = Image.fromarray(pixels if image.mode == "RGB" else pixels[..., 0])
+    if decoded.size != image.size:
+        raise ValueError(f"decodes to {decoded.size} pixels, not to {image.size}")
+    decoded.info = image.info
+    return decoded
 
 
 def _open(stream: BinaryIO, kind: str) -> Image.Image:
@@ -101,21 +149,22 @@ def _open(stream: BinaryIO, kind: str) -> Image.Image:
         image = Image.open(stream, formats=[kind])
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-    if "progressive" in image.info and image.width * image.height * _scans(stream) > MAX_SCANNED:
-        raise ValueError("a progressive JPEG of absurdly many scans")
+    if "progressive" in image.info:
+        scans = _scans(stream)
+        if scans > MAX_SCANS or image.width * image.height * scans > MAX_SCANNED:
+            raise ValueError("a progressive JPEG of absurdly many scans")
     return image
 
 
 def _scans(stream: BinaryIO) -> int:
     """Scans of the JPEG whose first one begins here; each costs a pass over all pixels, in a few bytes."""
-    scans, tail = 1, b""
-    while block := stream.read(1 << 20):
-        data = tail + block
-        end = data.find(b"\xff\xd9")
-        scans += data.count(b"\xff\xda", 0, end if end >= 0 else len(data))
-        if end >= 0:
+    scans, at, data = 1, 0, stream.read()
+    while (marker := _MARKER.search(data, at)) is not None and scans <= MAX_SCANS:
+        kind, at = data[marker.end() - 1], marker.end()
+        if kind == 0xD9:
             break
-        tail = data[-1:]
+        scans += kind == 0xDA
+        at += int.from_bytes(data[at : at + 2], "big")  # over the segment: what is in it is no marker
     return scans
 
 
@@ -133,12 +182,6 @@ def _without_text(stream: BinaryIO) -> BinaryIO:
 
 def _reduced(image: Image.Image, short_side: int | None) -> Image.Image:
     """First small, then RGB: the costly steps on few pixels, except for modes that cannot be mixed."""
-    if short_side is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
-        factor = short_side * REDUCING_GAP / min(image.size)
-        if factor < 1:
-            target = tuple(max(1, round(side * factor)) for side in image.size)
-            image.draft(None, (target[0], target[1]))  # decodes at 1/2, 1/4 or 1/8, no smaller than this
-    image.load()
     profile = image.info.get("icc_profile")
     if image.mode not in _PLAIN or "transparency" in image.info:
         image = _plain(image)
@@ -163,16 +206,28 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits or floating point, scaled to 8 bits (Pillow's own conversion clips it)."""
+    bands = [(0, top, image.width, min(top + _BAND, image.height)) for top in range(0, image.height, _BAND)]
+    reduced = Image.new("L", image.size)
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    values_HW = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    low, high = float(values_HW.min()), float(values_HW.max())
+        for band in bands:
+            reduced.paste(Image.fromarray((np.asarray(image.crop(band)) >> 8).astype(np.uint8)), band)
+        return reduced
+    ends = [(values.min(), values.max()) for values in (_values(image, band) for band in bands)]
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
     tops = [1.0, 65535.0] if image.mode == "F" else [65535.0]
     if image.mode == "F" and high > 1 and high <= 255:
         tops = [255.0]
     top = next((top for top in tops if high <= top), high)
     low = 0.0 if low >= 0 else low
-    return Image.fromarray(((values_HW - low) * (255 / ((top - low) or 1)) + 0.5).astype(np.uint8))
+    for band in bands:
+        scaled = (_values(image, band) - low) * (255 / ((top - low) or 1)) + 0.5
+        reduced.paste(Image.fromarray(scaled.astype(np.uint8)), band)
+    return reduced
+
+
+def _values(image: Image.Image, band: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """A band of rows, so that a large picture is never there in several forms."""
+    return np.nan_to_num(np.asarray(image.crop(band), dtype=np.float32))
 
 
 def _rgb(image: Image.Image, profile: object) -> Image.Image:
