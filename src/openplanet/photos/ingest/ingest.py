@@ -107,7 +107,7 @@ def summary(manifest: dict[str, Any], out: Path) -> str:
     if why := manifest["options"].get("split_by_chosen_because"):
         into = "session" if manifest["options"]["albums"] == "sessions" else "album"
         lines.append(f"divided by {into}, for {why} (--split-by owner keeps owners together)")
-    if "near_train" in manifest:
+    if manifest.get("near_train", {}).get("test", {}).get("photos"):
         lines.append(leak.line(manifest["near_train"]))
     if rejected:
         lines.append(f"rejected: {rejected}; each is named in {out / REJECTED}")
