@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -141,3 +142,14 @@ def test_only_the_first_picture_of_a_row_is_opened(tmp_path: Path, monkeypatch: 
     columns = {"a": [None], "b": [{"bytes": None, "path": str(tmp_path / "private.jpg")}], "lat": [1.0]}
     datasets.Dataset.from_dict(columns, features).save_to_disk(tmp_path / "d")
     assert [name for name, _ in huggingface.entries(f"hf:{tmp_path / 'd'}")] == ["000000000"]
+
+
+def test_a_saved_dataset_names_no_file_outside_of_itself(tmp_path: Path) -> None:
+    datasets.Dataset.from_dict({"secret": [1, 2]}).save_to_disk(str(tmp_path / "private"))
+    (arrow,) = (tmp_path / "private").glob("*.arrow")
+    datasets.Dataset.from_dict({"image": [1]}).save_to_disk(str(tmp_path / "evil"))
+    state = tmp_path / "evil" / "state.json"
+    for named in (f"../private/{arrow.name}", str(arrow), "gone.arrow"):
+        state.write_text(json.dumps(json.loads(state.read_text()) | {"_data_files": [{"filename": named}]}))
+        with pytest.raises(InputError, match="leads out of the dataset or is not a file"):
+            list(huggingface.entries(f"hf:{tmp_path / 'evil'}"))

@@ -14,7 +14,7 @@ from openplanet.errors import PhotoError
 
 BUDGET = 440 << 20
 """Bytes that one photo may take, and all photos that a process decodes at once."""
-WHOLE = {"WEBP": 16, "AVIF": 10, "HEIF": 10}
+WHOLE = {"WEBP": 17, "AVIF": 10, "HEIF": 10}
 """Bytes a pixel of decoders that hold the whole picture in several forms (measured: benchmarks/bombs.py)."""
 SMALL_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # Pillow's others take 4 bytes a pixel
 AFTERWARDS = 8  # bytes for each pixel that is kept: turning, encoding, looking at it

@@ -15,6 +15,7 @@ from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.files.opening import open_file
 from openplanet.photos.sources.entry import Entry
 from openplanet.photos.sources.tar import entry_of
+from openplanet.storage import read_json
 
 PREFIX = "hf:"
 
@@ -30,6 +31,7 @@ def _open(origin: str) -> tuple[Any, str]:
     try:
         folder = Path(name)
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+            _check_saved(folder)
             rows = datasets.load_from_disk(name)
             rows = rows[split or next(iter(rows))] if isinstance(rows, dict) else rows
         elif files := _parquet_files(folder):
@@ -62,6 +64,16 @@ def _parquet_files(folder: Path) -> list[str]:
     if outside := [file for file in found if not any(file.resolve().is_relative_to(root) for root in roots)]:
         raise InputError(f"{outside[0]} leads out of the dataset {folder}: put a copy there, or take it away")
     return sorted(map(str, found))
+
+
+def _check_saved(folder: Path) -> None:
+    """Refuse a dataset of ``save_to_disk`` whose state.json names files that lead out of it."""
+    for state in folder.rglob("state.json"):
+        for each in read_json(state).get("_data_files") or []:
+            named = each.get("filename") if isinstance(each, dict) else None
+            file = state.parent / str(named)
+            if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
+                raise InputError(f"{state} names {str(named)!r}, which leads out of the dataset or is not a file")
 
 
 def fingerprint(origin: str) -> str:
