@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
-@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
+@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")

@@ -71,7 +71,7 @@ class Entry:
 
 def need_pictures(texts: Sequence[str]) -> bool:
     """Whether any of them looks at photos, as guesses made by others do not."""
-    return any(Path(text).suffix.lower() not in SUFFIXES for text in texts)
+    return any(is_name(text) or Path(text).suffix.lower() not in SUFFIXES for text in texts)
 
 
 class Contestants:
