@@ -74,6 +74,16 @@ def test_a_wrong_album_checkpoint_is_told_before_the_model_looks_at_photos(datas
     assert "within" not in done.output  # no table, and no minutes spent on one
 
 
+def test_an_album_checkpoint_is_not_measured_on_single_photos(dataset, predictor, tmp_path):
+    folder = save(predictor.checkpoint, tmp_path / "lstm")
+    done = evaluate(dataset.path, "--checkpoint", folder)
+    assert isinstance(done.exception, InputError)
+    assert "the checkpoint is one of albums" in str(done.exception)
+    done = evaluate(dataset.path, "--checkpoint", folder, "--albums")
+    assert isinstance(done.exception, InputError)
+    assert "--albums needs --checkpoint with a folder of `openplanet train`" in str(done.exception)
+
+
 def test_no_album_checkpoint_takes_the_row_of_another(dataset, predictor, tmp_path):
     ours = predictor.checkpoint
     twice = [save(ours, tmp_path / seed / "lstm") for seed in ("one", "two")]

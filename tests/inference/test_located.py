@@ -16,7 +16,7 @@ from PIL import Image
 from openplanet.cli import cli
 from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
-from openplanet.inference import predictor
+from openplanet.inference import locator
 from openplanet.inference.finding import Names, find_photos
 from openplanet.inference.located import Located
 from openplanet.inference.output import FORMATS, as_geojson, as_json, as_text
@@ -114,10 +114,6 @@ def test_answers_are_printed_and_forgotten_as_they_come(
     counts: list[tuple[int, int]] = []
 
     class Fake:
-        @staticmethod
-        def load(_: Path) -> "Fake":
-            return Fake()
-
         provenance: ClassVar = {"recipe": "fake"}
 
         def locate_many(self, photos: list[Path]) -> Iterator[Located]:
@@ -128,7 +124,7 @@ def test_answers_are_printed_and_forgotten_as_they_come(
                 yield Located(photo, prediction, None)
                 del prediction
 
-    monkeypatch.setattr(predictor, "Predictor", Fake)
+    monkeypatch.setattr(locator, "open_locator", lambda _: Fake())
     monkeypatch.setattr(click, "echo", lambda text, **_: printed.append(text))
     done = CliRunner().invoke(cli, ["locate", "empty", "--checkpoint", "none", *options])
     assert done.exit_code == 0, done.output

@@ -73,11 +73,11 @@ def evaluate(
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
-    from openplanet.evaluation.contestants.geoclip import open_locator
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.report.album_section import check_albums, place_albums, section
     from openplanet.evaluation.report.page import write_report, write_tables
     from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.inference.locator import open_locator
     from openplanet.photos.dataset import Dataset
     from openplanet.storage import write_json
 

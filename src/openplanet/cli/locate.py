@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
-@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder.")
+@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
@@ -51,10 +51,10 @@ def locate(
     With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
     """
     from openplanet.inference.finding import Names, find_photos
+    from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
     from openplanet.inference.output.as_map import MapPage
-    from openplanet.inference.predictor import Predictor
 
     if as_json and as_geojson:
         raise click.UsageError("give --json or --geojson, not both")
@@ -70,8 +70,10 @@ def locate(
         about, stream, number = About(names, top, locator.provenance, album), album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
-        predictor = Predictor.load(checkpoint)
-        about, stream, number = About(names, top, predictor.provenance), predictor.locate_many(paths), len(paths)
+        single = open_locator(checkpoint)
+        if places_albums(single):
+            raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
+        about, stream, number = About(names, top, single.provenance), single.locate_many(paths), len(paths)
     page = None if map_file is None else MapPage(map_file, about, number)
     counts = Counter[str]()
     error: str | None = None

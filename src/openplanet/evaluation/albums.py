@@ -6,7 +6,6 @@ Shapes: N located photos of the split, T photos of an album, D distances.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -153,7 +152,7 @@ def _blind(dataset: Dataset, split: str, albums: Mapping[str, Trained]) -> tuple
     """Why nobody can say whether the album checkpoints have seen these photos."""
     found = []
     for folder, checkpoint in albums.values():
-        reasons = leakage.blind_spots(dataset, split != "train", True, SimpleNamespace(checkpoint=checkpoint))
+        reasons = leakage.blind_spots(dataset, split != "train", True, [checkpoint.training])
         found += [f"{folder}: {reason}" for reason in reasons]
     return tuple(found)
 

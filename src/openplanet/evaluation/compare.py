@@ -21,6 +21,7 @@ from openplanet.evaluation.report.notes import CROP
 from openplanet.evaluation.report.tables import NOT_SAID, Block, Line
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.photoset import PhotoSet
+from openplanet.inference.locator import trained_on
 from openplanet.photos.dataset import Dataset
 
 Pair = tuple[str, str, tuple[Difference, ...]]
@@ -97,9 +98,8 @@ def compare(
     """
     asked = Contestants(contestants, photoset, train)
     looked_at = strict or not photoset.of_files or need_pictures(contestants)
-    models: list[object | None] = [*asked.models()] or [None]
-    blind = [each for model in models for each in leakage.blind_spots(train, True, looked_at, model)]
-    blind = list(dict.fromkeys(blind))
+    training = [each for model in asked.models() for each in trained_on(model)]
+    blind = leakage.blind_spots(train, True, looked_at, training)
     leaks = () if train is None else (*leakage.check(photoset, train, looked_at), *asked.gallery_leaks())
     if strict:
         leakage.refuse(leaks, blind)

@@ -11,7 +11,6 @@ import numpy as np
 
 from openplanet.errors import InputError
 from openplanet.evaluation.contestants import asking, baselines, retrieval
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.evaluation.contestants.bayes import limit_of
 from openplanet.evaluation.contestants.predictions import read_predictions
 from openplanet.evaluation.measures import metrics
@@ -36,6 +35,7 @@ from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset, read_images, read_truth
 from openplanet.evaluation.testsets.published import published_on
+from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
 from openplanet.photos.dataset import Dataset
 
 __all__ = ["evaluate", "read_images", "read_truth"]
@@ -63,6 +63,11 @@ def evaluate(
     """
     if predictor is None and not predictions:
         raise InputError("there is nothing to measure: give a checkpoint, or a file of predictions")
+    if predictor is not None and places_albums(predictor):
+        raise InputError(
+            "the checkpoint is one of albums, and this measures single photos: give the image checkpoint that it was "
+            "trained on, and this one with --albums --album-checkpoint; or use openplanet compare"
+        )
     if isinstance(asked, Dataset):
         train = train or asked
         photoset = of_dataset(asked, split)
@@ -79,7 +84,7 @@ def evaluate(
     gallery = retrieval.Gallery(train) if train is not None else None
     looked_at = predictor is not None or strict or isinstance(asked, Dataset)
     leaks = _leaks(photoset, train, gallery, looked_at) if held_out else ()
-    blind = leakage.blind_spots(train, held_out, looked_at, predictor)
+    blind = leakage.blind_spots(train, held_out, looked_at, [] if predictor is None else trained_on(predictor))
     if strict:
         leakage.refuse(leaks, blind)
 
@@ -151,7 +156,7 @@ def baseline_rows(
     if not neighbours:
         return rows
     found = retrieval.by_features(gallery, photoset)
-    if hasattr(predictor, "embed_many"):
+    if embeds(predictor):
         found |= retrieval.by_embedding(gallery, photoset, predictor)
     for name in (NEAREST, DENSITY, EMBEDDED):
         if name in found:

@@ -6,7 +6,7 @@ Shapes: T photos of the album, C cells.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,18 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.embedding import embed_album
 from openplanet.inference.finding import find_photos
-from openplanet.inference.located import Located, LocatedAlbum
+from openplanet.inference.located import Located, LocatedAlbum, Photo
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
-from openplanet.models.album.embedded import batch, temperature_of
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
 from openplanet.models.album.travel import Travel
 from openplanet.models.device import best_device
 from openplanet.photos.albums import clocks
@@ -41,6 +42,7 @@ from openplanet.photos.sources import walk
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
+UNREADABLE = "its picture cannot be read"
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,12 @@ class _Photo:
 class AlbumPredictor:
     """Locates albums. An image checkpoint alone does it by ``travel``, an album checkpoint by its own model."""
 
-    def __init__(self, predictor: Predictor, model: AlbumModel, variant: str) -> None:
+    def __init__(
+        self, predictor: Predictor, model: AlbumModel, variant: str, training: Mapping[str, Any] | None = None
+    ) -> None:
+        """``training``: what the album model was trained on, as its checkpoint says; nothing for an untrained one."""
         self.predictor, self.model, self.variant = predictor, model, variant
+        self.training: Mapping[str, Any] = training or {}
 
     @classmethod
     def load(cls, path: Path | str, device: str | None = None) -> "AlbumPredictor":
@@ -83,9 +89,19 @@ class AlbumPredictor:
         folder = hub.resolve(path)
         if is_album_checkpoint(folder):
             trained = AlbumCheckpoint.load(folder, device)
-            return cls(Predictor(trained.image, device), trained.model, trained.config.variant)
+            return cls(Predictor(trained.image, device), trained.model, trained.config.variant, trained.training)
         predictor = Predictor.load(folder, device)
         return cls(predictor, Travel.over(predictor.partition), "travel")
+
+    @property
+    def partition(self) -> Partition:
+        """The cells that predictions are over: the image model's."""
+        return self.predictor.partition
+
+    @property
+    def coarser(self) -> tuple[Partition, ...]:
+        """The partitions of the image model's coarser levels, coarse to fine."""
+        return self.predictor.coarser
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -131,17 +147,45 @@ class AlbumPredictor:
                  for photo, place in zip(found, order, strict=True)]  # fmt: skip
         return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
 
+    def locate_many(self, photos: Iterable[Photo]) -> Iterator[Located]:
+        """Locate the photos as one album, in the order given, by their pictures alone.
+
+        Neither times nor positions that files hold are read: ``locate`` does that. The first answer comes after all
+        photos are read; a photo that cannot be read has an error in place of a prediction.
+        """
+        asked = list(photos)
+        embedded = list(self.predictor.embed_many(asked))
+        answers: Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]] = iter(())
+        if any(each is not None for each in embedded):
+            album, _ = embed_album(self.predictor, asked, embedded=embedded)
+            one = self._batch(album, np.zeros(len(album), dtype=bool))
+            answers = zip(self._together(one), one.log_probs_BTC[0].cpu().numpy(), strict=True)
+        for photo, seen in zip(asked, embedded, strict=True):
+            if seen is None:
+                yield Located(photo, None, UNREADABLE)
+            else:
+                together_C, alone_C = next(answers)
+                yield Located(photo, self._prediction(together_C), None, alone=self._prediction(alone_C))
+
+    def _batch(self, album: EmbeddedAlbum, anchors: NDArray[np.bool_]) -> Albums:
+        image = self.predictor.checkpoint
+        return batch([album], image.model, image.partition, [anchors], temperature_of(image))
+
+    def _together(self, one: Albums) -> NDArray[np.float32]:
+        """Log-probabilities [T, C] of an album's photos, each placed by the others."""
+        with torch.inference_mode():
+            return np.asarray(self.model(one)[0].float().cpu().numpy())
+
     def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[Located]:
         one, places, near_T2 = self._embedded(read, seconds_T, anchors)
-        with torch.inference_mode():
-            together_TC = self.model(one)[0].float().cpu().numpy()
+        together_TC = self._together(one)
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
             near = None if row is None or given else _place(near_T2[row])
-            error = photo.error or (None if row is not None else "its picture cannot be read")
+            error = photo.error or (None if row is not None else UNREADABLE)
             found.append(
                 Located(
                     photo=photo.path,
@@ -164,8 +208,7 @@ class AlbumPredictor:
             self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T, [p.embedding for p in read]
         )
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
-        image = self.predictor.checkpoint
-        one = batch([album], image.model, image.partition, [mask], temperature_of(image))
+        one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
         by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))

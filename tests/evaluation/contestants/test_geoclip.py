@@ -10,9 +10,10 @@ from PIL import Image
 from torch import nn
 
 from openplanet.errors import InputError
-from openplanet.evaluation.contestants import geoclip
-from openplanet.evaluation.contestants.geoclip import GeoClip, open_locator
 from openplanet.evaluation.evaluate import evaluate
+from openplanet.inference import geoclip
+from openplanet.inference.geoclip import GeoClip
+from openplanet.inference.locator import open_locator
 
 
 class ImageEncoder(nn.Module):

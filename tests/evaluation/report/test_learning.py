@@ -1,7 +1,6 @@
 """Learning curves: points where the values say, the kept epoch marked, nothing where nothing is known."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,10 @@ from matplotlib.figure import Figure
 
 from openplanet.evaluation.report.charts import LOSSES, SHARES, learning_curve, svg
 from openplanet.evaluation.report.learning import learning
+from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.predictor import Predictor
+from openplanet.models.album.base import AlbumConfig
+from openplanet.models.album.registry import build
 
 ROWS = [
     {"epoch": 1, "train_loss": 4.0, "val_loss": 3.0, "val_within_25_km": 0.1, "val_within_750_km": 0.2, "seconds": 30},
@@ -70,7 +72,7 @@ def test_what_the_report_is_told(predictor: Predictor) -> None:
 
 
 def test_nothing_where_nothing_is_known(predictor: Predictor) -> None:
-    assert learning(SimpleNamespace()) is None  # another system's locator
+    assert learning(AlbumPredictor(predictor, build(AlbumConfig("average"), predictor.partition, 8), "average")) is None
     assert learning(Predictor(dataclasses.replace(predictor.checkpoint, training={}))) is None
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,12 +111,12 @@ def test_unknown_owners_share_nothing(make) -> None:
 
 def test_strict_refuses_where_nobody_can_say(make) -> None:
     dataset = make()
-    assert leakage.blind_spots(dataset, True, True, None) == ()
+    assert leakage.blind_spots(dataset, True, True, []) == ()
     for blind, words in (
-        (leakage.blind_spots(None, True, True, None), "no training dataset"),
-        (leakage.blind_spots(dataset, False, True, None), "train split"),
-        (leakage.blind_spots(dataset, True, False, None), "pictures were not compared"),
-        (leakage.blind_spots(dataset, True, True, object()), "what the model was trained on is not known"),
+        (leakage.blind_spots(None, True, True, []), "no training dataset"),
+        (leakage.blind_spots(dataset, False, True, []), "train split"),
+        (leakage.blind_spots(dataset, True, False, []), "pictures were not compared"),
+        (leakage.blind_spots(dataset, True, True, [None]), "what the model was trained on is not known"),
     ):
         with pytest.raises(InputError, match=words):
             leakage.refuse((), blind)
@@ -127,9 +126,8 @@ def test_a_checkpoint_trained_on_another_dataset_is_told(make) -> None:
     dataset = make()
     dataset.manifest["fingerprint"] = "aa" * 32
 
-    def trained_on(fingerprint: str) -> SimpleNamespace:
-        training = {"dataset": "other.ds", "manifest": {"fingerprint": fingerprint}}
-        return SimpleNamespace(checkpoint=SimpleNamespace(training=training))
+    def trained_on(fingerprint: str) -> list[dict]:
+        return [{"dataset": "other.ds", "manifest": {"fingerprint": fingerprint}}]
 
     assert leakage.blind_spots(dataset, True, True, trained_on("aa" * 32)) == ()
     (told,) = leakage.blind_spots(dataset, True, True, trained_on("bb" * 32))

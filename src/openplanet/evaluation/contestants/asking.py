@@ -3,10 +3,9 @@
 Shapes: N photos, B in a batch, K guesses, C cells, D distances.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.best_point import PointFinder
-from openplanet.inference.located import Located
+from openplanet.inference.locator import Locator
 from openplanet.inference.prediction import Prediction
 from openplanet.progress import track
 
@@ -25,24 +24,6 @@ Floats = NDArray[np.float64]
 
 SCORED_AT_A_TIME = 64  # 64 x 26,263 numbers fit in the cache's neighbourhood
 MOST_POINTS = 300_000_000  # photos x cells up to which points are sought for each distance: hours beyond
-
-
-class Locator(Protocol):
-    """What can be evaluated: ``Predictor``, or another system's model in its clothes."""
-
-    @property
-    def partition(self) -> Partition:
-        """The cells that its predictions are over."""
-
-    @property
-    def coarser(self) -> Sequence[Partition]:
-        """The partitions of its coarser levels, coarse to fine; none for a locator of one level."""
-
-    def locate_many(self, photos: Iterable[bytes]) -> Iterator[Located]:
-        """An answer for each photo, in order; one that cannot be read has none."""
-
-    def locate(self, photo: bytes) -> Prediction:
-        """The answer for one photo that can be read."""
 
 
 @dataclass(frozen=True)

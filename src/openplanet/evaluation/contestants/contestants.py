@@ -15,8 +15,7 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
 from openplanet.evaluation.contestants import asking, baselines, retrieval, travel_choice
 from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, ask_all
-from openplanet.evaluation.contestants.asking import Answers, Locator
-from openplanet.evaluation.contestants.geoclip import PREFIX, open_locator
+from openplanet.evaluation.contestants.asking import Answers
 from openplanet.evaluation.contestants.predictions import Guesses, read_predictions
 from openplanet.evaluation.contestants.retrieval import Gallery
 from openplanet.evaluation.measures import metrics
@@ -26,13 +25,20 @@ from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet
-from openplanet.inference.predictor import Predictor
-from openplanet.models import hub
+from openplanet.inference.locator import (
+    Embedder,
+    Locator,
+    checkpoint_of,
+    embeds,
+    is_name,
+    open_locator,
+    places_albums,
+    prefix_of,
+)
 from openplanet.models.album.base import AlbumConfig
-from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
-from openplanet.models.device import best_device
+from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -63,18 +69,9 @@ class Entry:
         return cls(answers.lat, answers.lng, answers.scores, answers.partition)
 
 
-class AlbumContestant:
-    """An album model, with the image model through which it sees photos."""
-
-    def __init__(self, folder: Path) -> None:
-        device = best_device()
-        self.checkpoint = AlbumCheckpoint.load(folder, device)
-        self.image = Predictor(self.checkpoint.image, device)
-
-
 def need_pictures(texts: Sequence[str]) -> bool:
     """Whether any of them looks at photos, as guesses made by others do not."""
-    return any(Path(text).suffix.lower() not in SUFFIXES for text in texts)
+    return any(is_name(text) or Path(text).suffix.lower() not in SUFFIXES for text in texts)
 
 
 class Contestants:
@@ -86,7 +83,7 @@ class Contestants:
         self.photoset, self.train = photoset, train
         self.told: dict[str, str] = {}
         self._texts = texts
-        self._models = {text: _open(text) for text in texts if _is_model(text)}
+        self._models = {text: open_locator(text) for text in texts if _is_model(text)}
         self._guesses = {text: self._read(text) for text in texts if text not in NAMED and text not in self._models}
         self._check()
         self._gallery: Gallery | None = None
@@ -97,23 +94,22 @@ class Contestants:
         for text in self._texts:
             if text in FITTED:
                 self._needed(text)
-            if text in OF_A_NETWORK:
+            if text in OF_ALBUMS:
+                self._checkpoint(text)
+            elif text in OF_A_NETWORK:
                 self._network(text)
             elif text in OF_A_MODEL:
                 self._first(text)
-            if text in OF_ALBUMS or isinstance(self._models.get(text), AlbumContestant):
+            if text in OF_ALBUMS or (text in self._models and places_albums(self._models[text])):
                 _need_albums(text, self.photoset)
         names = [name for text in self._texts for name in self._names(text)]
         again = next((name for name in names if names.count(name) > 1), None)
         if again is not None:
             raise InputError(f"two contestants are called {again}: rename a folder or file")
 
-    def models(self) -> list[object]:
-        """The models among them, an album model followed by its image model: whose training is to be known."""
-        found: list[object] = []
-        for each in self._models.values():
-            found += [each, each.image] if isinstance(each, AlbumContestant) else [each]
-        return found
+    def models(self) -> list[Locator]:
+        """The models among them: whose training is to be known."""
+        return list(self._models.values())
 
     def gallery_leaks(self) -> tuple[Leak, ...]:
         """Whether the very places of the set stand among those that retrieval, if it takes part, answers with."""
@@ -131,7 +127,7 @@ class Contestants:
         if text in NAMED:
             return [text]
         if text in self._models:
-            return [PREFIX.removesuffix(":") if text.startswith(PREFIX) else Path(text).resolve().name]
+            return [prefix_of(text) or Path(text).resolve().name]
         return [each.name for each in self._guesses[text]]
 
     def _read(self, text: str) -> list[Guesses]:
@@ -147,28 +143,28 @@ class Contestants:
             return {text: self._baseline(text)}
         if text in self._models:
             model, (name,) = self._models[text], self._names(text)
-            if isinstance(model, AlbumContestant):
-                self.told[name] = f"an album model ({model.checkpoint.config.variant}), given whole albums"
-                return {name: self._by_albums(model.checkpoint.model, model.image)}
+            if places_albums(model):
+                self.told[name] = f"an album model ({model.variant}), given whole albums"
+                return {name: self._by_albums(model.model, model.predictor.checkpoint, model.coarser)}
             return {name: Entry.of(asking.ask(model, self.photoset, ()))}
         return {each.name: Entry(each.lat, each.lng) for each in self._guesses[text]}
 
-    def _by_albums(self, answer: AlbumAnswer, image: Predictor) -> Entry:
+    def _by_albums(self, answer: AlbumAnswer, image: Checkpoint, coarser: Sequence[Partition]) -> Entry:
         dataset, split = self.photoset.dataset, self.photoset.split
         assert dataset is not None, "_need_albums has seen to it"
-        embedded = tuple(embedded_albums(dataset, split, image.checkpoint))
-        albums = AlbumSet(self.photoset.truth, embedded, image.checkpoint, ())
-        return Entry.of(ask_all(albums, answer, image.coarser))
+        embedded = tuple(embedded_albums(dataset, split, image))
+        albums = AlbumSet(self.photoset.truth, embedded, image, ())
+        return Entry.of(ask_all(albums, answer, coarser))
 
     def _untrained(self, name: str) -> Entry:
-        text, image = self._network(name)
-        assert isinstance(image, Predictor), "no other locator of ours embeds"
-        model, how = build(AlbumConfig(name), image.partition, image.checkpoint.model.embedding_dim), ""
+        text, locator, image = self._checkpoint(name)
+        model, how = build(AlbumConfig(name), image.partition, image.model.embedding_dim), ""
         if name == "travel":
-            model, learnt = travel_choice.learnt_on(self._needed(name), image.checkpoint, metrics.DISTANCES_KM)
+            model, learnt = travel_choice.learnt_on(self._needed(name), image, metrics.DISTANCES_KM)
             how = f"; {learnt}"
         self.told[name] = f"over what {text} says of the albums' photos{how}"
-        return self._by_albums(model.to(image.device), image)
+        device = next(image.model.parameters()).device
+        return self._by_albums(model.to(device), image, locator.coarser)
 
     def _baseline(self, name: str) -> Entry:
         gallery = self._fitted(name)
@@ -202,14 +198,22 @@ class Contestants:
         if not self._models:
             raise InputError(f"{name} needs a model's cells or embedding: name a checkpoint too")
         text, model = next(iter(self._models.items()))
-        return text, model.image if isinstance(model, AlbumContestant) else model
+        return text, model.predictor if places_albums(model) else model
 
-    def _network(self, name: str) -> tuple[str, Locator]:
+    def _network(self, name: str) -> tuple[str, Embedder]:
         """The same where its embeddings are wanted, which other systems (GeoCLIP) do not give."""
         text, model = self._first(name)
-        if not hasattr(model, "embed_many"):
+        if not embeds(model):
             raise InputError(f"{name} needs the embeddings of a checkpoint of ours: name one before {text}")
         return text, model
+
+    def _checkpoint(self, name: str) -> tuple[str, Locator, Checkpoint]:
+        """The same where album models read those embeddings, which takes the network itself."""
+        text, model = self._first(name)
+        checkpoint = checkpoint_of(model)
+        if checkpoint is None:
+            raise InputError(f"{name} needs the embeddings of a checkpoint of ours: name one before {text}")
+        return text, model, checkpoint
 
     def _needed(self, name: str) -> Dataset:
         if self.train is None:
@@ -228,20 +232,13 @@ def _is_model(text: str) -> bool:
     """Before anything is asked, so that a wrong name costs no minutes."""
     if text in NAMED:
         return False
-    if text.startswith((PREFIX, hub.PREFIX)) or Path(text).is_dir():
+    if is_name(text) or Path(text).is_dir():
         return True
     if Path(text).suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{text} is no contestant: give a checkpoint folder, a CSV or JSON of predictions, or {', '.join(NAMED)}"
         )
     return False
-
-
-def _open(text: str) -> Locator | AlbumContestant:
-    if text.startswith(PREFIX):
-        return open_locator(text)
-    folder = hub.resolve(text)
-    return AlbumContestant(folder) if is_album_checkpoint(folder) else open_locator(folder)
 
 
 def _need_albums(name: str, photoset: PhotoSet) -> None:

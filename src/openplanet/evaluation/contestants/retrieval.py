@@ -16,7 +16,8 @@ from openplanet.evaluation.contestants.feature_cache import Photos, remembered
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet, read_images, read_truth
-from openplanet.inference.predictor import DECODE_SIDE, Predictor
+from openplanet.inference.locator import Embedder, Locator, checkpoint_of
+from openplanet.inference.predictor import DECODE_SIDE
 from openplanet.models.album.embedded import weights_sha256
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import track
@@ -93,7 +94,7 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
     return found
 
 
-def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Any) -> Found:
+def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Embedder) -> Found:
     """The densest place among the nearest in the network's embedding (of length 1, so that angles count). Nothing where
     no training photo can be read."""
     train_MD = _embedding(gallery.photos, predictor)
@@ -118,23 +119,28 @@ def _features(photos: Photos) -> list[Float32s]:
     return baselines.blocks_of(found)
 
 
-def _embedding(photos: Photos, predictor: Any) -> Float32s:
-    if not isinstance(predictor, Predictor):  # nothing tells its weights from others
+def _embedding(photos: Photos, predictor: Embedder) -> Float32s:
+    looks = looks_of(predictor)
+    if looks is None:
         return embedded(predictor, photos.images())
-    return remembered(photos, looks_of(predictor), lambda each: embedded(predictor, each), "embeddings")
+    return remembered(photos, looks, lambda each: embedded(predictor, each), "embeddings")
 
 
-def looks_of(predictor: Predictor) -> dict[str, Any]:
-    """All that decides the embeddings of a network, and nothing else."""
+def looks_of(locator: Locator) -> dict[str, Any] | None:
+    """All that decides the embeddings of a network, and nothing else; None where nothing tells its weights from
+    others."""
+    checkpoint = checkpoint_of(locator)
+    if checkpoint is None:
+        return None
     return {
         "what": "embeddings of length 1",
-        "weights": weights_sha256(predictor.model),
-        "image": asdict(predictor.checkpoint.image),
+        "weights": weights_sha256(checkpoint.model),
+        "image": asdict(checkpoint.image),
         "decoded_at": DECODE_SIDE,
     }
 
 
-def embedded(predictor: Any, photos: Iterable[bytes]) -> Float32s:
+def embedded(predictor: Embedder, photos: Iterable[bytes]) -> Float32s:
     """Embeddings [N, D] of length 1; a row of NaN for a photo that cannot be read."""
     rows = [None if each is None else each.numpy() for each in predictor.embed_many(photos)]
     size = next((len(row) for row in rows if row is not None), 0)

@@ -6,10 +6,9 @@ from pathlib import Path
 from openplanet.errors import InputError
 from openplanet.evaluation.album_result import AlbumEvaluation
 from openplanet.evaluation.albums import evaluate_albums, load_trained
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.evaluation.report.page import Section
 from openplanet.evaluation.testsets.photoset import PhotoSet
-from openplanet.inference.predictor import Predictor
+from openplanet.inference.locator import Locator, checkpoint_of
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 
@@ -45,9 +44,10 @@ def place_albums(
 def _asked(photos: Dataset | PhotoSet, predictor: Locator | None) -> tuple[Dataset, Checkpoint]:
     if not isinstance(photos, Dataset):
         raise InputError(f"--albums needs a dataset, which knows its albums; {photos.name} is a set of single photos")
-    if not isinstance(predictor, Predictor):
+    checkpoint = None if predictor is None else checkpoint_of(predictor)
+    if checkpoint is None:
         raise InputError("--albums needs --checkpoint with a folder of `openplanet train`: its embeddings are used")
-    return photos, predictor.checkpoint
+    return photos, checkpoint
 
 
 def section(found: AlbumEvaluation) -> Section:

@@ -3,16 +3,16 @@
 from typing import Any
 
 from openplanet.evaluation.report.charts import LOSSES, SHARES, learning_curve, svg
-from openplanet.models.checkpoint import Checkpoint
+from openplanet.inference.locator import Locator, checkpoint_of
 
 
-def learning(locator: Any) -> dict[str, Any] | None:
+def learning(locator: Locator) -> dict[str, Any] | None:
     """Charts and sentences for the report; None for a locator whose training we know nothing of.
 
-    ``locator`` is a Predictor; the rows are those of training.csv, which the checkpoint's config.json keeps.
+    The rows are those of training.csv, which a checkpoint's config.json keeps.
     """
-    checkpoint = getattr(locator, "checkpoint", None)
-    if not isinstance(checkpoint, Checkpoint) or not (rows := checkpoint.training.get("curves")):
+    checkpoint = checkpoint_of(locator)
+    if checkpoint is None or not (rows := checkpoint.training.get("curves")):
         return None
     kept = checkpoint.accuracy.get("epoch")
     loss, placed = learning_curve(rows, LOSSES, kept, percent=False), learning_curve(rows, SHARES, kept, percent=True)

@@ -8,9 +8,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.evaluation.report import samples
 from openplanet.evaluation.result import Evaluation
+from openplanet.inference.locator import Locator
 from openplanet.maps.world_map import Bounds, WorldMap, bounds_of
 
 Floats = NDArray[np.float64]

@@ -12,11 +12,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.evaluation.report import charts, maps, samples, tables
 from openplanet.evaluation.report.learning import learning
 from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
+from openplanet.inference.locator import Locator
 from openplanet.maps.world_map import MAP_SCRIPT, MAP_STYLE, land_symbol
 from openplanet.photos.dataset import Dataset
 from openplanet.storage import is_stream, write_text

@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.result import Evaluation
 from openplanet.evaluation.testsets.photoset import PhotoSet
+from openplanet.inference.locator import Locator
 from openplanet.inference.output.prediction_map import CANDIDATES, prediction_map
 from openplanet.inference.prediction import Prediction
 from openplanet.photos.files import images
@@ -78,12 +78,15 @@ def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list
 def describe(
     evaluation: Evaluation, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]
 ) -> dict[int, Sample]:
-    """Locate the photos of these indices again and draw each; the images are read in one pass."""
+    """Locate the photos of these indices, all of which have an answer, again and draw each; the images are read in one
+    pass."""
     wanted = set(indices)
     described = {}
     for index, photo in enumerate(photoset.images()):
         if index in wanted:
-            described[index] = _sample(evaluation, index, photo, predictor.locate(photo))
+            (answer,) = predictor.locate_many([photo])
+            assert answer.prediction is not None, "photos without an answer are not chosen"
+            described[index] = _sample(evaluation, index, photo, answer.prediction)
     return described
 
 

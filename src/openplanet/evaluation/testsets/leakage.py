@@ -8,7 +8,7 @@ Shapes: N test photos, M training photos, K of them suspected, P pairs, 256 grey
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,8 +81,14 @@ def check_gallery(photoset: PhotoSet, lat_M: Floats, lng_M: Floats) -> Leak:
     return _leak("gallery", "stand in the gallery with their exact position", hit, truth.photo_id)
 
 
-def blind_spots(train: Dataset | None, held_out: bool, looked_at: bool, locator: object | None) -> tuple[str, ...]:
-    """Why the guards cannot vouch for a set, each reason in a sentence; none where they could look everywhere."""
+def blind_spots(
+    train: Dataset | None, held_out: bool, looked_at: bool, trained_on: Iterable[Mapping[str, Any] | None]
+) -> tuple[str, ...]:
+    """Why the guards cannot vouch for a set, each reason in a sentence; none where they could look everywhere.
+
+    ``trained_on``: for each model that is measured what its checkpoint says of its training (``locator.trained_on``);
+    None for one of which nothing is known.
+    """
     if not held_out:
         return ("the train split is what was trained on.",)
     if train is None:
@@ -90,18 +96,18 @@ def blind_spots(train: Dataset | None, held_out: bool, looked_at: bool, locator:
     found = []
     if not looked_at:
         found.append("pictures were not compared: only positions of the set were read.")
-    checkpoint = getattr(locator, "checkpoint", None)
-    if locator is not None and checkpoint is None:
-        found.append("what the model was trained on is not known; it was looked for in the named dataset alone.")
-    if checkpoint is not None:
-        theirs = checkpoint.training.get("manifest", {}).get("fingerprint")
+    for training in trained_on:
+        if training is None:
+            found.append("what the model was trained on is not known; it was looked for in the named dataset alone.")
+            continue
+        theirs = training.get("manifest", {}).get("fingerprint")
         if theirs is not None and theirs != train.manifest.get("fingerprint", theirs):
-            name = checkpoint.training.get("dataset", "another dataset")
+            name = training.get("dataset", "another dataset")
             found.append(
                 f"the checkpoint was trained on {name} (fingerprint {theirs[:8]}), not on what {train.path.name} holds "
                 f"now (fingerprint {train.manifest['fingerprint'][:8]}), where it was looked for."
             )
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def refuse(leaks: Iterable[Leak], blind: Sequence[str] = ()) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import CheckpointError, RecipeError
+from openplanet.errors import CheckpointError, InputError, RecipeError
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumConfig, AlbumModel
 from openplanet.models.album.card import model_card
@@ -43,9 +43,12 @@ KINDS |= dict.fromkeys(("album", "recipe", "accuracy", "training", "sha256"), di
 
 
 def is_album_checkpoint(folder: Path) -> bool:
-    """Whether the folder says that it is one of albums (an image checkpoint says otherwise, or nothing)."""
+    """Whether the folder says that it is one of albums (an image checkpoint or a damaged one says otherwise)."""
     config = folder / CONFIG
-    return config.is_file() and read_json(config).get("format") == FORMAT
+    try:
+        return config.is_file() and read_json(config).get("format") == FORMAT
+    except InputError:  # in place of a guess: loading it says what is wrong
+        return False
 
 
 @dataclass

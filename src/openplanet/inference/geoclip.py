@@ -21,24 +21,21 @@ from torch.nn.functional import normalize
 from openplanet.earth.geo import to_xyz
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError, PhotoError
-from openplanet.evaluation.contestants.asking import Locator
 from openplanet.inference.located import Located, Photo
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Predictor
 from openplanet.photos.files import images
 
-PREFIX = "geoclip:"
 GALLERY_BATCH = 4096
 BATCH = 16
 SIDE = 336  # more than the 224 pixels that CLIP looks at, so that its own resampling decides
 
 
-def open_locator(text: str | Path) -> Locator:
-    """A checkpoint folder of ours, or ``geoclip:CELLS.parquet``; raises CheckpointError and InputError."""
-    name = str(text)
-    if name.startswith(PREFIX):
-        return GeoClip.load(Partition.load(Path(name.removeprefix(PREFIX))))
-    return Predictor.load(name)
+def open_cells(cells: str, device: str | None = None) -> "GeoClip":
+    """GeoCLIP over the cells of a partition file (``geoclip:CELLS.parquet``); it runs on the CPU, whatever the device.
+
+    Raises InputError where the package or its weights are absent, or the file is no partition.
+    """
+    return GeoClip.load(Partition.load(Path(cells)))
 
 
 class GeoClip:
@@ -47,6 +44,7 @@ class GeoClip:
     def __init__(self, model: Any, partition: Partition) -> None:
         self.partition = partition
         self.coarser: tuple[Partition, ...] = ()
+        self.provenance: dict[str, Any] = {"model": "GeoCLIP", "cells": len(partition)}
         self._model = model.eval()
         gallery_G2 = model.gps_gallery
         with torch.inference_mode():
