@@ -6,11 +6,13 @@ DEMO   ?= demo
 PHOTOS ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports pytest clean
+.PHONY: help install demo check test lint types imports pytest docs clean
 
 help:
 	@echo "make demo   from nothing to a located photo on a map: $(DEMO)/report.html (PHOTOS=3000)"
+	@echo "make check  lint, types, import contract and the fast tests: before each commit"
 	@echo "make test   lint, types, import contract and all tests"
+	@echo "make docs   the documentation as a site: build/docs/index.html"
 	@echo "make clean  remove the virtual environment and the demo"
 
 # uv, not pip: pip may pick a torch that does not match torchvision. Versions are pinned in constraints.txt.
@@ -28,6 +30,9 @@ install: $(VENV)/.installed
 demo: install
 	$(BIN)/openplanet demo --out $(DEMO) --photos $(PHOTOS)
 
+check: lint types imports
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
+
 test: lint types imports pytest
 
 lint: install
@@ -42,6 +47,10 @@ imports: install
 
 pytest: install
 	$(BIN)/pytest -n 2 --dist worksteal
+
+docs: install
+	@uv=$$(command -v uv || echo $(BIN)/uv); $$uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build -q --strict -d build/docs
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -1,6 +1,6 @@
 """What it costs to score many distributions over many cells in a stream, and to measure and draw again.
 
-python benchmarks/evaluation.py --photos 1000000 --cells 26263     (one thread; figures go to docs/results.md)
+python benchmarks/evaluation.py --photos 1000000 --cells 26263     (one thread; figures go to notes/results.md)
 
 Distributions are made up in batches; making them is not counted. ``--asked`` photos also go through all of what
 ``evaluate`` does with a locator's answers, but the network and the best points for each distance.

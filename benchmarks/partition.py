@@ -1,6 +1,6 @@
 """What a partition costs, beside what reading and converting the positions costs, and beside other ways.
 
-python benchmarks/partition.py --points 1000000 --max-photos 1000      (figures go to docs/results.md)
+python benchmarks/partition.py --points 1000000 --max-photos 1000      (figures go to notes/results.md)
 
 Every ratio is of times in this one run. The positions are drawn from counted cells of real photos (--cells:
 a CSV with columns hex_id, imgs_per_cell, such as the list of S2 cells of the MP-16 photos), or else from

@@ -1,4 +1,4 @@
-"""The album models on real photos, several seeds each (docs/results.md, "Albums: all variants, test splits").
+"""The album models on real photos, several seeds each (notes/results.md, "Albums: all variants, test splits").
 
 python benchmarks/real_albums.py --dataset photos.ds --checkpoint probe --work FOLDER choose
 python benchmarks/real_albums.py --dataset photos.ds --checkpoint probe --work FOLDER run

@@ -1,4 +1,4 @@
-"""The experiments on real photos (docs/results.md, "Real photos: experiments"): every figure there comes from here.
+"""The experiments on real photos (notes/results.md, "Real photos: experiments"): every figure there comes from here.
 
 python benchmarks/real_photos.py --photos FOLDER --weights FILE --work FOLDER run smoothing cells levels ...
 python benchmarks/real_photos.py --photos FOLDER --weights FILE --work FOLDER report

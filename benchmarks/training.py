@@ -1,6 +1,6 @@
 """Speed and memory of training steps: photos/s, share of the matrix-product ceiling, what loading costs, hours for 91M.
 
-python benchmarks/training.py --recipe planet_2016                  (a GPU where there is one; figures: docs/results.md)
+python benchmarks/training.py --recipe planet_2016                  (a GPU where there is one; see notes/results.md)
 python benchmarks/training.py --recipe planet_modern --side 299 --dataset photos.ds      (with loading from disk)
 python benchmarks/training.py --recipe planet_cpu --cells 500 --batch 8 --steps 2        (its way through on a CPU)
 

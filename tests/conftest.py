@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
+SLOW = ("training", "evaluation", "synthetic", "models", "test_cli.py", "test_extending.py", "test_ingest.py")
+"""Folders and files whose tests train networks, start processes or make planets: `make check` leaves them out."""
+
 SHARED = Path(os.environ.get("OPENPLANET_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` leaves out."""
+    for item in items:
+        if set(item.path.relative_to(Path(__file__).parent).parts) & set(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def _shared(name: str) -> Path:

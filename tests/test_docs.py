@@ -10,7 +10,7 @@ from openplanet import album_recipes, recipes
 from openplanet.cli import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "ARCHITECTURE.md", "docs/results.md", "docs/evaluation.md", "docs/training.md", "docs/albums.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
 def commands_in(page: str) -> list[list[str]]:

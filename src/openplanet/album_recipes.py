@@ -1,6 +1,6 @@
 """Named configurations of album models, listed by ``openplanet recipes``: the paper's by the paper's names, then ours.
 
-All but ``variant`` and what the paper fixes was chosen on validation photos of the synthetic planet (docs/results.md).
+All but ``variant`` and what the paper fixes was chosen on validation photos of the synthetic planet (notes/results.md).
 """
 
 from collections.abc import Callable

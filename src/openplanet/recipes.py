@@ -50,7 +50,7 @@ def planet_cpu() -> Recipe:
     A ResNet of four blocks and a quarter of the usual width: with a few thousand photos a larger one only learns
     more slowly. Many small cells, for street and city level, with targets smoothed over 100 km: what a cell of two
     photos cannot learn alone it learns with its neighbours. 200 km is as good for one photo, but smears what tells
-    one city from the next, which albums multiply (docs/results.md). Chosen on photos drawn from the synthetic planet
+    one city from the next, which albums multiply (notes/results.md). Chosen on photos drawn from the synthetic planet
     beside its test split; there 64 px was as good as 80 px.
     """
     return Recipe(
@@ -89,7 +89,7 @@ def planet_modern() -> Recipe:
     Random changes keep what tells the place: never a flip, a turn of the hue, a rotation beyond a camera held
     askew (training/photos/random_ops.py says why for each). Gradients are clipped as in ConvNeXt's own fine-tuning of
     larger sizes; three levels, whose product is the answer. Targets are smoothed over PIGEON's 75 km, which is meant
-    for the whole Earth: where cells are a few km across, the likeliest of them then means little (docs/results.md:
+    for the whole Earth: where cells are a few km across, the likeliest of them then means little (notes/results.md:
     15 % within 25 km, 22 % without). For photos of one region: --set smoothing_km=1, or none.
     """
     return Recipe(
@@ -133,7 +133,7 @@ def probe() -> Recipe:
     For comparisons (cells, levels, losses, photos) and where there is no GPU. The result is an ordinary
     checkpoint. Features are standardised before the softmax, so that one learning rate fits all backbones.
     Targets are one-hot, as the paper's: on real photos of one region smoothing from 1 to 25 km made no difference that
-    val could see, 75 km was worse, and better probabilities come from the temperature at no cost (docs/results.md).
+    val could see, 75 km was worse, and better probabilities come from the temperature at no cost (notes/results.md).
     """
     return Recipe(
         name="probe",

@@ -27,7 +27,7 @@ def places_more(now: dict[str, Any], best: dict[str, Any]) -> bool:
     """Whether an epoch's validation beats the best: by the mean share within 25 and 750 km, then by lower loss.
 
     Not by loss alone: where photos are few it rises from the first epochs on, as the model grows too sure, while
-    the places it names are still getting better (docs/results.md, real photos).
+    the places it names are still getting better (notes/results.md, real photos).
     """
     names = [f"within_{km}_km" for km in VALIDATED_KM]
     if any(each.get(name) is None for each in (now, best) for name in names):
