@@ -2,8 +2,8 @@
 
 python benchmarks/streaming.py --photos 500 5000
 
-A network of random weights over --cells cells locates tiny photos of noise; only memory and order are looked at. Needs psutil. Peak
-memory is that of the whole process, in MiB.
+A network of random weights over --cells cells locates tiny photos of noise; only memory and order are looked at. Peak
+memory is that of the whole process, in MiB. Needs the package psutil.
 """
 
 import argparse

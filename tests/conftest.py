@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-SLOW = ("training", "evaluation", "synthetic", "models", "test_cli.py", "test_extending.py", "test_ingest.py")
+SLOW = (
+    "training", "evaluation", "synthetic", "models", "maps", "test_cli.py", "test_extending.py", "test_ingest.py",
+    "test_flags.py", "test_huggingface.py", "test_leak.py", "test_recipes.py", "test_album_predictor.py",
+    "test_budget.py", "test_cli_partition.py",
+)  # fmt: skip
 """Folders and files whose tests train networks, start processes or make planets: `make check` leaves them out."""
 
 SHARED = Path(os.environ.get("OPENPLANET_SHARED", Path(__file__).parents[2] / "shared"))

@@ -22,6 +22,8 @@ def commands_in(page: str) -> list[list[str]]:
 def test_commands_and_options_exist(page: str) -> None:
     for words in commands_in(page):
         command = cli.commands.get(words[0])
+        if isinstance(command, click.Group):
+            command = command.commands.get(words[1])
         assert isinstance(command, click.Command), f"{page}: openplanet {words[0]} does not exist"
         known = {option for parameter in command.params for option in parameter.opts}
         used = {word.split("=")[0] for word in words if word.startswith("--")}

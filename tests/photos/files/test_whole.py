@@ -125,11 +125,11 @@ def test_black_pngs_are_whole(mode: str, interlace: int) -> None:
 def test_blank_pictures_are_whole(name: str, colour: str) -> None:
     """Their coded pixels are the likeliest to hold runs of zeros: black frames, white pages, a star in the night."""
     kind, how = FORMS[name]
-    blank = Image.new("RGB", (1200, 900), colour)
+    blank = Image.new("RGB", (640, 480), colour)
     assert images.load(encoded(kind, blank, **how), 64).size == (85, 64)
-    blank.paste((200, 190, 180), (600, 450, 604, 454))
+    blank.paste((200, 190, 180), (320, 240, 324, 244))
     assert images.load(encoded(kind, blank, **how), 64).size == (85, 64)
-    blank.paste(scene(1200, 450), (0, 0))
+    blank.paste(scene(640, 240), (0, 0))
     assert images.load(encoded(kind, blank, **how), 64).size == (85, 64)
 
 
