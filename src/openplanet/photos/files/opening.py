@@ -5,7 +5,6 @@ give. pillow-heif's opener is registered with Pillow once, when this module is i
 """
 
 import os
-import stat
 import threading
 import warnings
 from pathlib import Path
@@ -15,6 +14,7 @@ import pillow_heif
 from PIL import Image
 
 from openplanet.errors import PhotoError
+from openplanet.storage import open_input
 
 MAX_BYTES = 1 << 30
 MAX_PIXELS = 200_000_000
@@ -67,18 +67,12 @@ def open_file(path: Path) -> BinaryIO:
     PhotoError: "unreadable" (missing, no regular file, no right to read) or "too large" (over MAX_BYTES).
     """
     try:
-        # O_NONBLOCK: opening a pipe would wait for a writer for ever.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = open_input(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        message = f"{path}: cannot be opened ({why}); check the path and its rights"
-        raise PhotoError(message, "unreadable") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise PhotoError(f"{path}: is no regular file; give photos or folders of photos", "unreadable")
-    if status.st_size > MAX_BYTES:
-        os.close(handle)
-        size = f"{status.st_size:,} bytes, more than {MAX_BYTES:,}"
-        raise PhotoError(f"{path}: has {size}; leave it out", "too large")
-    return os.fdopen(handle, "rb")
+        raise PhotoError(f"{path}: cannot be opened ({why}); check the path and its rights", "unreadable") from None
+    length = os.fstat(file.fileno()).st_size
+    if length > MAX_BYTES:
+        file.close()
+        raise PhotoError(f"{path}: has {length:,} bytes, more than {MAX_BYTES:,}; leave it out", "too large")
+    return file
