@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from openplanet import recipes
 from openplanet.earth.partition.adaptive import Partition, Thresholds, build_many
-from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.levels import ancestors
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.row_groups import row_groups
@@ -67,7 +67,7 @@ class Stepper:
 
     def __init__(self, recipe: Recipe, partitions: list[Partition], device: torch.device) -> None:
         torch.manual_seed(0)
-        model = ImageModel(recipe.image_config(), len(partitions[0]), Levels.of(partitions[:0:-1], partitions[0]))
+        model = ImageModel(recipe.image_config(), len(partitions[0]), ancestors(partitions[:0:-1], partitions[0]))
         model.to(memory_format=torch.channels_last)
         # the module takes the coarser ones coarse to fine
         self.module = TrainingModule(model, recipe, [partitions[0], *partitions[:0:-1]], 1, 0).to(device).train()

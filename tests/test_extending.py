@@ -1,5 +1,6 @@
 """What is added from outside the package, in one file each (tests/extending), and one line to make it known."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -15,6 +16,9 @@ from PIL import Image
 import dataset_files
 from extending import line_output
 from extending.colour_locator import ColourLocator, open_colour
+from extending.low_rank_head import LowRank
+from extending.surest_album import Surest
+from openplanet import album_recipes
 from openplanet.cli import cli
 from openplanet.earth.partition.adaptive import Partition, build
 from openplanet.evaluation.compare import compare
@@ -26,9 +30,15 @@ from openplanet.inference.locator import OPENERS, Locator, open_locator
 from openplanet.inference.output import FORMATS
 from openplanet.inference.output.about import About
 from openplanet.inference.output.as_map import MapPage
+from openplanet.models.album.registry import ALBUM_MODELS
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.models.merged import merge
 from openplanet.photos.dataset import Dataset
+from openplanet.training.album.fit_albums import fit_albums
+from openplanet.training.fit import fit
+from openplanet.training.recipe.recipe import Recipe
 
 PLACES = [(48.86, 2.35), (35.68, 139.69), (-33.87, 151.21), (40.71, -74.01)]
 
@@ -170,3 +180,38 @@ def test_an_output_writes_as_the_answers_come(cells: Path, files: list[Path]) ->
     answers: Iterator[Located] = ColourLocator(Partition.load(cells)).locate_many(one_by_one())
     next(line_output.write(answers, About(Names(files), 1)))
     assert asked == files[:1]
+
+
+def test_a_head_is_trained_kept_and_asked(
+    dataset: Dataset, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HEADS, "low_rank", LowRank)
+    recipe = Recipe(
+        name="low rank", description="for tests", seen="nothing", head="low_rank", max_photos=3, min_photos=1,
+        levels=((6, 1),), backbone="test_resnet", image_size=32, optimizer="adamw", learning_rate=3e-3, epochs=2,
+        batch_size=4,
+    )  # fmt: skip
+    trained = fit(dataset, recipe, tmp_path / "checkpoint")
+    assert isinstance(trained.model.head, LowRank) and len(trained.coarser) == 1
+    locator = open_locator(tmp_path / "checkpoint")
+    first, _, failed = locator.locate_many(files)
+    assert first.prediction is not None and failed.error is not None
+    assert np.exp(first.prediction.log_probs).sum() == pytest.approx(1, abs=1e-5)
+    assert len(locator.coarser) == 1
+    merge(trained, smallest_km2=1.0).save(tmp_path / "shared")
+    again = next(iter(open_locator(tmp_path / "shared").locate_many(files[:1])))
+    assert again.prediction is not None
+
+
+def test_an_album_model_places_photos(
+    dataset: Dataset, checkpoint: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ALBUM_MODELS, "surest", Surest)
+    recipe = dataclasses.replace(album_recipes.get("average"), name="surest", variant="surest")
+    fit_albums(dataset, Checkpoint.load(checkpoint), recipe, tmp_path / "albums")
+    alone = [each.prediction for each in open_locator(checkpoint).locate_many(files[:2])]
+    together = [each.prediction for each in open_locator(tmp_path / "albums").locate_many(files[:2])]
+    surest = max((each for each in alone if each is not None), key=lambda each: each.log_probs.max())
+    for each in together:
+        assert each is not None
+        np.testing.assert_allclose(each.log_probs, surest.log_probs, atol=1e-4)

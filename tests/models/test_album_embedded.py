@@ -110,7 +110,7 @@ def test_a_batch_is_padded_and_knows_its_anchors() -> None:
     assert made.anchor_BT.tolist() == [[albums[0].cells(partition)[0], -1, -1, -1], [-1] * 4]  # the last has none
     assert torch.isnan(made.seconds_BT[1, 2:]).all() and not made.embedding_BTD[1, 2:].any()
     torch.testing.assert_close(made.log_probs_BTC.exp().sum(dim=2), torch.ones(2, 4))
-    logits = model.heads(albums[0].embedding_TD)[0]
+    logits = model.head(albums[0].embedding_TD)[0]
     torch.testing.assert_close(made.log_probs_BTC[0], torch.log_softmax(logits / 2, dim=1))
     torch.testing.assert_close(single_photo_log_probs(model, albums[0].embedding_TD), torch.log_softmax(logits, dim=1))
     assert batch(albums, model, partition, with_log_probs=False).log_probs_BTC.shape == (2, 4, 0)

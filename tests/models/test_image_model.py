@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from openplanet.errors import CheckpointError, RecipeError
-from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.head import ClassMap
 from openplanet.models.image_model import ImageConfig, ImageModel, count_parameters
 
 CONFIGS = [
@@ -33,7 +33,7 @@ def test_every_backbone(config: ImageConfig) -> None:
     x = photos(3, config.image_size)
     embedding, logits = model.embed(x), model(x)
     assert embedding.shape == (3, model.embedding_dim) and logits.shape == (3, 7)
-    torch.testing.assert_close(model.head(embedding), logits)
+    torch.testing.assert_close(model.head(embedding)[0], logits)
     torch.testing.assert_close(model(x.float()), logits)  # augmented photos come as floats
     torch.testing.assert_close(model(x[:1]), logits[:1], rtol=1e-3, atol=1e-4)  # alone or in company
     model.train()(x).sum().backward()
@@ -78,7 +78,7 @@ def test_asking_changes_no_weight() -> None:
 @pytest.mark.parametrize("head", ["softmax", "embeddings"])
 def test_levels_are_trained_apart_and_answer_as_a_product(head: Literal["softmax", "embeddings"]) -> None:
     torch.manual_seed(0)
-    levels = Levels((2,), torch.tensor([[0, 0, 1, 1, 1]]))
+    levels = ClassMap((2,), torch.tensor([[0, 0, 1, 1, 1]]))
     model = ImageModel(ImageConfig("test_resnet", 32, head=head), 5, levels)
     x = photos(3, 32)
     fine, coarse = model.train()(x)

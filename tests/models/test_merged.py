@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from openplanet.earth.geo import distance_km
-from openplanet.earth.partition.adaptive import Thresholds, build_many
+from openplanet.earth.partition.adaptive import Thresholds
 from openplanet.errors import CheckpointError
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import merge
 from openplanet.storage import read_json, write_json
@@ -19,7 +19,7 @@ from openplanet.storage import read_json, write_json
 HOME = (48.137154, 11.576124)
 
 
-@pytest.fixture(params=[("softmax", 0), ("softmax", 2), ("embeddings", 1)], ids=str)
+@pytest.fixture(params=[("softmax", 0), ("softmax", 2), ("embeddings", 1), ("overlaid", 2)], ids=str)
 def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
     """Of somebody who takes 600 photos at home, and some elsewhere."""
     head, levels = request.param
@@ -30,11 +30,12 @@ def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
         count = int(rng.integers(3, 40))
         lat.append(rng.uniform(36, 58) + rng.normal(0, 0.03, count))
         lng.append(rng.uniform(-5, 25) + rng.normal(0, 0.04, count))
-    wanted = [Thresholds(400, 3), Thresholds(200, 3), Thresholds(100, 3)][2 - levels :]
-    *coarser, finest = build_many([(np.concatenate(lat), np.concatenate(lng))], wanted, nested=True)
+    *further, cells = [Thresholds(400, 3), Thresholds(200, 3), Thresholds(100, 3)][2 - levels :]
+    photos = [(np.concatenate(lat), np.concatenate(lng))]
+    *coarser, finest = HEADS[head].partitions(photos, further, cells, seed=0)
     image = ImageConfig("test_resnet", 32, head=head)
     torch.manual_seed(0)
-    model = ImageModel(image, len(finest), Levels.of(coarser, finest)).eval()
+    model = ImageModel(image, len(finest), HEADS[head].class_map(coarser, finest)).eval()
     for parameter in model.parameters():
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.5)

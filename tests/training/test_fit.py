@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from openplanet.earth.partition.adaptive import build
 from openplanet.errors import DatasetError, InputError, RecipeError, TrainingError
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.heads.head import Head
 from openplanet.models.preprocess import pixels
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.files import images
@@ -159,11 +160,12 @@ def test_a_finished_checkpoint_is_not_overwritten(dataset: Dataset, tiny_recipe:
     with pytest.raises(RecipeError, match="seed"):
         fit(dataset, dataclasses.replace(recipe, seed=5), tmp_path / "out", resume=True)
     config = read_json(tmp_path / "out" / "config.json")
-    config["recipe"].pop("overlay")  # as an openplanet wrote it that knew of none
+    config["recipe"].pop("levels")  # as an openplanet wrote it that knew of none
+    config["recipe"]["overlay"] = []  # and of a field that is no more
     write_json(tmp_path / "out" / "config.json", config)
     assert fit(dataset, recipe, tmp_path / "out", resume=True).accuracy == first.accuracy
-    with pytest.raises(RecipeError, match="another overlay"):
-        fit(dataset, dataclasses.replace(recipe, overlay=((15, 3), (15, 3))), tmp_path / "out", resume=True)
+    with pytest.raises(RecipeError, match="another levels"):
+        fit(dataset, dataclasses.replace(recipe, levels=((500, 3),)), tmp_path / "out", resume=True)
 
 
 def test_without_validation_photos_the_last_epoch_is_kept(
@@ -245,7 +247,7 @@ def test_levels_embeddings_weights_and_patience_in_one_run(
     assert len(_curves(tmp_path / "out")) == min(30, result.accuracy["epoch"] + 1)  # stopped after one worse epoch
     log_probs = Checkpoint.load(tmp_path / "out").model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     assert float(log_probs.detach().exp().sum()) == pytest.approx(1.0, abs=1e-4)
-    with pytest.raises(TrainingError, match="2 coarser levels and 1 partition"):
+    with pytest.raises(TrainingError, match="2 levels and 1 partition"):
         fit(dataset, recipe, tmp_path / "other", result.partition)
 
 
@@ -253,7 +255,8 @@ def test_overlaid_partitions_learn_and_answer_over_the_finest(
     dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     recipe = dataclasses.replace(
-        tiny_recipe, max_photos=5, min_photos=2, overlay=((15, 3), (15, 3)), class_balance=0.9, smoothing_km=300.0,
+        tiny_recipe, max_photos=5, min_photos=2,
+        head="overlaid", levels=((15, 3), (15, 3)), class_balance=0.9, smoothing_km=300.0,
         epochs=12, learning_rate=0.01,
     )  # fmt: skip
     result = fit(dataset, recipe, tmp_path / "out")
@@ -264,18 +267,18 @@ def test_overlaid_partitions_learn_and_answer_over_the_finest(
         log_probs = loaded.model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     assert log_probs.shape == (1, len(result.partition))
     assert float(log_probs.exp().sum()) == pytest.approx(1.0, abs=1e-4)
-    with pytest.raises(TrainingError, match="2 overlaid partitions and 1 partition"):
+    with pytest.raises(TrainingError, match="2 levels and 1 partition"):
         fit(dataset, recipe, tmp_path / "other", result.partition)
 
 
 def test_bfloat16_learns_and_keeps_float32_weights(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
     seen = set()
 
-    def look(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        seen.add((module.training, output.dtype))
+    def look(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: list[torch.Tensor]) -> None:
+        seen.add((module.training, output[0].dtype))
 
     hook = torch.nn.modules.module.register_module_forward_hook(
-        lambda module, inputs, output: look(module, inputs, output) if isinstance(module, torch.nn.Linear) else None
+        lambda module, inputs, output: look(module, inputs, output) if isinstance(module, Head) else None
     )
     recipe = dataclasses.replace(tiny_recipe, precision="bfloat16", epochs=10, learning_rate=0.01)
     checkpoint = fit(dataset, recipe, tmp_path / "out")

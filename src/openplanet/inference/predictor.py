@@ -51,9 +51,9 @@ class Predictor:
 
     @property
     def coarser(self) -> tuple[Partition, ...]:
-        """The partitions of the model's coarser levels, coarse to fine; none where it has one level, or where its
-        partitions overlay each other and none holds another's cells."""
-        return () if self.checkpoint.model.overlaid else self.checkpoint.coarser
+        """The partitions of the model's coarser levels, coarse to fine; none where it has one level, or where none
+        of its partitions holds another's cells."""
+        return self.checkpoint.coarser if self.model.head.nested else ()
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from openplanet.models.calibration import Calibration
+from openplanet.models.heads.registry import HEADS
 from openplanet.photos.ingest.split import too_few
 
 
@@ -27,14 +28,6 @@ def _start(recipe: dict[str, Any]) -> str:
         return "random weights"
     name = "timm's weights on the Hugging Face Hub" if weights == "hub" else f"the weights in {Path(weights).name}"
     return name + (", and left frozen" if recipe.get("frozen") else "")
-
-
-def _coarser(config: dict[str, Any]) -> str:
-    sizes = config.get("coarser") or []
-    listed = ", ".join(map(str, sizes))
-    if config.get("overlaid"):
-        return f", told apart by the overlay of {len(sizes)} partitions of {listed} cells (CPlaNet)."
-    return f", below {len(sizes)} coarser levels of {listed} cells." if sizes else "."
 
 
 def model_card(config: dict[str, Any], parameters: int) -> str:
@@ -61,7 +54,8 @@ def _what_it_is(config: dict[str, Any], parameters: int) -> list[str]:
         "",
         f"- {recipe.get('description', '')}",
         f"- Backbone {image['backbone']} (timm), {image['image_size']} px input, {parameters:,} parameters.",
-        f"- {config['cells']:,} cells (`partition.parquet`)" + _coarser(config),
+        f"- {config['cells']:,} cells (`partition.parquet`)"
+        f"{HEADS[image.get('head', 'softmax')].describe(config.get('coarser') or [])}.",
         *_privacy(config),
         f"- Backbone started from {_start(recipe)}; their licence holds for this model too.",
         f"- Written by openplanet {config['openplanet_version']}.",

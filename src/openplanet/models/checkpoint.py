@@ -2,7 +2,7 @@
 
 model.safetensors   weights (never a pickle: opening a checkpoint runs no code of a stranger)
 partition.parquet   the cells: what a class index means
-level-N.parquet     the coarser partitions, coarse to fine, where the model has heads for several; or those overlaid
+level-N.parquet     the coarser partitions, coarse to fine, or those overlaid, where the head knows of several
 README.md           model card
 config.json         written last: a folder without it is not a checkpoint
 """
@@ -25,8 +25,7 @@ from openplanet.models import hub
 from openplanet.models.backbone import check_size
 from openplanet.models.calibration import Calibration
 from openplanet.models.card import model_card
-from openplanet.models.heads.levels import Levels
-from openplanet.models.heads.overlaid import Overlaid
+from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import Merged, reveals
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
@@ -79,7 +78,6 @@ class Checkpoint:
             "openplanet_version": self.version,
             "cells": len(self.partition),
             "coarser": [len(partition) for partition in self.coarser],
-            "overlaid": self.model.overlaid,
             **({"merged": self.merged.to_dict()} if self.merged else {}),
             "image": dataclasses.asdict(self.image),
             "preprocessing": {
@@ -106,12 +104,8 @@ class Checkpoint:
         folder = hub.resolve(folder)
         config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
         levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
-        overlaid = config.get("overlaid", False)
-        if not isinstance(overlaid, bool) or (overlaid and not levels):
-            raise CheckpointError(
-                f"{folder / CONFIG} is damaged: overlaid cannot be {repr(overlaid)[:80]} with {len(levels)} partitions"
-                " in coarser; copy the checkpoint again"
-            )
+        if config.get("overlaid") is True:  # as it was written before this was a head like any other
+            config["image"]["head"] = "overlaid"
         check_files(folder, (WEIGHTS, PARTITION, *levels), config)
         partition = Partition.load(folder / PARTITION)
         if len(partition) != config["cells"]:
@@ -122,12 +116,10 @@ class Checkpoint:
         coarser = tuple(Partition.load(folder / name) for name in levels)
         try:
             image = ImageConfig.from_dict(config["image"])
-            kind = Overlaid if overlaid else Levels
             merged = Merged.from_dict(config["merged"], len(partition)) if "merged" in config else None
-            levels_of = merged.levels if merged else kind.of(coarser, partition)
-            classes = len(merged.cell_F) if merged else len(partition)
-            check_size(lambda: ImageModel(image, classes, levels_of), most_numbers(folder))
-            model = ImageModel(image, classes, levels_of)
+            classes = merged.classes if merged else HEADS[image.head].class_map(coarser, partition)
+            check_size(lambda: ImageModel(image, classes.cells, classes), most_numbers(folder))
+            model = ImageModel(image, classes.cells, classes)
             model.merged = merged
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error

@@ -1,14 +1,13 @@
-"""The photo classifier: a timm backbone, an embedding, and heads over the cells of one or several partitions.
+"""The photo classifier: a timm backbone, an embedding, and a head over the cells of a partition.
 
-Shapes: B photos in a batch, C cells of the finest partition, L coarser levels, F features of the backbone,
-D embedding, H W pixels.
+Shapes: B photos in a batch, C cells, R rows of classes of the head, F features of the backbone, D embedding,
+H W pixels.
 """
 
 import dataclasses
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models.backbone import build_backbone, check_arguments
-from openplanet.models.heads.levels import Levels, product_log_probs
-from openplanet.models.heads.overlaid import Overlaid, overlay_log_probs
-from openplanet.models.heads.softmax import CellEmbeddings, softmax_layer
+from openplanet.models.heads.head import ClassMap
+from openplanet.models.heads.registry import HEADS
+from openplanet.models.heads.softmax import softmax_layer
 from openplanet.models.merged import Merged
 
 MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the memory at the first batch
@@ -47,8 +46,8 @@ class ImageConfig:
     feature_norm: bool = False
     """Standardise the backbone's features over the training photos (batch norm without weights) before the heads:
     features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
-    head: Literal["softmax", "embeddings"] = "softmax"
-    """softmax: a matrix, the paper's; embeddings: the cosine with learned embeddings of the cells."""
+    head: str = "softmax"
+    """Name of a head of models/heads/registry.py."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ImageConfig":
@@ -80,7 +79,7 @@ class ImageConfig:
             "mean": len(self.mean) == 3 and all(type(m) in (int, float) and abs(m) < 1e3 for m in self.mean),
             "std": len(self.std) == 3 and all(type(s) in (int, float) and s > 0 for s in self.std),
             "backbone_args": isinstance(self.backbone_args, dict),
-            "head": self.head in typing.get_args(typing.get_type_hints(ImageConfig)["head"]),
+            "head": isinstance(self.head, str) and self.head in HEADS,
         }
         flags = ("aux_head", "feature_norm")
         right |= {name: isinstance(getattr(self, name), bool) for name in flags}
@@ -88,8 +87,7 @@ class ImageConfig:
 
 
 class ImageModel(nn.Module):
-    """Backbone → embedding → ``num_cells`` cells, and those of the coarser ``levels`` where there are some; or the
-    classes of several partitions that are ``Overlaid``, and the ``num_cells`` cells only in the answer.
+    """Backbone → embedding → head → ``num_cells`` cells; ``classes`` says how they lie in further partitions.
 
     Takes uint8 pixels 0..255, [B, 3, H, W] (any size that the backbone takes; it was trained at
     ``config.image_size``). Normalisation is inside. Weights start at random.
@@ -98,22 +96,11 @@ class ImageModel(nn.Module):
 
     mean: Tensor
     std: Tensor
-    ancestors_LC: Tensor
-    fine_C: Tensor
-    classes_PF: Tensor
-    log_share_C: Tensor
 
-    def __init__(self, config: ImageConfig, num_cells: int, levels: Levels | Overlaid | None = None) -> None:
+    def __init__(self, config: ImageConfig, num_cells: int, classes: ClassMap | None = None) -> None:
         super().__init__()
         self.config, self.num_cells = config, num_cells
         self.merged: Merged | None = None  # of a checkpoint made for sharing: cells that classes are summed into
-        self.overlaid = isinstance(levels, Overlaid)
-        if isinstance(levels, Overlaid):
-            self._hold_overlay(levels)
-            first, coarser, ancestors_LC = levels.sizes[0], levels.sizes[1:], levels.classes_PC
-        else:
-            levels = levels or Levels((), torch.empty(0, num_cells, dtype=torch.int64))
-            first, coarser, ancestors_LC = num_cells, levels.sizes, levels.ancestors_LC
         self.backbone = build_backbone(config.backbone, config.backbone_args, config.aux_head)
         features = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)  # type: ignore[arg-type]
         self.embedding_dim = config.embedding_dim or features
@@ -121,13 +108,7 @@ class ImageModel(nn.Module):
         self.embedding: nn.Module = nn.Identity()
         if config.embedding_dim is not None:
             self.embedding = nn.Sequential(nn.Linear(features, config.embedding_dim), nn.ReLU())
-        if config.head == "softmax":
-            self.head: nn.Module = softmax_layer(self.embedding_dim, first, std=0.01)
-            self.coarser = nn.ModuleList(softmax_layer(self.embedding_dim, size, std=0.01) for size in coarser)
-        elif self.overlaid:
-            raise RecipeError("head=embeddings ties cells to those above them; overlaid partitions have none above")
-        else:
-            self.head = CellEmbeddings(self.embedding_dim, num_cells, coarser, ancestors_LC)
+        self.head = HEADS[config.head](self.embedding_dim, classes or ClassMap.flat(num_cells))
         if config.aux_head:
             aux: Any = self.backbone.AuxLogits
             # 0.001 is what the Inception family starts this layer with (timm's InceptionAux.fc.stddev)
@@ -135,16 +116,7 @@ class ImageModel(nn.Module):
         # not persistent: they are part of the configuration and the partitions, not of the weights
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("ancestors_LC", ancestors_LC, persistent=False)
-
-    def _hold_overlay(self, overlaid: Overlaid) -> None:
-        for name in ("fine_C", "classes_PF", "log_share_C"):
-            self.register_buffer(name, getattr(overlaid, name), persistent=False)
-
-    def classes_of(self, cell_B: Tensor) -> list[Tensor]:
-        """The right class of each head, in the order of ``classify``, of photos in cells ``cell_B``."""
-        above = [row_C[cell_B] for row_C in self.ancestors_LC]
-        return above if self.overlaid else [cell_B, *above]
+        self.register_load_state_dict_pre_hook(_of_earlier_versions)  # type: ignore[no-untyped-call]
 
     def check_input(self) -> None:
         """Raise RecipeError where the backbone takes no photos of ``config.image_size``: before photos are decoded."""
@@ -181,28 +153,19 @@ class ImageModel(nn.Module):
         return self.embedding(self.feature_norm(self.features(pixels_B3HW)))  # type: ignore[no-any-return]
 
     def classify(self, features_BF: Tensor) -> list[Tensor]:
-        """Features → logits of the finest level [B, C], then of the L coarser ones, coarse to fine; or those of
-        each overlaid partition."""
-        return self.heads(self.embedding(self.feature_norm(features_BF)))
-
-    def heads(self, embedding_BD: Tensor) -> list[Tensor]:
-        """Embedding → logits, in the order of ``classify``."""
-        if isinstance(self.head, CellEmbeddings):
-            return self.head(embedding_BD)  # type: ignore[no-any-return]
-        return [self.head(embedding_BD), *(head(embedding_BD) for head in self.coarser)]
+        """Features → logits of each row of the head."""
+        return self.head(self.embedding(self.feature_norm(features_BF)))  # type: ignore[no-any-return]
 
     def combine(self, logits: list[Tensor]) -> Tensor:
-        """What ``classify`` gives → scores [B, C] of the finest cells, whose softmax is the answer."""
-        if self.overlaid:
-            return overlay_log_probs(logits, self.classes_PF, self.fine_C, self.log_share_C)
-        scores_BC = logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
+        """What ``classify`` gives → scores [B, C] of the cells, whose softmax is the answer."""
+        scores_BC = self.head.combine(logits)
         return scores_BC if self.merged is None else self.merged.log_probs(scores_BC)
 
     def forward(self, pixels_B3HW: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Scores over the cells, logits_BC (with levels: the log-probabilities of their product).
+        """Scores over the cells [B, C].
 
-        While training with levels or an auxiliary head, the logits of each apart: of the finest level [B, C],
-        of the coarser ones, of the auxiliary head [B, C].
+        While training with several rows or an auxiliary softmax, the logits of each apart: of the R rows, then of
+        the auxiliary softmax [B, C].
         """
         if not self.training:
             return self.combine(self.classify(self.features(pixels_B3HW)))
@@ -260,6 +223,12 @@ class ImageModel(nn.Module):
                 " Use the file of the same timm model, and the backbone_args that it was made with."
             )
         self.backbone.load_state_dict(theirs, strict=False)  # the comparison above was the strict one
+
+
+def _of_earlier_versions(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Names of weights that checkpoints of before heads were modules of their own give to coarser levels."""
+    for name in [name for name in state if name.startswith(f"{prefix}coarser.")]:
+        state[f"{prefix}head.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
 def _differences(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> list[str]:

@@ -2,9 +2,9 @@
 
 The weights stay as they are, over classes that no longer have a place of their own; a cell's probability is the sum
 of those of the classes in it, at the temperature of the checkpoint. Positions of photos go: cell centres stand in
-for centroids. Class indices of the coarser levels are kept, their cells are not.
+for centroids. Classes of further partitions are kept, their cells are not.
 
-Shapes: B photos, F classes of the head, M cells that they are merged into, L coarser levels.
+Shapes: B photos, F cells of the head, M cells that they are merged into.
 """
 
 import copy
@@ -20,7 +20,7 @@ from torch import Tensor
 from openplanet.earth import places, s2
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError
-from openplanet.models.heads.levels import Levels
+from openplanet.models.heads.head import ClassMap
 
 if TYPE_CHECKING:
     from openplanet.models.checkpoint import Checkpoint
@@ -37,7 +37,8 @@ class Merged:
     """int64 [F], 0..M-1."""
     temperature: float
     """What the scores of the classes are divided by, before their probabilities are summed."""
-    levels: Levels
+    classes: ClassMap
+    """What the head knows of its F classes."""
 
     def log_probs(self, scores_BF: Tensor) -> Tensor:
         """Log-probabilities [B, M] of the cells: of each, the logarithm of the sum over its classes."""
@@ -53,8 +54,7 @@ class Merged:
         return {
             "cell_of_class": self.cell_F.tolist(),
             "temperature": self.temperature,
-            "level_sizes": list(self.levels.sizes),
-            "ancestors": self.levels.ancestors_LC.tolist(),
+            **self.classes.to_dict(),
         }
 
     @classmethod
@@ -62,28 +62,23 @@ class Merged:
         """What ``to_dict`` gave, of a partition of ``cells``; CheckpointError for anything else."""
         try:
             cell_F = torch.tensor(values["cell_of_class"], dtype=torch.int64)
-            sizes, temperature = tuple(int(size) for size in values["level_sizes"]), float(values["temperature"])
-            ancestors_LF = torch.tensor(values["ancestors"], dtype=torch.int64).reshape(len(sizes), len(cell_F))
+            temperature = float(values["temperature"])
             right = sorted(set(cell_F.tolist())) == list(range(cells)) and 0 < temperature < math.inf
-            for size, row_F in zip(sizes, ancestors_LF, strict=True):
-                right = right and int(row_F.min()) >= 0 and int(row_F.max()) < size <= len(cell_F)
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError(f"merged cannot be read ({' '.join(str(error).split())[:200]})") from error
         if not right:
             raise CheckpointError("merged does not give each cell its classes")
-        return cls(cell_F, temperature, Levels(sizes, ancestors_LF))
+        return cls(cell_F, temperature, ClassMap.from_dict(values, len(cell_F)))
 
 
 def merge(checkpoint: "Checkpoint", smallest_km2: float = SMALLEST_KM2) -> "Checkpoint":
     """``checkpoint`` over cells of at least ``smallest_km2``, without the centroids of its photos, with its weights.
 
     A smaller cell gives way to the S2 cell above it, with all cells therein, until that is large enough. Raises
-    CheckpointError where the model overlays turned partitions, or all cells would become one.
+    CheckpointError where all cells would become one.
     """
     from openplanet.models.checkpoint import Checkpoint  # noqa: PLC0415 (it holds what is made here)
 
-    if checkpoint.model.overlaid:
-        raise CheckpointError("cells of overlaid partitions cannot be merged: train one with levels to share it")
     ids = checkpoint.partition.cell_id
     while (small := (s2.area_km2(ids) < smallest_km2) & (s2.level_of(ids) > 0)).any():
         ids = _outermost(np.unique(np.where(small, _parent(ids), ids)))
@@ -91,11 +86,11 @@ def merge(checkpoint: "Checkpoint", smallest_km2: float = SMALLEST_KM2) -> "Chec
         raise CheckpointError(f"no 2 cells would be left of at least {smallest_km2:g} km²: nothing to share")
     cell_F = np.searchsorted(s2.range_max(ids), checkpoint.partition.cell_id)
     before = checkpoint.merged
-    levels = before.levels if before else Levels.of(checkpoint.coarser, checkpoint.partition)
+    model = copy.copy(checkpoint.model)  # with the same weights
+    of_head = before.classes if before else model.head.class_map(checkpoint.coarser, checkpoint.partition)
     temperature = before.temperature if before else checkpoint.calibration.temperature
     classes = torch.from_numpy(cell_F.astype(np.int64))
-    merged = Merged(classes[before.cell_F] if before else classes, temperature, levels)
-    model = copy.copy(checkpoint.model)  # with the same weights
+    merged = Merged(classes[before.cell_F] if before else classes, temperature, of_head)
     model.merged = merged
     recipe = dict(checkpoint.recipe)
     if isinstance(recipe.get("weights"), str):

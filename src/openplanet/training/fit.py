@@ -10,13 +10,10 @@ from typing import Any
 import pyarrow.compute as pc
 import torch
 
-from openplanet.earth.partition import adaptive as partitions_module
 from openplanet.earth.partition.adaptive import Partition, Thresholds
-from openplanet.earth.partition.combinatorial import build_turned, random_turns
 from openplanet.errors import TrainingError
 from openplanet.models.checkpoint import CONFIG, Checkpoint
-from openplanet.models.heads.levels import Levels
-from openplanet.models.heads.overlaid import Overlaid
+from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageModel
 from openplanet.models.merged import reveals
 from openplanet.photos.dataset import Dataset
@@ -95,26 +92,18 @@ def prepare(
 def _usable_partitions(
     dataset: Dataset, recipe: Recipe, given: Partition | Sequence[Partition] | None
 ) -> list[Partition]:
-    """The partitions given, or those of the recipe built from the train split; coarse to fine."""
+    """The partitions given, or those of the recipe built from the train split; the answer's comes last."""
     dataset.check_train()
-    if given is None and recipe.overlay:
-        turns = random_turns(len(recipe.overlay), recipe.seed)
-        overlaid = build_turned(dataset.coordinates("train"), [Thresholds(*pair) for pair in recipe.overlay], turns)
-        answers = Thresholds(recipe.max_photos, recipe.min_photos)
-        found = [*overlaid, *partitions_module.build_many(dataset.coordinates("train"), [answers])]
-    elif given is None:
-        wanted = [Thresholds(*pair) for pair in (*recipe.levels, (recipe.max_photos, recipe.min_photos))]
-        found = partitions_module.build_many(dataset.coordinates("train"), wanted, nested=True)
+    if given is None:
+        further, cells = [Thresholds(*pair) for pair in recipe.levels], Thresholds(recipe.max_photos, recipe.min_photos)
+        found = HEADS[recipe.head].partitions(dataset.coordinates("train"), further, cells, recipe.seed)
     else:
         found = [given] if isinstance(given, Partition) else list(given)
-    if given is not None and len(found) != 1 + len(recipe.levels or recipe.overlay):
-        what = (
-            f"{len(recipe.overlay)} overlaid partitions" if recipe.overlay else f"{len(recipe.levels)} coarser levels"
-        )
-        raise TrainingError(
-            f"Recipe {recipe.name} has {what} and {len(found)} partition(s) were given:"
-            " give one for each of those and the finest, or none, and they are built"
-        )
+        if len(found) != 1 + len(recipe.levels):
+            raise TrainingError(
+                f"Recipe {recipe.name} has {len(recipe.levels)} levels and {len(found)} partition(s) were given:"
+                " give one for each level and the finest, or none, and they are built"
+            )
     if min(len(partition) for partition in found) < 2:
         raise TrainingError(
             f"The partition has {min(len(p) for p in found)} cell(s), and there is nothing to learn with fewer than 2:"
@@ -125,8 +114,7 @@ def _usable_partitions(
 
 def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
-    kind = Overlaid if recipe.overlay else Levels
-    model = ImageModel(recipe.image_config(), len(finest), kind.of(coarser, finest))
+    model = ImageModel(recipe.image_config(), len(finest), HEADS[recipe.head].class_map(coarser, finest))
     model.check_input()
     if load and recipe.weights is not None:
         file = weights_path(recipe)

@@ -1,6 +1,6 @@
 """The image model as the trainer sees it: its outputs, their loss.
 
-Shapes: B photos in a batch, C cells of the finest partition, L coarser levels.
+Shapes: B photos in a batch, C cells, R rows of classes of the head.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from openplanet.earth.geo import to_xyz
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.models.heads.overlaid import Floats, Ints, counts_and_centroids
+from openplanet.models.heads.head import Floats, Ints
 from openplanet.models.image_model import ImageModel
 from openplanet.progress import say
 from openplanet.training.lightning_module import TrainedModule, validation_sums
@@ -23,7 +23,7 @@ from openplanet.training.recipe.recipe import Recipe
 class TrainingModule(TrainedModule):
     """One training run of an image model.
 
-    ``partitions``: the finest, then the coarser ones, coarse to fine (or those overlaid).
+    ``partitions``: that of the answer, then the further ones that the head knows.
     ``batches``: of an epoch, in each process. ``asked``: validation photos, with those that cannot be decoded.
     """
 
@@ -35,10 +35,7 @@ class TrainingModule(TrainedModule):
     ) -> None:
         super().__init__(model, recipe, batches, asked)
         self.partition = partitions[0]
-        known = [(each.count, each.centroid_lat, each.centroid_lng) for each in partitions]
-        if model.overlaid:
-            known = counts_and_centroids(model.ancestors_LC, partitions[0])
-        self.levels = nn.ModuleList(_Level(*each, recipe.class_balance) for each in known)
+        self.rows = nn.ModuleList(_Row(*each, recipe.class_balance) for each in model.head.centres(partitions))
         self._failed_said: set[str] = set()
 
     @property
@@ -66,23 +63,23 @@ class TrainingModule(TrainedModule):
         )
 
     def _outputs(self, batch: dict[str, Any], generator: torch.Generator) -> list[Tensor]:
-        """Logits of each level, the finest first, and of the auxiliary head if there is one."""
+        """Logits of each row, and of the auxiliary softmax if there is one."""
         if "features" in batch:
             return self.model.classify(batch["features"])
         output = self.model(augment(batch["pixels"], self.recipe, generator))
         return list(output) if isinstance(output, tuple) else [output]
 
     def _loss(self, outputs: list[Tensor], batch: dict[str, Any]) -> Tensor:
-        """Mean over the levels, so that a learning rate means the same with one as with several; then the aux."""
+        """Mean over the rows, so that a learning rate means the same with one as with several; then the aux."""
         recipe = self.recipe
-        cells = self.model.classes_of(batch["cell"])
+        cells = self.model.head.classes_of(batch["cell"])
         losses, targets = [], []
-        for level, cell_B, logits in zip(self.levels, cells, outputs[: len(cells)], strict=True):
-            assert isinstance(level, _Level)
+        for row, class_B, logits in zip(self.rows, cells, outputs[: len(cells)], strict=True):
+            assert isinstance(row, _Row)
             target = target_distribution(
-                cell_B, batch["xyz"], level.centroid_xyz, recipe.smoothing_km, recipe.label_smoothing
+                class_B, batch["xyz"], row.centroid_xyz, recipe.smoothing_km, recipe.label_smoothing
             )
-            weight_B = None if recipe.class_balance is None else level.weight_C[cell_B]
+            weight_B = None if recipe.class_balance is None else row.weight_C[class_B]
             losses.append(cross_entropy(logits, target, recipe.label_smoothing, weight_B))
             targets.append((target, weight_B))
         loss = torch.stack(losses).mean()
@@ -107,8 +104,8 @@ class TrainingModule(TrainedModule):
         self._failed_said.update(photo_ids)
 
 
-class _Level(nn.Module):
-    """What the loss needs of the classes of a head, on the device; not saved, for it follows from the partition."""
+class _Row(nn.Module):
+    """What the loss needs of a row of classes, on the device; not saved, for it follows from the partition."""
 
     centroid_xyz: Tensor
     weight_C: Tensor

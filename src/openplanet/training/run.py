@@ -110,7 +110,9 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     defaults = defaults_of(AlbumRecipe if "variant" in now["recipe"] else Recipe)
     if not isinstance(before.get("recipe", {}), dict):
         raise TrainingError(f"{out}: what it says of its recipe is damaged: delete it, or give another --out")
-    old, new = defaults | before.get("recipe", {}), now["recipe"]
+    new = now["recipe"]
+    # and one that has gone since, none where it was empty
+    old = defaults | {name: value for name, value in before.get("recipe", {}).items() if name in new or value}
     if changed := sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k not in NOT_COMPARED):
         raise RecipeError(f"{out} was started with another {', '.join(changed)}: use the same, or another --out")
     for what, name in (

@@ -6,7 +6,7 @@ import torch
 
 from openplanet.earth.partition.adaptive import Partition, Thresholds, build, build_many
 from openplanet.errors import PartitionError
-from openplanet.models.heads.levels import Levels, product_log_probs
+from openplanet.models.heads.levels import ancestors, product_log_probs
 
 
 @pytest.fixture(scope="module")
@@ -18,25 +18,24 @@ def nested() -> list[Partition]:
 
 def test_ancestors_hold_their_cells(nested: list[Partition]) -> None:
     *coarser, finest = nested
-    levels = Levels.of(coarser, finest)
-    assert levels.sizes == tuple(len(p) for p in coarser) and levels.ancestors_LC.shape == (2, len(finest))
-    for partition, row_C in zip(coarser, levels.ancestors_LC, strict=True):
+    levels = ancestors(coarser, finest)
+    assert levels.sizes == tuple(len(p) for p in coarser) and levels.class_LC.shape == (2, len(finest))
+    for partition, row_C in zip(coarser, levels.class_LC, strict=True):
         # a cell's centroid lies in it, and so in its ancestor
         assert partition.assign(finest.centroid_lat, finest.centroid_lng).tolist() == row_C.tolist()
 
 
 def test_partitions_that_do_not_nest_are_refused(nested: list[Partition]) -> None:
     with pytest.raises(PartitionError, match="nested"):
-        Levels.of([nested[2]], nested[0])
+        ancestors([nested[2]], nested[0])
     elsewhere = build([(np.full(20, -40.0), np.full(20, 100.0))], 30, 1)
     with pytest.raises(PartitionError, match="do not lie"):
-        Levels.of([elsewhere], nested[0])
+        ancestors([elsewhere], nested[0])
 
 
 def test_the_product_by_hand() -> None:
     fine, coarse = torch.tensor([[0.5, 0.25, 0.25]]).log(), torch.tensor([[0.2, 0.8]]).log()
-    ancestors = torch.tensor([[0, 1, 1]])
-    result = product_log_probs([fine + 3, coarse - 1], ancestors).exp()  # logits may be shifted
+    result = product_log_probs([fine + 3, coarse - 1], torch.tensor([[0, 1, 1]])).exp()  # logits may be shifted
     expected = torch.tensor([[0.5 * 0.2, 0.25 * 0.8, 0.25 * 0.8]])
     torch.testing.assert_close(result, expected / expected.sum())
 

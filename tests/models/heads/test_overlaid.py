@@ -1,18 +1,22 @@
 """The overlay of partitions: its answer against a slow, obvious computation."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.partition.adaptive import Partition, Thresholds, build
 from openplanet.earth.partition.combinatorial import build_turned, random_turns
 from openplanet.errors import PartitionError, RecipeError
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.models.heads.overlaid import Overlaid, counts_and_centroids, overlay_log_probs
+from openplanet.models.heads.head import ClassMap
+from openplanet.models.heads.overlaid import Overlaid
 from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.storage import sha256_of
 
 
 def photos() -> tuple[np.ndarray, np.ndarray]:
@@ -32,10 +36,10 @@ def turned() -> list[Partition]:
 
 
 def test_every_cell_has_a_class_in_every_partition(answers: Partition, turned: list[Partition]) -> None:
-    overlaid = Overlaid.of(turned, answers)
-    assert overlaid.classes_PC.shape == (3, len(answers)) and max(overlaid.sizes) <= max(len(p) for p in turned)
+    overlaid = Overlaid.class_map(turned, answers)
+    assert overlaid.class_LC.shape == (3, len(answers)) and max(overlaid.sizes) <= max(len(p) for p in turned)
     strays = 0
-    for partition, row_C, size in zip(turned, overlaid.classes_PC.tolist(), overlaid.sizes, strict=True):
+    for partition, row_C, size in zip(turned, overlaid.class_LC.tolist(), overlaid.sizes, strict=True):
         assert set(row_C) == set(range(size))
         held: dict[int, int] = {}
         for lat, lng, label in zip(answers.centroid_lat, answers.centroid_lng, row_C, strict=True):
@@ -49,20 +53,20 @@ def test_every_cell_has_a_class_in_every_partition(answers: Partition, turned: l
 
 
 def test_more_places_are_told_apart_than_there_are_classes(answers: Partition, turned: list[Partition]) -> None:
-    overlaid = Overlaid.of(turned, answers)
-    tuples = {tuple(column) for column in overlaid.classes_PC.T.tolist()}
-    assert overlaid.classes_PF.shape == (3, len(tuples)) and len(tuples) > 1.5 * max(overlaid.sizes)
+    overlaid = Overlaid(4, Overlaid.class_map(turned, answers))
+    tuples = {tuple(column) for column in overlaid.class_LC.T.tolist()}
+    assert overlaid.class_LF.shape == (3, len(tuples)) and len(tuples) > 1.5 * max(overlaid.sizes)
     for cell, fine in enumerate(overlaid.fine_C.tolist()):
-        assert overlaid.classes_PF[:, fine].tolist() == overlaid.classes_PC[:, cell].tolist()
+        assert overlaid.class_LF[:, fine].tolist() == overlaid.class_LC[:, cell].tolist()
 
 
 def test_the_answer_is_that_of_a_slow_computation(answers: Partition, turned: list[Partition]) -> None:
-    overlaid = Overlaid.of(turned, answers)
+    overlaid = Overlaid(4, Overlaid.class_map(turned, answers))
     generator = torch.Generator().manual_seed(0)
     logits = [3 * torch.randn(2, size, generator=generator) for size in overlaid.sizes]
-    made = overlay_log_probs(logits, overlaid.classes_PF, overlaid.fine_C, overlaid.log_share_C)
+    made = overlaid.combine(logits)
     assert made.shape == (2, len(answers))
-    labels = [tuple(column) for column in overlaid.classes_PC.T.tolist()]
+    labels = [tuple(column) for column in overlaid.class_LC.T.tolist()]
     for photo in range(2):
         log_probs = [torch.log_softmax(each[photo].double(), dim=0).tolist() for each in logits]
         score = {label: math.exp(sum(lp[c] for lp, c in zip(log_probs, label, strict=True))) for label in set(labels)}
@@ -73,10 +77,9 @@ def test_the_answer_is_that_of_a_slow_computation(answers: Partition, turned: li
 
 
 def test_what_is_known_of_the_classes(answers: Partition, turned: list[Partition]) -> None:
-    overlaid = Overlaid.of(turned, answers)
-    for row_C, (count, lat, lng) in zip(
-        overlaid.classes_PC.numpy(), counts_and_centroids(overlaid.classes_PC, answers), strict=True
-    ):
+    overlaid = Overlaid(4, Overlaid.class_map(turned, answers))
+    centres = overlaid.centres([answers, *turned])
+    for row_C, (count, lat, lng) in zip(overlaid.class_LC.numpy(), centres, strict=True):
         assert count.sum() == answers.count.sum() and len(count) == row_C.max() + 1
         biggest = int(count.argmax())
         inside = row_C == biggest
@@ -86,9 +89,9 @@ def test_what_is_known_of_the_classes(answers: Partition, turned: list[Partition
 
 
 def test_a_checkpoint_of_overlaid_partitions(answers: Partition, turned: list[Partition], tmp_path: object) -> None:
-    image = ImageConfig("test_resnet", 32)
+    image = ImageConfig("test_resnet", 32, head="overlaid")
     torch.manual_seed(0)
-    model = ImageModel(image, len(answers), Overlaid.of(turned, answers)).eval()
+    model = ImageModel(image, len(answers), Overlaid.class_map(turned, answers)).eval()
     Checkpoint(model, answers, {}, image, {}, coarser=tuple(turned)).save(tmp_path)  # type: ignore[arg-type]
     loaded = Checkpoint.load(tmp_path)  # type: ignore[arg-type]
     x = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -98,17 +101,24 @@ def test_a_checkpoint_of_overlaid_partitions(answers: Partition, turned: list[Pa
     assert float(ours[0].exp().sum()) == pytest.approx(1, abs=1e-5)
     assert "overlay of 3 partitions" in (tmp_path / "README.md").read_text()  # type: ignore[operator]
     training = model.train()(x)
-    assert [each.shape[1] for each in training] == list(model_sizes(model))
-
-
-def model_sizes(model: ImageModel) -> list[int]:
-    return [int(row_C.max()) + 1 for row_C in model.ancestors_LC]
+    assert [each.shape[1] for each in training] == list(model.head.sizes)
+    config = json.loads((tmp_path / "config.json").read_text())  # type: ignore[operator]
+    config["image"]["head"], config["overlaid"] = "softmax", True  # as it was written before
+    first, *rest = (f"head.coarser.{row}.{what}" for row in range(2) for what in ("weight", "bias"))
+    weights = load_file(tmp_path / "model.safetensors")  # type: ignore[operator]
+    for name in (first, *rest):
+        weights[name.removeprefix("head.")] = weights.pop(name)
+    save_file(weights, tmp_path / "model.safetensors")  # type: ignore[operator]
+    config["sha256"]["model.safetensors"] = sha256_of(tmp_path / "model.safetensors")  # type: ignore[operator]
+    (tmp_path / "config.json").write_text(json.dumps(config))  # type: ignore[operator]
+    with torch.inference_mode():
+        torch.testing.assert_close(Checkpoint.load(tmp_path).model(x), theirs)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_overlaid_is_refused(answers: Partition, turned: list[Partition]) -> None:
     whole = build([photos()], 10_000, 1, max_level=0)
     one = build([(np.full(9, 40.0), np.full(9, 10.0))], 100, 1)
     with pytest.raises(PartitionError, match="partition 1 has one class"):
-        Overlaid.of([whole, one], answers)
-    with pytest.raises(RecipeError, match="overlaid"):
-        ImageModel(ImageConfig("test_resnet", 32, head="embeddings"), len(answers), Overlaid.of(turned, answers))
+        Overlaid.class_map([whole, one], answers)
+    with pytest.raises(RecipeError, match="at least 2 partitions"):
+        ImageModel(ImageConfig("test_resnet", 32, head="overlaid"), 5, ClassMap.flat(5))

@@ -44,8 +44,9 @@ def test_overrides_are_typed(tiny_recipe: Recipe) -> None:
         ("warmup", "99", "no longer than"),
         ("levels", "5/1", "from coarse to fine"),
         ("levels", "500", "pairs such as"),
-        ("overlay", "50/5", "at least 2"),
-        ("overlay", "50/5,0/5", "at least 1"),
+        ("levels", "500/5,400/0", "at least 1"),
+        ("head", "hydra", "one of softmax, embeddings, overlaid"),
+        ("head", "overlaid", "at least 2 partitions"),
         ("class_balance", "1", "between 0 and 1"),
         ("seed", "-1", "at least 0"),
         ("batch_size", "1", "at least 2"),
@@ -66,11 +67,11 @@ def test_wrong_overrides_are_explained(tiny_recipe: Recipe, name: str, text: str
 
 
 def test_what_does_not_go_with_overlaid_partitions(tiny_recipe: Recipe) -> None:
-    overlay = {"overlay": "50/5,40/5"}
-    assert override(tiny_recipe, overlay).overlay == ((50, 5), (40, 5))
-    for name, text in (("levels", "500/50"), ("head", "embeddings"), ("aux_head", "true")):
-        with pytest.raises(RecipeError, match=f"{name} must be .* overlaid"):
-            override(tiny_recipe, overlay | {name: text})
+    overlaid = {"head": "overlaid", "levels": "50/5,50/5"}
+    assert override(tiny_recipe, overlaid).levels == ((50, 5), (50, 5))
+    for name, text in (("levels", "500/50"), ("aux_head", "true")):
+        with pytest.raises(RecipeError, match=f"{name} must be .*head=overlaid"):
+            override(tiny_recipe, overlaid | {name: text})
 
 
 def test_levels_as_text(tiny_recipe: Recipe) -> None:

@@ -196,7 +196,7 @@ def batch(
 def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temperature: float = 1.0) -> Tensor:
     """What the image model says of each photo alone, float32 [N, C], from its embedding; without gradients."""
     with torch.no_grad():
-        scores_NC = image_model.combine(image_model.heads(embedding_ND))
+        scores_NC = image_model.combine(image_model.head(embedding_ND))
         return torch.log_softmax(scores_NC.float() / temperature, dim=1)
 
 

@@ -4,47 +4,70 @@ Shapes: B photos in a batch, C cells of the finest partition, L coarser levels, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from openplanet.earth import s2
-from openplanet.earth.partition.adaptive import Partition
+from openplanet.earth.partition.adaptive import Partition, Thresholds, build_many
 from openplanet.errors import PartitionError
+from openplanet.models.heads.head import ClassMap, Floats, Head, Ints, Photos
 
 
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """The coarser levels above a finest partition of C cells."""
+class LevelsHead(Head):
+    """What heads over cells and coarser levels above them share: the rows are the cells, then each level, coarse to
+    fine. With no coarser level it is the paper's one softmax."""
 
-    sizes: tuple[int, ...]
-    """Number of cells of each coarser level, [L]."""
     ancestors_LC: Tensor
-    """int64 [L, C]: the cell of each level that holds each finest cell."""
+
+    def __init__(self, features: int, classes: ClassMap) -> None:
+        super().__init__(features, classes)
+        self.sizes = (classes.cells, *classes.sizes)
+        self.register_buffer("ancestors_LC", classes.class_LC, persistent=False)
 
     @classmethod
-    def of(cls, coarser: Sequence[Partition], finest: Partition) -> "Levels":
-        """The levels of nested partitions, as ``earth.partition.build_many(..., nested=True)`` makes them.
+    def class_map(cls, further: Sequence[Partition], cells: Partition) -> ClassMap:
+        return ancestors(further, cells)
 
-        Raises PartitionError where a finest cell does not lie in a cell of every coarser one.
-        """
-        rows = []
-        for index, partition in enumerate(coarser):
-            if partition.turn != finest.turn:
-                raise PartitionError("levels are cells of one sphere, not of spheres turned apart; build them together")
-            first, last = s2.range_min(finest.cell_id), s2.range_max(finest.cell_id)
-            row = partition.assign_leaves(first)
-            outside = (row < 0) | (row != partition.assign_leaves(last))
-            if outside.any():
-                raise PartitionError(
-                    f"{int(outside.sum())} of {len(finest)} cells do not lie in a cell of level {index} "
-                    f"({len(partition)} cells): build the levels together, nested"
-                )
-            rows.append(row)
-        ancestors = np.stack(rows) if rows else np.empty((0, len(finest)), np.int64)
-        return cls(tuple(len(partition) for partition in coarser), torch.from_numpy(ancestors))
+    @classmethod
+    def partitions(cls, photos: Photos, further: Sequence[Thresholds], cells: Thresholds, seed: int) -> list[Partition]:
+        return build_many(photos, [*further, cells], nested=True)
+
+    @classmethod
+    def describe(cls, sizes: Sequence[int]) -> str:
+        return f", below {len(sizes)} coarser levels of {', '.join(map(str, sizes))} cells" if sizes else ""
+
+    def classes_of(self, cell_B: Tensor) -> list[Tensor]:
+        return [cell_B, *(row_C[cell_B] for row_C in self.ancestors_LC)]
+
+    def centres(self, partitions: Sequence[Partition]) -> list[tuple[Ints, Floats, Floats]]:
+        return [(each.count, each.centroid_lat, each.centroid_lng) for each in partitions]
+
+    def combine(self, logits: Sequence[Tensor]) -> Tensor:
+        return logits[0] if len(logits) == 1 else product_log_probs(logits, self.ancestors_LC)
+
+
+def ancestors(coarser: Sequence[Partition], finest: Partition) -> ClassMap:
+    """The levels of nested partitions, as ``earth.partition.build_many(..., nested=True)`` makes them.
+
+    Raises PartitionError where a finest cell does not lie in a cell of every coarser one.
+    """
+    rows = []
+    for index, partition in enumerate(coarser):
+        if partition.turn != finest.turn:
+            raise PartitionError("levels are cells of one sphere, not of spheres turned apart; build them together")
+        first, last = s2.range_min(finest.cell_id), s2.range_max(finest.cell_id)
+        row = partition.assign_leaves(first)
+        outside = (row < 0) | (row != partition.assign_leaves(last))
+        if outside.any():
+            raise PartitionError(
+                f"{int(outside.sum())} of {len(finest)} cells do not lie in a cell of level {index} "
+                f"({len(partition)} cells): build the levels together, nested"
+            )
+        rows.append(row)
+    found = np.stack(rows) if rows else np.empty((0, len(finest)), np.int64)
+    return ClassMap(tuple(len(partition) for partition in coarser), torch.from_numpy(found))
 
 
 def product_log_probs(logits: Sequence[Tensor], ancestors_LC: Tensor) -> Tensor:

@@ -1,17 +1,13 @@
-"""From an embedding to logits over cells: a softmax layer, or learned embeddings of the cells.
+"""The softmax matrix of the paper, and one more for each coarser level above the cells.
 
-Shapes: B photos in a batch, C cells of the finest level, L coarser levels, D embedding.
+Shapes: B photos in a batch, C cells of the answer, L coarser levels, D embedding.
 """
 
-import math
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FIRST_SCALE = 1 / 0.07
-"""Cosines lie in -1..1: times this, a softmax over them can be sure. CLIP's value, learned from there."""
-LARGEST_SCALE = 100.0
+from openplanet.models.heads.head import ClassMap
+from openplanet.models.heads.levels import LevelsHead
 
 
 def softmax_layer(features: int, num_cells: int, std: float) -> nn.Linear:
@@ -22,53 +18,17 @@ def softmax_layer(features: int, num_cells: int, std: float) -> nn.Linear:
     return layer
 
 
-class CellEmbeddings(nn.Module):
-    """A learned embedding for each cell of each level; the logit is its scaled cosine with the photo's embedding.
+class Softmax(LevelsHead):
+    """One matrix for the cells, and one for each coarser level."""
 
-    After the idea of GeoSURGE (Daruna et al. 2025, arXiv 2510.01448): a hierarchy of learned geographic embeddings
-    that the photo's is aligned with. What we make of it is simpler and our own: a cell's embedding is the sum of
-    what is learned for it and for its ancestors, so that cells of a region start alike and a cell with few photos
-    still knows where it is. One scale is learned for each level; there is no bias, and so no prior over cells
-    beside what the cosine says.
-    """
-
-    ancestors_LC: Tensor
-
-    def __init__(self, features: int, num_cells: int, sizes: tuple[int, ...], ancestors_LC: Tensor) -> None:
-        super().__init__()
-        # finest first, as everywhere where logits of levels stand in a row
-        self.own = nn.ParameterList([nn.Parameter(torch.empty(count, features)) for count in (num_cells, *sizes)])
-        for table in self.own:
-            nn.init.normal_(table, std=features**-0.5)
-        self.log_scale = nn.Parameter(torch.full((1 + len(sizes),), math.log(FIRST_SCALE)))
-        self.register_buffer("ancestors_LC", ancestors_LC, persistent=False)
-
-    def tables(self) -> list[Tensor]:
-        """Embeddings of the cells, finest level first: [C, D], then [cells of the level, D] coarse to fine."""
-        finest_CD = self.own[0]
-        coarser: list[Tensor] = []
-        for index, row_C in enumerate(self.ancestors_LC):
-            finest_CD = finest_CD + self.own[index + 1][row_C]
-            coarser.append(self._with_ancestors(index))
-        return [finest_CD, *coarser]
-
-    def _with_ancestors(self, index: int) -> Tensor:
-        """The cells of coarser level ``index`` with what stands above them."""
-        table: Tensor = self.own[index + 1]
-        for above in range(index):
-            # every finest cell knows its ancestors at both levels; cells that hold none keep their own alone
-            child_C, parent_C = self.ancestors_LC[index], self.ancestors_LC[above]
-            parent = torch.full((len(table),), -1, dtype=torch.int64, device=table.device)
-            parent[child_C] = parent_C
-            table = table + self.own[above + 1][parent.clamp(min=0)] * (parent >= 0)[:, None]
-        return table
+    def __init__(self, features: int, classes: ClassMap) -> None:
+        super().__init__(features, classes)
+        cells = softmax_layer(features, classes.cells, std=0.01)
+        self.weight, self.bias = cells.weight, cells.bias
+        self.coarser = nn.ModuleList(softmax_layer(features, size, std=0.01) for size in classes.sizes)
 
     def forward(self, embedding_BD: Tensor) -> list[Tensor]:
-        """Logits of the finest level [B, C], then of the coarser ones, coarse to fine."""
-        photo_BD: Tensor = functional.normalize(embedding_BD, dim=1)
-        scales = self.log_scale.exp().clamp(max=LARGEST_SCALE)
-        logits: list[Tensor] = []
-        for scale, table in zip(scales, self.tables(), strict=True):
-            cells: Tensor = functional.normalize(table, dim=1)
-            logits.append(scale * photo_BD @ cells.T)
-        return logits
+        return [
+            functional.linear(embedding_BD, self.weight, self.bias),
+            *(level(embedding_BD) for level in self.coarser),
+        ]

@@ -4,8 +4,9 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
 from openplanet.training.recipe.base import RunRecipe, as_dict, override
 
@@ -28,11 +29,9 @@ class Recipe(RunRecipe):
     min_photos: int
     """A cell holding fewer is dropped, and its photos with it (the paper's t2)."""
     levels: tuple[tuple[int, int], ...] = ()
-    """Coarser partitions above that one, as (max_photos, min_photos) from coarse to fine: one more head each, and
-    the product along the hierarchy as the answer. Empty: one partition, the paper's."""
-    overlay: tuple[tuple[int, int], ...] = ()
-    """Heads over so many partitions of spheres turned at random (the first is not), as (max_photos, min_photos) of
-    each, in place of one over the cells of max_photos and min_photos; their overlay tells those apart (CPlaNet)."""
+    """Further partitions, as (max_photos, min_photos). Coarser ones above that one, from coarse to fine: a softmax for
+    each, and the product along the hierarchy as the answer. Empty: one partition, the paper's. With head overlaid
+    those that lie askew."""
 
     backbone: str
     """Name of a timm model."""
@@ -54,8 +53,10 @@ class Recipe(RunRecipe):
     trained. Nothing is augmented then."""
     feature_norm: bool = False
     """Standardise the backbone's features before what follows (see ImageConfig)."""
-    head: Literal["softmax", "embeddings"] = "softmax"
-    """A softmax matrix (the paper's), or the cosine with learned embeddings of the cells (after GeoSURGE)."""
+    head: str = "softmax"
+    """softmax: a matrix (the paper's); embeddings: the cosine with learned embeddings of the cells (after GeoSURGE);
+    overlaid: a softmax for each of the levels, which are partitions of spheres turned at random (the first is not),
+    and none for the cells of the answer, which their overlay tells apart (CPlaNet)."""
     aux_head: bool = False
     """Train an auxiliary softmax on earlier features too (inception_v3 has the place for one)."""
     aux_weight: float = 0.4
@@ -92,21 +93,19 @@ class Recipe(RunRecipe):
         self._check_at_most({"embedding_dim": MAX_WIDTH})
         counts = [count for pair in self.levels for count in pair]
         self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
-        splits = [pair[0] for pair in self.levels] + [self.max_photos]
-        self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
-        self._check_overlay()
+        self._check(self.head in HEADS, "head", f"one of {', '.join(HEADS)}")
+        self._check_levels()
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(0 < s < math.inf for s in self.std), "std", "more than 0, and finite")
         self._check(all(math.isfinite(m) for m in self.mean), "mean", "finite")
 
-    def _check_overlay(self) -> None:
-        if not self.overlay:
-            return
-        self._check(len(self.overlay) > 1, "overlay", "of at least 2 partitions")
-        self._check(all(count >= 1 for pair in self.overlay for count in pair), "overlay", "of at least 1 photo each")
-        self._check(not self.levels, "levels", "empty where partitions are overlaid")
-        self._check(self.head == "softmax", "head", "softmax where partitions are overlaid")
-        self._check(not self.aux_head, "aux_head", "false where partitions are overlaid")
+    def _check_levels(self) -> None:
+        if HEADS[self.head].nested:
+            splits = [pair[0] for pair in self.levels] + [self.max_photos]
+            self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")
+        else:
+            self._check(len(self.levels) > 1, "levels", f"of at least 2 partitions with head={self.head}")
+            self._check(not self.aux_head, "aux_head", f"false with head={self.head}")
 
     def image_config(self) -> ImageConfig:
         """The part of it that the model is built from."""

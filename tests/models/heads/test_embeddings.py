@@ -2,14 +2,15 @@
 
 import torch
 
-from openplanet.models.heads.softmax import FIRST_SCALE, CellEmbeddings
+from openplanet.models.heads.embeddings import FIRST_SCALE, CellEmbeddings
+from openplanet.models.heads.head import ClassMap
 
 ANCESTORS = torch.tensor([[0, 0, 0, 1], [0, 0, 1, 2]])  # of 4 fine cells, in levels of 2 and of 4 cells (one empty)
 
 
 def head() -> CellEmbeddings:
     torch.manual_seed(0)
-    return CellEmbeddings(8, 4, (2, 4), ANCESTORS)
+    return CellEmbeddings(8, ClassMap((2, 4), ANCESTORS))
 
 
 def test_cells_are_the_sum_of_what_stands_above_them() -> None:
