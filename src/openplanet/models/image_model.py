@@ -149,12 +149,16 @@ class ImageModel(nn.Module):
         return self.backbone(x)  # type: ignore[no-any-return]
 
     def embed(self, pixels_B3HW: Tensor) -> Tensor:
-        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the heads."""
-        return self.embedding(self.feature_norm(self.features(pixels_B3HW)))  # type: ignore[no-any-return]
+        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the head."""
+        return self.embedding_of(self.features(pixels_B3HW))
+
+    def embedding_of(self, features_BF: Tensor) -> Tensor:
+        """The backbone's features → embedding_BD."""
+        return self.embedding(self.feature_norm(features_BF))  # type: ignore[no-any-return]
 
     def classify(self, features_BF: Tensor) -> list[Tensor]:
         """Features → logits of each row of the head."""
-        return self.head(self.embedding(self.feature_norm(features_BF)))  # type: ignore[no-any-return]
+        return self.head(self.embedding_of(features_BF))  # type: ignore[no-any-return]
 
     def combine(self, logits: list[Tensor]) -> Tensor:
         """What ``classify`` gives → scores [B, C] of the cells, whose softmax is the answer."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 
 from openplanet.earth.partition.adaptive import Partition, Thresholds
-from openplanet.errors import TrainingError
+from openplanet.errors import RecipeError, TrainingError
 from openplanet.models.checkpoint import CONFIG, Checkpoint
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageModel
@@ -133,9 +133,12 @@ def _photos(
     train: Photos
     val: Photos
     if recipe.frozen:
-        folder = cache or frozen_features.default_folder(dataset)
-        train = frozen_features.embed_split(dataset, "train", partition, model, recipe, folder, drop=True)
-        val = frozen_features.embed_split(dataset, "val", partition, model, recipe, folder, drop=False)
+        if recipe.weights is None:
+            raise RecipeError(
+                f"Recipe {recipe.name}: a frozen backbone needs weights: --set weights=hub, or a safetensors file"
+            )
+        train = frozen_features.load_split(dataset, "train", partition, model, drop=True, folder=cache)
+        val = frozen_features.load_split(dataset, "val", partition, model, drop=False, folder=cache)
     else:
         margin_side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
         train = data.load_split(dataset, "train", partition, margin_side, True, recipe.shuffle_buffer)
