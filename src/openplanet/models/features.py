@@ -114,7 +114,7 @@ def of_embedding(
 def backbone_key(model: ImageModel) -> dict[str, Any]:
     """All that a backbone's features depend on."""
     image = dataclasses.asdict(model.config)
-    names = ("backbone", "backbone_args", "image_size", "mean", "std")
+    names = ("backbone", "backbone_args", "image_size", "mean", "std", "centre_crop")
     weights = {"weights": weights_sha256(model.backbone), "preprocessing": PREPROCESSING}
     return {"what": "features of a backbone", **{name: image[name] for name in names}, **weights}
 
@@ -171,7 +171,10 @@ def place_of(dataset: Dataset, key: dict[str, Any], folder: Path | None = None) 
 def _look(
     encoded: Sequence[bytes], model: ImageModel, device: torch.device, pool: ThreadPoolExecutor
 ) -> list[Tensor | None]:
-    pictures: list[Tensor | None] = list(pool.map(lambda data: decode(data, model.config.image_size), encoded))
+    config = model.config
+    pictures: list[Tensor | None] = list(
+        pool.map(lambda data: decode(data, config.image_size, config.centre_crop), encoded)
+    )
     good = [picture for picture in pictures if picture is not None]
     if not good:
         return pictures
