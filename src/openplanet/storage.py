@@ -19,9 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import platformdirs
+
 from openplanet.errors import InputError
 
 HEAD_BYTES = 4096  # a file's mark lies in these
+HOME = "OPENPLANET_HOME"
+
+
+def home() -> Path:
+    """Folder of what OpenPlaNet keeps for a user: OPENPLANET_HOME, else the platform's own place for it."""
+    return Path(os.environ.get(HOME) or platformdirs.user_data_path("openplanet", appauthor=False))
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ def test_a_prefix_opens_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
     open_locator("other:a:b/c.parquet", "cpu")
     open_locator(Path("other:x"))
     assert asked == [("a:b/c.parquet", "cpu"), ("x", None)]
-    assert [is_name(each) for each in ("other:x", "geoclip:x", "hf:a/b", "other", "strange:x", "model")] == [
-        True, True, True, False, False, False,
+    assert [is_name(each) for each in ("other:x", "hf:a/b", "other", "strange:x", "model")] == [
+        True, True, False, False, False,
     ]  # fmt: skip
 
 

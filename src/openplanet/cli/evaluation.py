@@ -17,7 +17,7 @@ from openplanet.storage import generator
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or a name that was downloaded.")
 @click.option(
     "--predictions",
     multiple=True,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
-@click.option("--checkpoint", required=True, type=PATH, help="Checkpoint folder, or geoclip:CELLS.parquet.")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or a downloaded model [default: the only one].")
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
 def locate(
     photos: tuple[Path, ...],
-    checkpoint: Path,
+    checkpoint: Path | None,
     top: int,
     as_json: bool,
     as_geojson: bool,
@@ -55,12 +55,13 @@ def locate(
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
     from openplanet.inference.output.as_map import MapPage
+    from openplanet.models import hub
 
     if as_json and as_geojson:
         raise click.UsageError("give --json or --geojson, not both")
     if not as_album and (anchors or clock_offset is not None):
         raise click.UsageError("--anchors and --clock-offset go with --album")
-    clock, names = _clock(clock_offset), Names(photos)
+    clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
         from openplanet.inference.album_predictor import AlbumPredictor

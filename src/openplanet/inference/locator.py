@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeGuard
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.inference import geoclip
 from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.located import Located, Photo
 from openplanet.inference.predictor import Predictor
@@ -47,24 +46,25 @@ class Embedder(Locator, Protocol):
 Opener = Callable[[str, str | None], Locator]
 """From what follows the prefix and its colon, and a device (None: the best one), to a locator."""
 
-OPENERS: dict[str, Opener] = {"geoclip": geoclip.open_cells}
-"""Other systems by their prefix: ``geoclip:CELLS`` is opened by the first. A new one is one line here, or
-``OPENERS["name"] = opener`` from outside the package."""
+OPENERS: dict[str, Opener] = {}
+"""Other systems by their prefix: ``name:REST`` is opened by ``OPENERS["name"]``, which is set from outside the
+package. Models whose weights we can read are checkpoints instead (models/published/)."""
 
 
 def prefix_of(text: Path | str) -> str | None:
-    """The prefix of another system's name such as ``geoclip:CELLS``; None for a folder and for a name on the Hub."""
+    """The prefix of another system's name such as ``name:REST``; None for a folder and for a name on the Hub."""
     prefix, colon, _ = str(text).partition(":")
     return prefix if colon and prefix in OPENERS else None
 
 
 def is_name(text: Path | str) -> bool:
     """Whether ``open_locator`` takes the text for a name, not for a folder: nothing needs to be on the disk."""
-    return prefix_of(text) is not None or str(text).startswith(hub.PREFIX)
+    return prefix_of(text) is not None or str(text).startswith(hub.PREFIX) or hub.is_kept(text)
 
 
 def open_locator(text: Path | str, device: str | None = None) -> Locator:
-    """Open a checkpoint folder, of photos or of albums, one on the Hub (``hf:OWNER/NAME``), or a name of ``OPENERS``.
+    """Open a checkpoint folder, of photos or of albums, the name of one that was downloaded, one on the Hub
+    (``hf:OWNER/NAME``), or a name of ``OPENERS``.
 
     ``device`` defaults to a GPU where there is one. Raises CheckpointError, naming the folder, where it is missing,
     incomplete or damaged, and InputError where another system cannot be opened.
@@ -77,7 +77,7 @@ def open_locator(text: Path | str, device: str | None = None) -> Locator:
 
 
 def embeds(locator: Locator) -> TypeGuard[Embedder]:
-    """Whether the locator gives embeddings, which GeoCLIP and album models do not."""
+    """Whether the locator gives embeddings, which album models do not."""
     return hasattr(locator, "embed_many")
 
 

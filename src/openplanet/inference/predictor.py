@@ -38,7 +38,7 @@ class Predictor:
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
         device = device or best_device().type
-        return cls(Checkpoint.load(Path(path), device=device), device)
+        return cls(Checkpoint.load(path, device=device), device)
 
     @property
     def partition(self) -> Partition:

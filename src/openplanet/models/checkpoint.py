@@ -166,7 +166,10 @@ def read_config(folder: Path, form: str, form_version: int, kinds: dict[str, typ
     """
     path = folder / CONFIG
     if not folder.is_dir():
-        raise CheckpointError(f"{folder} is no folder: give the one that `openplanet train --out` wrote")
+        raise CheckpointError(
+            f"{folder} is no folder: give the one that `openplanet train --out` wrote, or the name of a model that"
+            " `openplanet download` has fetched"
+        )
     if not path.is_file():
         todo = "give the folder that `openplanet train --out` wrote, whole"
         if (folder / RESUME).is_dir():

@@ -10,6 +10,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from openplanet.errors import CheckpointError
+from openplanet.storage import home
 
 PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
@@ -19,12 +20,41 @@ training, stay at home."""
 FAILURES = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError)
 
 
+def kept(name: str) -> Path:
+    """The folder in which ``openplanet download`` keeps the checkpoint of that name ("geoclip", "hf:owner/name")."""
+    return home() / "models" / name.removeprefix(PREFIX).replace("/", "--")
+
+
+def is_kept(where: Path | str) -> bool:
+    """Whether ``where`` names a checkpoint that was downloaded, and is no folder here."""
+    text = str(where)
+    plain = text.startswith(PREFIX) or (Path(text).name == text and text not in ("", ".", ".."))
+    return plain and not Path(text).exists() and (kept(text) / "config.json").is_file()
+
+
+def only_kept() -> Path:
+    """The one checkpoint that was downloaded: what is meant where none is named. Raises CheckpointError, with what to
+    do, where there is none, or more than one."""
+    names = sorted(path.parent.name for path in (home() / "models").glob("*/config.json"))
+    if len(names) == 1:
+        return kept(names[0])
+    if names:
+        raise CheckpointError(f"name the model that is to answer: --checkpoint {', or --checkpoint '.join(names)}")
+    raise CheckpointError(
+        "no model is here yet: name a folder with --checkpoint, or run  openplanet download geoclip  (1.8 GB, once;"
+        " `openplanet download` alone lists what there is)"
+    )
+
+
 def resolve(where: Path | str, endpoint: str | None = None) -> Path:
-    """The local folder of a checkpoint: ``where`` itself, or for "hf:owner/name[@revision]" a downloaded copy.
+    """The local folder of a checkpoint: ``where`` itself, that of a name that was downloaded, or for
+    "hf:owner/name[@revision]" a copy in the Hub's cache.
 
     Raises CheckpointError where the Hub has no such repository or cannot be reached.
     """
     text = str(where)
+    if is_kept(text):
+        return kept(text)
     if not text.startswith(PREFIX):
         return Path(where)
     name, _, revision = text.removeprefix(PREFIX).partition("@")

@@ -5,6 +5,7 @@ H W pixels.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,23 @@ MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the 
 MAX_WIDTH = 1 << 14  # of the embedding, likewise
 
 
+MAX_HEAD_ARG = 1 << 24
+
+
+def _relu(features: int, width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(features, width), nn.ReLU())
+
+
+def _clip_mlp(features: int, width: int) -> nn.Module:
+    """GeoCLIP's: the projection of CLIP ViT-L/14, then two layers."""
+    projected = nn.Linear(features, 768, bias=False)
+    return nn.Sequential(projected, nn.Linear(768, 768), nn.ReLU(), nn.Linear(768, width))
+
+
+EMBEDDINGS: dict[str, Callable[[int, int], nn.Module]] = {"relu": _relu, "clip_mlp": _clip_mlp}
+"""Layers between the features of a backbone and the embedding, by name: from features to a width."""
+
+
 @dataclass(frozen=True)
 class ImageConfig:
     """All that is needed to build the model again, apart from the number of cells and the weights."""
@@ -35,7 +53,9 @@ class ImageConfig:
     image_size: int
     """Side of the square input in pixels."""
     embedding_dim: int | None = None
-    """Width of a layer between backbone and softmax; None: the backbone's pooled features are the embedding."""
+    """Width of the layers between backbone and head; None: the backbone's pooled features are the embedding."""
+    embedding: str = "relu"
+    """What those layers are: a name of ``EMBEDDINGS``."""
     aux_head: bool = False
     """Train a second softmax on earlier features (only backbones that have one, such as inception_v3)."""
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -54,6 +74,8 @@ class ImageConfig:
     features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
     head: str = "softmax"
     """Name of a head of models/heads/registry.py."""
+    head_args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What this head alone knows: whole numbers."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ImageConfig":
@@ -87,6 +109,9 @@ class ImageConfig:
             "centre_crop": type(self.centre_crop) in (int, float) and 0 < self.centre_crop <= 1,
             "decoded_side": type(self.decoded_side) is int and 0 < self.decoded_side <= MAX_SIDE,
             "backbone_args": isinstance(self.backbone_args, dict),
+            "embedding": isinstance(self.embedding, str) and self.embedding in EMBEDDINGS,
+            "head_args": isinstance(self.head_args, dict)
+            and all(type(value) is int and 0 < value <= MAX_HEAD_ARG for value in self.head_args.values()),
             "head": isinstance(self.head, str) and self.head in HEADS,
         }
         flags = ("aux_head", "feature_norm")
@@ -115,8 +140,11 @@ class ImageModel(nn.Module):
         self.feature_norm = nn.BatchNorm1d(features, affine=False) if config.feature_norm else nn.Identity()
         self.embedding: nn.Module = nn.Identity()
         if config.embedding_dim is not None:
-            self.embedding = nn.Sequential(nn.Linear(features, config.embedding_dim), nn.ReLU())
-        self.head = HEADS[config.head](self.embedding_dim, classes or ClassMap.flat(num_cells))
+            self.embedding = EMBEDDINGS[config.embedding](features, config.embedding_dim)
+        try:
+            self.head = HEADS[config.head](self.embedding_dim, classes or ClassMap.flat(num_cells), **config.head_args)
+        except TypeError as error:
+            raise RecipeError(f"Head {config.head} does not take {config.head_args}: {error}") from error
         if config.aux_head:
             aux: Any = self.backbone.AuxLogits
             # 0.001 is what the Inception family starts this layer with (timm's InceptionAux.fc.stddev)

@@ -20,7 +20,7 @@ from torch import Tensor
 from openplanet.earth import places, s2
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError
-from openplanet.models.heads.head import ClassMap
+from openplanet.models.heads.head import ClassMap, sum_by_cell
 
 if TYPE_CHECKING:
     from openplanet.models.checkpoint import Checkpoint
@@ -43,11 +43,7 @@ class Merged:
     def log_probs(self, scores_BF: Tensor) -> Tensor:
         """Log-probabilities [B, M] of the cells: of each, the logarithm of the sum over its classes."""
         log_BF = torch.log_softmax(scores_BF.float() / self.temperature, dim=1)
-        index_BF = self.cell_F.to(log_BF.device).expand_as(log_BF)
-        cells = int(self.cell_F.max()) + 1
-        most_BM = log_BF.new_full((len(log_BF), cells), -torch.inf).scatter_reduce(1, index_BF, log_BF, "amax")
-        share_BF = (log_BF - most_BM.gather(1, index_BF)).exp()
-        return most_BM + torch.zeros_like(most_BM).scatter_add(1, index_BF, share_BF).log()
+        return sum_by_cell(log_BF, self.cell_F, int(self.cell_F.max()) + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """For config.json."""

@@ -9,7 +9,8 @@ from photo_files import save
 from openplanet.errors import InputError
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.ingest import ingest
-from openplanet.photos.ingest.serials import _key, code, home
+from openplanet.photos.ingest.serials import _key, code
+from openplanet.storage import home
 
 SERIAL = "0815471142"
 

@@ -201,7 +201,7 @@ class Contestants:
         return text, model.predictor if places_albums(model) else model
 
     def _network(self, name: str) -> tuple[str, Embedder]:
-        """The same where its embeddings are wanted, which other systems (GeoCLIP) do not give."""
+        """The same where its embeddings are wanted, which other systems may not give."""
         text, model = self._first(name)
         if not embeds(model):
             raise InputError(f"{name} needs the embeddings of a checkpoint of ours: name one before {text}")

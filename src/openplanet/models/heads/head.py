@@ -73,6 +73,8 @@ class Head(nn.Module, ABC):
     Weights start at random. Buffers that follow from ``classes`` are not saved with the weights.
     """
 
+    trained: ClassVar[bool] = True
+    """Whether a recipe can train one."""
     nested: ClassVar[bool] = True
     """Whether every further partition holds each cell of the answer in one of its own, coarse to fine."""
 
@@ -116,3 +118,12 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def combine(self, logits: Sequence[Tensor]) -> Tensor:
         """Logits of each row → scores [B, C], whose softmax is the answer."""
+
+
+def sum_by_cell(log_BF: Tensor, cell_F: Tensor, cells: int) -> Tensor:
+    """Log-probabilities [B, cells]: of each cell the logarithm of the sum over what lies in it (``cell_F``, int64);
+    minus infinity for a cell that nothing lies in."""
+    index_BF = cell_F.to(log_BF.device).expand_as(log_BF)
+    most_BC = log_BF.new_full((len(log_BF), cells), -torch.inf).scatter_reduce(1, index_BF, log_BF, "amax")
+    share_BF = (log_BF - most_BC.gather(1, index_BF)).exp()
+    return most_BC + torch.zeros_like(most_BC).scatter_add(1, index_BF, share_BF).log()

@@ -7,19 +7,17 @@ machine makes for itself.
 
 import hashlib
 import hmac
-import os
 import secrets
 import tempfile
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-import platformdirs
 import pyarrow as pa
 
 from openplanet.errors import InputError
+from openplanet.storage import HOME, home
 
-HOME = "OPENPLANET_HOME"
 KEY = "serials.key"
 DIGITS = 12
 
@@ -37,11 +35,6 @@ def coded(rows: pa.Table) -> pa.Table:
     encoded = rows["serial"].combine_chunks().dictionary_encode()
     codes = pa.array([code(each) for each in encoded.dictionary.to_pylist()], pa.string())
     return rows.set_column(rows.schema.get_field_index("serial"), "serial", codes.take(encoded.indices))
-
-
-def home() -> Path:
-    """Folder of what OpenPlaNet keeps for a user: OPENPLANET_HOME, else the platform's own place for it."""
-    return Path(os.environ.get(HOME) or platformdirs.user_data_path("openplanet", appauthor=False))
 
 
 @lru_cache(maxsize=4)

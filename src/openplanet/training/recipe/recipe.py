@@ -101,7 +101,8 @@ class Recipe(RunRecipe):
         self._check_at_most({"embedding_dim": MAX_WIDTH})
         counts = [count for pair in self.levels for count in pair]
         self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
-        self._check(self.head in HEADS, "head", f"one of {', '.join(HEADS)}")
+        trained = [name for name, head in HEADS.items() if head.trained]
+        self._check(self.head in trained, "head", f"one of {', '.join(trained)}")
         self._check_levels()
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(0 < s < math.inf for s in self.std or ()), "std", "more than 0, and finite")
@@ -131,7 +132,7 @@ class Recipe(RunRecipe):
         """The part of it that the model is built from, for a dataset whose photos have a short side of
         ``decoded_side`` pixels."""
         recipe = self.resolved()
-        names = {f.name for f in dataclasses.fields(ImageConfig)} - {"decoded_side"}
+        names = {f.name for f in dataclasses.fields(ImageConfig)} - {"decoded_side", "embedding", "head_args"}
         return ImageConfig(**{name: getattr(recipe, name) for name in names}, decoded_side=decoded_side)
 
 

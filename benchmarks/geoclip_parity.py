@@ -1,0 +1,96 @@
+"""Whether a converted GeoCLIP answers as its package does: the same pixels, one random tower put into both.
+
+In an environment of its own (pip install geoclip==1.3.0):
+    python benchmarks/geoclip_parity.py package WORK PHOTO...      the package's logits; keeps tower and pixels in WORK
+In OpenPlaNet's:
+    python benchmarks/geoclip_parity.py ours WORK WHEEL            converts the same tower, and compares
+
+Shapes: N photos, P distinct places, D embedding.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+PHOTOS = 50
+TOP = 100
+
+
+def package(work: Path, photos: list[Path]) -> None:
+    """What the package says of the photos, with CLIP's tower at random."""
+    from geoclip import GeoCLIP  # type: ignore[import-not-found]  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    model = GeoCLIP(clip_pretrained=False).eval()
+    with torch.no_grad():
+        for name, value in model.image_encoder.CLIP.vision_model.named_parameters():
+            if value.ndim > 1 and "embedding" not in name:
+                value.mul_(2.0)  # as it is initialised, all photos look alike to it
+    work.mkdir(parents=True, exist_ok=True)
+    tower = {name: value.contiguous().clone() for name, value in model.image_encoder.CLIP.state_dict().items()}
+    save_file(tower, work / "model.safetensors")
+    gallery_P2 = torch.unique(model.gps_gallery, dim=0)
+    pixels, names = [], []
+    for path in photos[:PHOTOS]:
+        with Image.open(path) as image:
+            pixels.append(model.image_encoder.preprocess_image(image.convert("RGB")))
+            names.append(str(path))
+    pixels_N3HW = torch.cat(pixels)
+    with torch.inference_mode():
+        logits_NP = torch.cat([model(some, gallery_P2) for some in pixels_N3HW.split(4)])
+    found = {"pixels": pixels_N3HW.numpy(), "logits": logits_NP.numpy(), "gallery": gallery_P2.numpy(), "names": names}
+    np.savez(work / "package.npz", **found)  # type: ignore[arg-type]
+
+
+def ours(work: Path, wheel: Path) -> None:
+    """What the checkpoint says of the same pixels, and of the same photos read by itself."""
+    from openplanet.inference.predictor import Predictor  # noqa: PLC0415
+    from openplanet.models.published import geoclip  # noqa: PLC0415
+
+    checkpoint = geoclip.convert({geoclip.WHEEL: wheel, geoclip.TOWER: work / "model.safetensors"})
+    model, found = checkpoint.model, np.load(work / "package.npz")
+    head: Any = model.head
+    normalised = torch.from_numpy(found["pixels"])
+    with torch.inference_mode():
+        features = [model.backbone(some) for some in normalised.split(4)]
+        embedding_ND = torch.nn.functional.normalize(model.embedding_of(torch.cat(features)), dim=1)
+        with geoclip.zipfile.ZipFile(wheel) as archive:
+            encoder = geoclip._weights(archive, "location_encoder")
+            lat_N, lng_N = geoclip._gallery(archive)
+        lat, lng = np.unique(np.stack([lat_N, lng_N], axis=1), axis=0).T
+        exact_PD = geoclip.encode_places(encoder, lat, lng)
+        exact_NP = (head.log_scale.exp() * embedding_ND @ exact_PD.T).numpy()
+        kept_NP = head(embedding_ND)[0].numpy()
+        read: list[Any] = [Predictor(checkpoint)._try_pixels(Path(name)) for name in found["names"].tolist()]
+        photo_NP = head(torch.cat([model.embed(each[None]) for each in read]))[0].numpy()
+    place = {tuple(each): row for row, each in enumerate(np.float32(np.stack([lat, lng], axis=1)).tolist())}
+    theirs_NP = np.empty_like(exact_NP)
+    theirs_NP[:, [place[tuple(each)] for each in found["gallery"].tolist()]] = found["logits"]
+    print(f"{len(theirs_NP)} photos, {theirs_NP.shape[1]:,} places; spread of the logits {theirs_NP.std():.2f}")
+    for what, logits_NP in (("float32", exact_NP), ("float16, as kept", kept_NP), ("pixels read by us", photo_NP)):
+        order = [[np.argsort(-row, kind="stable")[:TOP] for row in each] for each in (theirs_NP, logits_NP)]
+        alike = np.mean([np.mean(a == b) for a, b in zip(*order, strict=True)])
+        shared = np.mean([len(set(a.tolist()) & set(b.tolist())) / TOP for a, b in zip(*order, strict=True)])
+        print(
+            f"{what}: logits differ by at most {np.abs(logits_NP - theirs_NP).max():.2g}; top {TOP}: {alike:.1%} at"
+            f" the same rank, {shared:.1%} the same places"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["package", "ours"])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("files", nargs="+", type=Path)
+    args = parser.parse_args()
+    package(args.work, args.files) if args.what == "package" else ours(args.work, args.files[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Commands around models that others trained."""
+
+from pathlib import Path
+
+import click
+
+from openplanet.cli.base import PATH, Command, show
+
+
+@click.command(cls=Command, example="openplanet download geoclip\nopenplanet locate holiday/")
+@click.argument("name", required=False)
+@click.option("--from", "given", type=PATH, help="Folder with the files, brought from a machine with a network.")
+def download(name: str | None, given: Path | None) -> None:
+    """Fetch a published model once and keep it; without NAME, list what there is.
+
+    NAME is one of the list, or hf:OWNER/NAME for an OpenPlaNet checkpoint on a Hugging Face Hub. Then
+    `--checkpoint NAME` works in every command; where one model was downloaded, `locate` needs no --checkpoint.
+    """
+    from openplanet.models import hub
+    from openplanet.models.checkpoint import is_finished
+    from openplanet.models.published.fetch import PUBLISHED
+    from openplanet.models.published.fetch import download as fetch
+
+    if name is not None:
+        show(f"{name} is in {fetch(name, given)}: use it with --checkpoint {name}")
+        return
+    for model in PUBLISHED.values():
+        here = f"in {hub.kept(model.name)}" if is_finished(hub.kept(model.name)) else f"{model.size / 1e9:.2f} GB"
+        show(f"{model.name}  ({here})")
+        show(f"  {model.description}\n  Published accuracy: {model.accuracy}")
+        show(f"  Licence: {model.licence}\n  Source: {model.source}")
+        for file in model.files:
+            show(f"  File: {file.name}, {file.size / 1e6:,.0f} MB, from {file.where}")
+        show("")
