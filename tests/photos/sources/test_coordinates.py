@@ -10,7 +10,7 @@ from openplanet.earth.partition import positions
 from openplanet.errors import InputError
 from openplanet.photos.sources import coordinates
 from openplanet.photos.sources.entry import Entry
-from openplanet.photos.sources.walk import find
+from openplanet.photos.sources.registry import find
 
 
 def csv_file(folder: Path, *lines: str) -> Path:
