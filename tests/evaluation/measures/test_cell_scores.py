@@ -1,5 +1,6 @@
 """Each score against a loop that does what the words say."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -48,7 +49,7 @@ def group_names(cells: partitions.Partition, level: str) -> list:
     if level == "cell":
         return list(range(len(cells)))
     if level == COUNTRY:
-        return list(cells.country)
+        return list(cells.country_code)
     number = int(level.split()[-1])
     return [int(s2.parent(c, min(number, int(own))).item()) for c, own in zip(cells.cell_id, cells.level, strict=True)]
 
@@ -61,7 +62,7 @@ def test_levels_go_from_fine_to_coarse(scores: CellScores, cells: partitions.Par
 
 def test_every_level_is_the_obvious_sum(scores: CellScores, cells: partitions.Partition, asked: tuple) -> None:
     log_probs, lat, lng = asked
-    countries = [place.country for place in places.nearest(lat, lng)]
+    countries = [place.country_code for place in places.nearest(lat, lng)]
     for row, level in enumerate(scores.levels):
         names = group_names(cells, level)
         for n in range(60):
@@ -173,3 +174,13 @@ def test_a_models_own_levels_are_scored(cells: partitions.Partition) -> None:
             assert got.brier_LN[row, n] == pytest.approx(expected, abs=1e-4)
             assert got.right_LN[row, n] == (max(share, key=share.get) == true)
     assert lost > 0  # some photos are in no finest cell, and yet in one of a coarser level
+
+
+def test_a_country_is_its_code_whatever_its_name(
+    scores: CellScores, cells: partitions.Partition, asked: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    renamed = CellScorer(dataclasses.replace(cells, country=tuple(f"Land {code}" for code in cells.country_code)))
+    renamed.add(*asked)
+    found = renamed.finish()
+    assert found.groups == scores.groups
+    assert np.array_equal(found.known_LN, scores.known_LN) and np.array_equal(found.right_LN, scores.right_LN)
