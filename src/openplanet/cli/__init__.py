@@ -22,7 +22,7 @@ from openplanet.cli.locate import locate
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import OpenPlaNetError
-from openplanet.progress import plain
+from openplanet.progress import on_terminal, plain
 
 ESCAPED = "openplanet.escaped"
 """Name of the error handler of ``_escaped``."""
@@ -36,6 +36,7 @@ def cli() -> None:
     The line: ingest photos, partition the Earth, train, evaluate, locate. `openplanet demo` runs all of it
     on a synthetic planet.
     """
+    click.get_current_context().with_resource(on_terminal())
 
 
 @cli.command(cls=Command, example="openplanet demo --out demo")

@@ -111,11 +111,11 @@ def test_what_was_stopped_half_way_goes_on(ten: Photos) -> None:
     assert len(remembered(ten, LOOKER, maker, "numbers")) == 10 and maker.asked == PHOTOS[4:]
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(ten: Photos, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(ten: Photos, caplog: pytest.LogCaptureFixture) -> None:
     folder_of(ten, LOOKER).parent.write_text("")
     got = remembered(ten, LOOKER, Embedder(), "numbers")
     assert got.shape == (10, 2)
-    assert capsys.readouterr().err.count("not kept") == 1
+    assert caplog.text.count("not kept") == 1
 
 
 def test_photos_of_no_dataset_are_looked_at_each_time(ten: Photos) -> None:

@@ -20,7 +20,7 @@ from openplanet.photos.files.moment import Moment
 from openplanet.photos.sources.entry import Entry, position_problem
 from openplanet.photos.sources.folder import Folder
 from openplanet.photos.sources.source import Candidate, Rejection, Search, printable
-from openplanet.progress import say
+from openplanet.progress import warn
 
 T = TypeVar("T")
 _NUMBERS = ("lat", "lng", "album_order")
@@ -56,8 +56,8 @@ def read(path: Path) -> list[Entry]:
     bad: dict[str, list[str]] = {}
     entries = [_entry(row, bad) for row in rows if _cell(row.get("file"))]
     for name, values in bad.items():
-        say(
-            f"Warning: {printable(path)}: {len(values)} of {len(rows)} values of {name} are none, such as "
+        warn(
+            f"{printable(path)}: {len(values)} of {len(rows)} values of {name} are none, such as "
             f"{values[0]!r}: they are left out"
         )
     return entries
