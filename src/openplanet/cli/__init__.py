@@ -21,7 +21,7 @@ from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.locate import locate
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
-from openplanet.errors import OpenPlaNetError
+from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.progress import on_terminal, plain
 
 ESCAPED = "openplanet.escaped"
@@ -36,6 +36,7 @@ def cli() -> None:
     The line: ingest photos, partition the Earth, train, evaluate, locate. `openplanet demo` runs all of it
     on a synthetic planet.
     """
+    _check_platform()
     click.get_current_context().with_resource(on_terminal())
 
 
@@ -65,6 +66,13 @@ for command in (
     synthetic,
 ):
     cli.add_command(command)
+
+
+def _check_platform() -> None:
+    """Raise InputError on Windows, where an open file can be neither renamed nor deleted and os.pwrite and file locks
+    are missing: outputs would not be whole or absent."""
+    if sys.platform == "win32":
+        raise InputError("Windows is not supported: run openplanet in the Windows Subsystem for Linux (WSL)")
 
 
 def main() -> None:
