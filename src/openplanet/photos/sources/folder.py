@@ -12,6 +12,7 @@ from openplanet.photos.sources.source import (
     Beside,
     Candidate,
     Fingerprint,
+    Listing,
     Rejection,
     Search,
     Span,
@@ -59,7 +60,7 @@ class Folder:
             photos = _photos(files, search)
             real = os.path.realpath(here)
             photos = [name for name in photos if os.path.join(real, name) not in search.claimed]  # noqa: PTH118
-            yield from self._in_folder(root, here, photos, files, search)
+            yield from self._in_folder(root, here, photos, Listing.of(files), search)
 
     def read(self, path: Path, span: Span | None) -> Path | bytes:
         return path  # opened where it lies: what is rejected by its metadata is never read whole
@@ -67,15 +68,15 @@ class Folder:
     def fingerprint(self, candidate: Candidate) -> Fingerprint:
         return file_fingerprint(candidate)
 
-    def about(self, here: Path, photos: Sequence[str], files: Sequence[str], search: Search) -> AboutFolder:
+    def about(self, here: Path, photos: Sequence[str], files: Listing, search: Search) -> AboutFolder:
         """What ``files``, all of the folder ``here``, tell of its ``photos`` besides XMP."""
         return AboutFolder()
 
     def _in_folder(
-        self, root: Path, here: Path, photos: Sequence[str], files: Sequence[str], search: Search
+        self, root: Path, here: Path, photos: Sequence[str], files: Listing, search: Search
     ) -> Iterator[Candidate]:
         label = search.labels.folder(root, here)
-        sidecars = xmp.beside(photos, files) if any(name.lower().endswith((".json", ".xmp")) for name in files) else {}
+        sidecars = xmp.beside(photos, files.names) if files.extra else {}
         about = self.about(here, photos, files, search)
         album = _without_hashes(label, photos)
         if about.title is not None:

@@ -107,6 +107,19 @@ class Found:
     roots: list[Path] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The names of a folder's files; ``extra``: of those that may tell something of a photo."""
+
+    names: Sequence[str]
+    extra: Sequence[str]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Listing":
+        """``extra`` are JSON and XMP files."""
+        return cls(names, [name for name in names if name.lower().endswith((".json", ".xmp"))])
+
+
 class Search:
     """What the sources of one search share: no folder is entered and no file is yielded twice."""
 
@@ -125,7 +138,7 @@ class Search:
         self.claimed: set[str] = set()  # files that were sources themselves
         self.kept: dict[Source, Any] = {}  # what a source keeps for the length of the search
         self._sources = sources or {}
-        self._listed: tuple[Path, list[str]] = (Path(), [])
+        self._listed = (Path(), Listing([], []))
 
     def source_of(self, named: Path) -> Source:
         """The source that takes ``named``; of several the last registered. Raises InputError where there is none."""
@@ -134,10 +147,11 @@ class Search:
                 return source
         raise InputError(f"{printable(named)}: no such file or folder")
 
-    def listing(self, folder: Path) -> list[str]:
-        """The names in ``folder``; remembers the last one, for sources that are files of the same folder."""
+    def listing(self, folder: Path) -> Listing:
+        """What lies in ``folder``; remembers the last one, for sources that are files of the same folder."""
         if self._listed[0] != folder:
-            self._listed = (folder, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            self._listed = (folder, Listing.of(names))
         return self._listed[1]
 
     def claim(self, file: Path, found_in_folders: bool) -> Path | None:

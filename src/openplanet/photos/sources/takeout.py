@@ -9,7 +9,7 @@ from typing import Any
 from openplanet.photos.sources import takeout_names
 from openplanet.photos.sources.entry import Entry, position_problem
 from openplanet.photos.sources.folder import AboutFolder, Folder, is_photo, walked
-from openplanet.photos.sources.source import Beside, Search, identity
+from openplanet.photos.sources.source import Beside, Listing, Search, identity
 from openplanet.storage import open_input, parse_json
 
 MAX_JSON = 1 << 20  # bytes of a JSON file that are read
@@ -29,10 +29,10 @@ class Takeout(Folder):
         if _parts(self, search).any_export:
             return True
         folder = named.parent.resolve()
-        return not named.is_dir() and _is_export(folder, search.listing(folder))
+        return not named.is_dir() and _is_export(folder, search.listing(folder).extra)
 
-    def about(self, here: Path, photos: Sequence[str], files: Sequence[str], search: Search) -> AboutFolder:
-        extra = [name for name in files if name.lower().endswith(".json")]
+    def about(self, here: Path, photos: Sequence[str], files: Listing, search: Search) -> AboutFolder:
+        extra = [name for name in files.extra if name.lower().endswith(".json")]
         jsons = takeout_names.beside(photos, extra) if extra else {}
         rank = int(takeout_names.is_year_folder(here.name))
         found = {
