@@ -29,7 +29,7 @@ from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
-from openplanet.progress import say
+from openplanet.progress import on_terminal, say
 from openplanet.storage import read_json, write_json
 from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.recipe.base import override
@@ -141,4 +141,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with on_terminal():
+        main()

@@ -30,7 +30,7 @@ from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.models.calibration import Calibration
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.ingest import ingest
-from openplanet.progress import say
+from openplanet.progress import on_terminal, say
 from openplanet.storage import atomic_path, read_json, write_json
 from openplanet.training.fit import fit
 from openplanet.training.recipe.recipe import Recipe, override
@@ -240,4 +240,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with on_terminal():
+        main()

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from extending import line_output
 from extending.colour_locator import ColourLocator, open_colour
 from extending.low_rank_head import LowRank
 from extending.surest_album import Surest
+from extending.zip_source import Zip
 from openplanet import album_recipes
 from openplanet.cli import cli
 from openplanet.earth.partition.adaptive import Partition, build
@@ -36,6 +38,8 @@ from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import merge
 from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest import ingest as ingesting
+from openplanet.photos.sources.registry import SOURCES
 from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.fit import fit
 from openplanet.training.recipe.recipe import Recipe
@@ -49,6 +53,15 @@ def photo(place: int, partition: Partition) -> bytes:
     cell = int(partition.assign(np.array([lat]), np.array([lng]))[0])
     file = io.BytesIO()
     Image.new("RGB", (48, 32), (int((cell + 0.5) * 256 / len(partition)), 90, 60)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def photo_of(colour: str) -> bytes:
+    """A picture that near-duplicates are told apart by: noise of its own, over a colour."""
+    noise = np.random.default_rng(len(colour)).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    picture = Image.blend(Image.fromarray(noise), Image.new("RGB", (8, 6), colour), 0.2)
+    file = io.BytesIO()
+    picture.resize((64, 48), Image.Resampling.BICUBIC).save(file, "JPEG")
     return file.getvalue()
 
 
@@ -215,3 +228,26 @@ def test_an_album_model_places_photos(
     for each in together:
         assert each is not None
         np.testing.assert_allclose(each.log_probs, surest.log_probs, atol=1e-4)
+
+
+def test_a_source_is_ingested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "zip", Zip())
+    colours = {"rome/a.jpg": "red", "rome/b.jpg": "blue", "oslo/c.png": "green"}
+    with zipfile.ZipFile(tmp_path / "trip.zip", "w") as archive:
+        for name, colour in colours.items():
+            archive.writestr(name, photo_of(colour))
+        archive.writestr("rome/damaged.jpg", b"no photo")
+        archive.writestr("notes.txt", b"no photo")
+    out = tmp_path / "photos.ds"
+    command = ["ingest", str(tmp_path / "trip.zip"), "--out", str(out), "--keep-unlocated", "--workers", "2"]
+    for _ in range(2):
+        done = CliRunner().invoke(cli, command, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    assert "nothing has changed" in done.output
+    rows = Dataset.open(out).table(["source", "album_id"]).to_pylist()
+    assert {row["source"] for row in rows} == {f"trip.zip/{name}" for name in colours}
+    assert "trip.zip/rome/damaged.jpg,not a photo" in (out / ingesting.REJECTED).read_text()
+    with zipfile.ZipFile(tmp_path / "trip.zip", "a") as archive:
+        archive.writestr("oslo/d.jpg", photo_of("yellow"))
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert len(Dataset.open(out).table(["source"])) == 4

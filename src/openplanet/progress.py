@@ -1,17 +1,22 @@
-"""Progress of long work: a bar on a terminal, a plain line every few seconds where output is piped.
+"""Messages and progress of long work, through ``logging`` (logger ``openplanet``).
 
-What is printed is made plain first, for names of files may hold anything, also what steers a terminal.
+A library call prints nothing unless its caller configures logging. The command line does, by ``on_terminal``: lines on
+standard error, and a bar where that is a terminal.
 """
 
+import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
+LOGGER = logging.getLogger("openplanet")
+LOGGER.addHandler(logging.NullHandler())  # else Python prints warnings where nobody has configured logging
 
 
 def plain(text: str) -> str:
@@ -20,22 +25,57 @@ def plain(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """Print plain lines to standard error, above any bar."""
-    tqdm.write("\n".join(map(plain, message.split("\n"))), file=sys.stderr)
+    """Log lines of level INFO."""
+    LOGGER.info("%s", message, stacklevel=2)
+
+
+def warn(message: str) -> None:
+    """Log lines of level WARNING; a command prints them behind 'Warning: '."""
+    LOGGER.warning("%s", message, stacklevel=2)
+
+
+class _Terminal(logging.Handler):
+    """Prints plain lines to standard error, above any bar.
+
+    They are made plain first: names of files may hold anything, also what steers a terminal.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = ("Warning: " if record.levelno >= logging.WARNING else "") + self.format(record)
+        tqdm.write("\n".join(map(plain, text.split("\n"))), file=sys.stderr)
+
+
+@contextmanager
+def on_terminal() -> Iterator[None]:
+    """While it lasts, messages and progress of this process are printed to standard error."""
+    handler, level, propagate = _Terminal(), LOGGER.level, LOGGER.propagate
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False  # a library's handler at the root would print every line again
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagate
+
+
+def _has_bars() -> bool:
+    return sys.stderr.isatty() and any(isinstance(handler, _Terminal) for handler in LOGGER.handlers)
 
 
 class Progress:
     """Counts finished work. Use as a context manager and call ``advance``.
 
-    Shows done/total, rate and time left: as a bar when standard error is a terminal, otherwise as one line
-    every 10 seconds and one at the end (none for work that ends at once and has nothing to say).
+    Shows done/total, rate and time left: as a bar of a command whose standard error is a terminal, otherwise as one
+    line every 10 seconds and one at the end (none for work that ends at once and has nothing to say).
     """
 
     def __init__(self, what: str, total: int | None, unit: str = "photo") -> None:
         self.what, self.total, self.unit = what, total, unit
         self.done = 0
         self.note = ""
-        self._bar = tqdm(total=total, desc=what, unit=unit, file=sys.stderr) if sys.stderr.isatty() else None
+        self._bar = tqdm(total=total, desc=what, unit=unit, file=sys.stderr) if _has_bars() else None
         self._start = self._last_line = time.monotonic()
 
     def __enter__(self) -> "Progress":

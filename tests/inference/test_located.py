@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_photos_are_named_as_the_user_named_them(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_photos_are_named_as_the_user_named_them(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     def found(*paths: str) -> list[str]:
         return [str(each.path) for each in find_photos([Path(path) for path in paths])]
 
@@ -49,12 +49,12 @@ def test_photos_are_named_as_the_user_named_them(here: Path, capsys: pytest.Capt
     assert found("link/a.jpg") == ["link/a.jpg"]
     assert found(str(here / "trip")) == [str(here / "trip/a.jpg"), str(here / "trip/day/b.jpg")]
     assert found("trip/../trip/day") == ["trip/../trip/day/b.jpg"]
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
 
 
-def test_what_is_left_out_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_out_is_said(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert len(find_photos([Path("trip"), Path("empty")])) == 2
-    assert capsys.readouterr().err == "empty: no photo found there\n"
+    assert caplog.messages == ["empty: no photo found there"]
     with pytest.raises(InputError, match=r"empty: no photo found there; files that end in \.avif"):
         find_photos([Path("empty")])
     (here / "empty" / "film.mp4").write_text("x")
@@ -62,6 +62,7 @@ def test_what_is_left_out_is_said(here: Path, capsys: pytest.CaptureFixture[str]
         find_photos([Path("empty")])
     with pytest.raises(InputError, match=r"^gone: no such file or folder$"):
         find_photos([Path("gone")])
+    (here / "photos.tar").touch()
     for name in ("photos.tar", "hf:a/b"):
         with pytest.raises(InputError, match=f"{name}: give photos or folders"):
             find_photos([Path(name)])

@@ -84,7 +84,7 @@ def test_country_probabilities_sum_the_cells(cells: partitions.Partition) -> Non
     assert all(a >= b for a, b in itertools.pairwise(got.values()))
     french = [i for i, country in enumerate(cells.country) if country == "France"]
     assert len(french) > 1
-    assert got["France"] == pytest.approx(p.probabilities[french].sum())
+    assert got["FR"] == pytest.approx(p.probabilities[french].sum())
 
 
 def test_geojson_has_cells_and_the_best_point(cells: partitions.Partition) -> None:

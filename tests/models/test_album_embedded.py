@@ -68,14 +68,14 @@ def test_seconds_are_by_one_clock_whatever_the_cameras_write(tmp_path: Path) -> 
     assert np.diff(album.seconds_T).tolist() == [3600.0, 3600.0]  # 10:00 in Tokyo is 01:00 UTC
 
 
-def test_albums_hold_all_photos_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_albums_hold_all_photos_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     albums = embedded_albums(_dataset(tmp_path / "photos.ds"), "train", _checkpoint(), tmp_path / "kept")
     assert [album.album_id for album in albums] == [f"{4:064x}", "a", "b"]
     b = albums[2]
     assert b.photo_ids == [f"{index:064x}" for index in (3, 1, 0)]
     assert b.located.tolist() == [True, False, True] and np.isnan(b.lat_T[1])
     np.testing.assert_equal(b.seconds_T, [97.0, np.nan, 100.0])
-    assert f"{2:064x}" in capfd.readouterr().err
+    assert f"{2:064x}" in caplog.text
     assert b.cells(cases.cells())[1] == UNKNOWN
 
 

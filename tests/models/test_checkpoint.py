@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -65,6 +66,18 @@ def test_a_checkpoint_from_before_temperatures_is_at_one(written: Path, tmp_path
     config.pop("calibration")
     write_json(folder / "config.json", config)
     assert Checkpoint.load(folder).calibration == Calibration()
+
+
+def test_a_checkpoint_from_before_country_codes_is_loaded(
+    checkpoint: Checkpoint, written: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(written, folder)
+    pq.write_table(
+        pq.read_table(folder / "partition.parquet").drop_columns(["country_code"]), folder / "partition.parquet"
+    )
+    _rehash(folder)
+    assert Checkpoint.load(folder).partition.country_code == checkpoint.partition.country_code
 
 
 def test_levels_come_back(tmp_path: Path) -> None:

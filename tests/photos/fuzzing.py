@@ -26,7 +26,7 @@ from exif_blocks import block, chunk, encoded, gps, jpeg, png, tiff, webp
 from PIL import Image
 
 from openplanet.photos.ingest import read as reading
-from openplanet.progress import say
+from openplanet.progress import on_terminal, say
 
 CORPUS = Path(__file__).parent / "fuzz_corpus"
 MOST_SECONDS, MOST_MIB = 5.0, 700
@@ -164,4 +164,5 @@ if __name__ == "__main__":
     parser.add_argument("--found", type=Path, default=Path("found"))
     parser.add_argument("--start", type=int, default=0, help="number of the first run: each damages differently")
     args = parser.parse_args()
-    campaign(args.photos, args.found, args.start)
+    with on_terminal():
+        campaign(args.photos, args.found, args.start)

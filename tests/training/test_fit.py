@@ -43,7 +43,7 @@ def test_ctrl_c_stays_one_and_says_how_to_go_on(
     tiny_recipe: Recipe,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     step = TrainingModule.training_step
 
@@ -60,7 +60,7 @@ def test_ctrl_c_stays_one_and_says_how_to_go_on(
         assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
-    assert "--resume goes on" in capfd.readouterr().err
+    assert "--resume goes on" in caplog.text
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_resumed_weights_equal_uninterrupted_ones(
     tmp_path: Path,
     stop_in_epoch_3: Callable[[], None],
     optimizer: str,
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     recipe = dataclasses.replace(tiny_recipe, optimizer=optimizer, backbone_args={"drop_rate": 0.3})  # type: ignore[arg-type]
     with pytest.raises(KeyError, match="killed"):
@@ -141,7 +141,7 @@ def test_resumed_weights_equal_uninterrupted_ones(
     with pytest.raises(RecipeError, match="learning_rate"):
         fit(dataset, dataclasses.replace(recipe, learning_rate=1.0), tmp_path / "stopped", resume=True)
     resumed = fit(dataset, recipe, tmp_path / "stopped", resume=True)
-    assert "training: 80/80 photos" in capfd.readouterr().err  # two epochs were left
+    assert "training: 80/80 photos" in caplog.text  # two epochs were left
     whole = fit(dataset, recipe, tmp_path / "whole")
     ours, theirs = resumed.model.state_dict(), whole.model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
@@ -170,37 +170,41 @@ def test_a_finished_checkpoint_is_not_overwritten(dataset: Dataset, tiny_recipe:
 
 
 def test_without_validation_photos_the_last_epoch_is_kept(
-    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    make_dataset: Any,
+    tiny_recipe: Recipe,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     small = make_dataset(tmp_path / "dataset", val=0)
     checkpoint = fit(small, dataclasses.replace(tiny_recipe, epochs=2), tmp_path / "out")
     assert checkpoint.accuracy["epoch"] == 2 and checkpoint.accuracy["within_25_km"] is None
-    said = capfd.readouterr()
-    assert "the last one is kept" in said.err and said.out == ""
+    assert "the last one is kept" in caplog.text
+    assert capfd.readouterr() == ("", "")  # only commands print
     assert "not measured" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_choice_that_rests_on_few_photos_says_so(
-    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     photos, albums = dataset.held_out("val")
     assert 0 < photos < 100
     fit(dataset, tiny_recipe, tmp_path / "m")
     few = split.too_few(photos, albums)
-    assert few.startswith(f"{photos} photo") and f"val has {few}" in capsys.readouterr().err
+    assert few.startswith(f"{photos} photo") and f"val has {few}" in caplog.text
     assert f"They are {few}" in (tmp_path / "m" / "README.md").read_text()
     assert split.too_few(99, 50) and split.too_few(1000, 4) and not split.too_few(100, 5)
 
 
 def test_photos_in_no_cell_and_broken_ones_are_counted_and_named(
-    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     extra = (("train", b"no photo", 48.8, 2.3), ("train", b"no photo", 10.0, 10.0), ("val", b"no photo", 48.8, 2.3))
     damaged = make_dataset(tmp_path / "dataset", extra=extra)
     partition = build(iter([(np.repeat([48.8, -33.9], 9), np.repeat([2.3, 151.2], 9))]), 12, 3)
     checkpoint = fit(damaged, dataclasses.replace(tiny_recipe, epochs=1), tmp_path / "out", partition)
     summary = json.loads((tmp_path / "out" / "config.json").read_text())["training"]
-    assert len(summary["undecodable"]) >= 1 and summary["undecodable"][0] in capfd.readouterr().err
+    assert len(summary["undecodable"]) >= 1 and summary["undecodable"][0] in caplog.text
     assert summary["photos"] + summary["in_no_cell"] + len(summary["undecodable"]) == 42
     assert checkpoint.accuracy["photos"] == 13  # the broken one counts, as wrong
 

@@ -22,8 +22,8 @@ from openplanet.cli.locate import locate
 from openplanet.cli.models import download
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
-from openplanet.errors import OpenPlaNetError
-from openplanet.progress import plain
+from openplanet.errors import InputError, OpenPlaNetError
+from openplanet.progress import on_terminal, plain
 
 ESCAPED = "openplanet.escaped"
 """Name of the error handler of ``_escaped``."""
@@ -37,6 +37,8 @@ def cli() -> None:
     The line: ingest photos, partition the Earth, train, evaluate, locate. `openplanet demo` runs all of it
     on a synthetic planet.
     """
+    _check_platform()
+    click.get_current_context().with_resource(on_terminal())
 
 
 @cli.command(cls=Command, example="openplanet demo --out demo")
@@ -66,6 +68,13 @@ for command in (
     synthetic,
 ):
     cli.add_command(command)
+
+
+def _check_platform() -> None:
+    """Raise InputError on Windows, where an open file can be neither renamed nor deleted and os.pwrite and file locks
+    are missing: outputs would not be whole or absent."""
+    if sys.platform == "win32":
+        raise InputError("Windows is not supported: run openplanet in the Windows Subsystem for Linux (WSL)")
 
 
 def main() -> None:

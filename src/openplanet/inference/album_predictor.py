@@ -37,7 +37,7 @@ from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
 from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_facts
 from openplanet.photos.ingest.serials import code
-from openplanet.photos.sources import walk
+from openplanet.photos.sources.source import printable
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
@@ -234,7 +234,9 @@ class AlbumPredictor:
 def _read(paths: Sequence[Path]) -> list[_Photo]:
     found = []
     for candidate in find_photos(paths):
-        task = Task(b"", str(candidate.path), span=candidate.span, beside=candidate.beside, told=candidate.told)
+        task = Task(
+            b"", str(candidate.path), False, candidate.span, candidate.beside, candidate.told, source=candidate.source
+        )
         try:
             found.append(_Photo(candidate.path, read_facts(task), None))
         except (PhotoError, OSError) as error:
@@ -258,7 +260,7 @@ def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
-        pa.chunked_array([pa.array([walk.printable(photo.path) for photo in read])]),
+        pa.chunked_array([pa.array([printable(photo.path) for photo in read])]),
         pa.chunked_array([pa.array(moment_T, pa.timestamp("us"), mask=~timed_T)]),
         pa.chunked_array([pa.array([None] * len(read), pa.int64())]),
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from openplanet.errors import InputError
 from openplanet.photos.files.images import SUFFIXES
-from openplanet.photos.sources import huggingface, walk
-from openplanet.photos.sources.walk import Candidate, printable
+from openplanet.photos.sources import registry
+from openplanet.photos.sources.source import Candidate, printable
 from openplanet.progress import say
 
 
@@ -39,9 +39,9 @@ def find_photos(paths: Sequence[Path]) -> list[Candidate]:
     or is a tar or a data set, and where no photo was found at all.
     """
     for path in paths:
-        if str(path).startswith(huggingface.PREFIX) or path.suffix.lower() == ".tar":
+        if not registry.source_of(path).of_files:
             raise InputError(f"{printable(path)}: give photos or folders of photos; unpack it first")
-    found = walk.find(paths)
+    found = registry.find(paths)
     photos = _as_given(found.candidates, paths)
     left_out = [f"{each.file}: {each.reason} {each.detail}".strip() for each in found.rejected]
     for path in paths:

@@ -96,11 +96,11 @@ class Prediction:
         return self.top(1)[0]
 
     def country_probabilities(self) -> dict[str, float]:
-        """Probability of each country (name of the cell it is in), the likeliest first; they add up to 1."""
-        names, index_C = np.unique(np.array(self.partition.country), return_inverse=True)
-        sums = np.bincount(index_C, weights=self.probabilities, minlength=len(names))
+        """Probability of each country by its ISO 3166 code, the likeliest first; they add up to 1."""
+        codes, index_C = np.unique(np.array(self.partition.country_code), return_inverse=True)
+        sums = np.bincount(index_C, weights=self.probabilities, minlength=len(codes))
         order = np.argsort(-sums, kind="stable")
-        return {str(names[i]): float(sums[i]) for i in order}
+        return {str(codes[i]): float(sums[i]) for i in order}
 
     def to_dict(self, k: int = 5) -> dict[str, Any]:
         """``best`` {lat, lng} and ``top`` [{rank, lat, lng, probability, cell_token, place}], JSON-safe."""

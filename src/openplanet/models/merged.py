@@ -130,6 +130,7 @@ def _partition(before: Partition, ids: Any, cell_F: Any) -> Partition:
     return dataclasses.replace(
         before,
         cell_id=ids, count=count, lat=lat, lng=lng, centroid_lat=lat, centroid_lng=lng, area_km2=s2.area_km2(ids),
+        country_code=tuple(place.country_code for place in found),
         country=tuple(place.country for place in found),
         region=tuple(place.region for place in found),
         city=tuple(place.city for place in found),

@@ -18,7 +18,7 @@ from openplanet.models.image_model import ImageModel
 from openplanet.models.merged import reveals
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.split import too_few
-from openplanet.progress import say
+from openplanet.progress import say, warn
 from openplanet.storage import check_writable
 from openplanet.training.callbacks import Keeper, ProgressLine
 from openplanet.training.distributed import Ranks
@@ -62,7 +62,7 @@ def fit(
     model = _model(dataset, recipe, coarser, finest, load=start is None or recipe.frozen)
     train, val = _photos(dataset, recipe, finest, model, cache)
     if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
-        say(f"Warning: val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
+        warn(f"val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:

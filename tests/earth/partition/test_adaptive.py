@@ -245,6 +245,16 @@ def test_save_and_load(towns, tmp_path):
     assert json.loads(table.schema.metadata[b"openplanet"])["max_photos"] == 700
 
 
+def test_a_file_from_before_country_codes_gets_them(towns, tmp_path):
+    path = tmp_path / "old.parquet"
+    dataclasses.replace(towns, country=tuple(f"Former {name}" for name in towns.country)).save(path)
+    pq.write_table(pq.read_table(path).drop_columns(["country_code"]), path)
+    loaded = Partition.load(path)
+    assert set(loaded.country_code) == set(towns.country_code) and all(len(code) == 2 for code in loaded.country_code)
+    assert all(name.startswith("Former ") for name in loaded.country)
+    assert same(dataclasses.replace(loaded, country=towns.country), towns)
+
+
 def test_a_damaged_file_never_loads_as_another_partition(tmp_path):
     path, damaged = tmp_path / "whole.parquet", tmp_path / "damaged.parquet"
     rng = np.random.default_rng(4)

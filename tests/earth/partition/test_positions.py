@@ -11,7 +11,7 @@ from openplanet.earth.partition import positions
 from openplanet.errors import InputError
 
 
-def test_rows_without_a_position_are_left_out_and_said(tmp_path, capsys):
+def test_rows_without_a_position_are_left_out_and_said(tmp_path, caplog):
     path = tmp_path / "photos.parquet"
     table = pa.table(
         {
@@ -22,7 +22,7 @@ def test_rows_without_a_position_are_left_out_and_said(tmp_path, capsys):
     pq.write_table(table, path)
     [(lat, lng)] = positions.from_parquet(path)
     assert lat.tolist() == [1, 4] and lng.tolist() == [10, 40] and lat.dtype == lng.dtype == np.float64
-    assert "photos.parquet: 2 of 4 rows have no position" in capsys.readouterr().err
+    assert "photos.parquet: 2 of 4 rows have no position" in caplog.text
 
 
 def test_coordinate_files_that_cannot_be_used(tmp_path):
@@ -43,21 +43,21 @@ def test_coordinate_files_that_cannot_be_used(tmp_path):
         list(positions.from_parquet(path, batch_size=2))
 
 
-def test_csv(tmp_path, capsys):
+def test_csv(tmp_path, caplog):
     path = tmp_path / "photos.CSV"
     path.write_bytes(b'\xef\xbb\xbffile,lng,lat,note\na.jpg,10,1,x\nb.jpg,,2,\nc.jpg,30.5,-3.25,"y,z"\n')
     [(lat, lng)] = positions.from_file(path)
     assert lat.tolist() == [1, -3.25] and lng.tolist() == [10, 30.5]
-    assert "1 of 3 rows have no position" in capsys.readouterr().err
+    assert "1 of 3 rows have no position" in caplog.text
 
 
-def test_a_csv_of_a_careless_hand(tmp_path, capsys):
+def test_a_csv_of_a_careless_hand(tmp_path, caplog):
     """Spaces about names and numbers, names there twice, NA for nothing, and 0, 0 as ingest takes it: as none."""
     path = tmp_path / "photos.csv"
     path.write_bytes(b'note, lat , "lng",note\n1, 48.5 ,2,x\n2,NA,2,x\n3,0,0,x\n4,0.0,5,\xfc\n')
     [(lat, lng)] = positions.from_file(path)
     assert lat.tolist() == [48.5, 0] and lng.tolist() == [2, 5]
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "1 of 4 rows have no position" in said and "1 of 4 rows lie at 0, 0" in said
 
 

@@ -49,7 +49,7 @@ def group_names(cells: partitions.Partition, level: str) -> list:
     if level == "cell":
         return list(range(len(cells)))
     if level == COUNTRY:
-        return list(cells.country)
+        return list(cells.country_code)
     number = int(level.split()[-1])
     return [int(s2.parent(c, min(number, int(own))).item()) for c, own in zip(cells.cell_id, cells.level, strict=True)]
 
@@ -62,7 +62,7 @@ def test_levels_go_from_fine_to_coarse(scores: CellScores, cells: partitions.Par
 
 def test_every_level_is_the_obvious_sum(scores: CellScores, cells: partitions.Partition, asked: tuple) -> None:
     log_probs, lat, lng = asked
-    countries = [place.country for place in places.nearest(lat, lng)]
+    countries = [place.country_code for place in places.nearest(lat, lng)]
     for row, level in enumerate(scores.levels):
         names = group_names(cells, level)
         for n in range(60):
@@ -178,17 +178,30 @@ def test_a_models_own_levels_are_scored(cells: partitions.Partition) -> None:
 
 def test_a_cell_across_the_border_lends_the_country_nothing(cells: partitions.Partition) -> None:
     """A photo in country A, in a cell that is called after B: what the cell has is B's, not A's."""
-    lat, lng = cells.centroid_lat, cells.centroid_lng
-    names = np.array([place.country for place in places.nearest(lat, lng)])
-    border = int(np.flatnonzero(np.array(cells.country) == names)[0])
-    other = next(name for name in cells.country if name != names[border])
-    moved = tuple(other if cell == border else name for cell, name in enumerate(cells.country))
-    scorer = CellScorer(dataclasses.replace(cells, country=moved))
+    codes = np.array(cells.country_code)
+    true = np.array([place.country_code for place in places.nearest(cells.centroid_lat, cells.centroid_lng)])
+    border = int(np.flatnonzero(codes == true)[0])
+    other = int(np.flatnonzero(codes != true[border])[0])
+    moved = {
+        name: tuple(getattr(cells, name)[other if cell == border else cell] for cell in range(len(cells)))
+        for name in ("country", "country_code")
+    }
+    scorer = CellScorer(dataclasses.replace(cells, **moved))
     log_probs = np.full((1, len(cells)), -np.inf, np.float32)
-    own = [cell for cell, name in enumerate(moved) if name == names[border]]
+    own = np.flatnonzero((codes == true[border]) & (np.arange(len(cells)) != border))
     log_probs[0, border], log_probs[0, own] = math.log(0.9), math.log(0.1 / len(own))
-    scorer.add(log_probs, lat[[border]], lng[[border]])
+    scorer.add(log_probs, cells.centroid_lat[[border]], cells.centroid_lng[[border]])
     row = scorer.finish()
     country = row.levels.index(COUNTRY)
     assert row.log_prob_LN[country, 0] == pytest.approx(math.log(0.1), abs=1e-4)
     assert row.log_prob_LN[0, 0] == pytest.approx(math.log(0.9), abs=1e-4)
+
+
+def test_a_country_is_its_code_whatever_its_name(
+    scores: CellScores, cells: partitions.Partition, asked: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    renamed = CellScorer(dataclasses.replace(cells, country=tuple(f"Land {code}" for code in cells.country_code)))
+    renamed.add(*asked)
+    found = renamed.finish()
+    assert found.groups == scores.groups
+    assert np.array_equal(found.known_LN, scores.known_LN) and np.array_equal(found.right_LN, scores.right_LN)

@@ -13,7 +13,7 @@ from photo_files import picture, save
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.files import exif, xmp
 from openplanet.photos.ingest.ingest import ingest
-from openplanet.photos.sources import walk
+from openplanet.photos.sources import registry
 
 NAMES = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:exif="http://ns.adobe.com/exif/1.0/" '
@@ -306,7 +306,7 @@ def test_a_photo_given_alone_knows_the_names_beside_it(tmp_path: Path) -> None:
     for name in ("IMG_5.JPG", "IMG_5.jpg", "IMG_5.JPG.xmp"):
         (tmp_path / name).write_bytes(b"x")
     beside = {c.path.name: [Path(b.path).name for b in c.beside]
-              for c in walk.find([tmp_path / "IMG_5.jpg", tmp_path / "IMG_5.JPG"]).candidates}  # fmt: skip
+              for c in registry.find([tmp_path / "IMG_5.jpg", tmp_path / "IMG_5.JPG"]).candidates}  # fmt: skip
     if len({path.name for path in tmp_path.iterdir()}) < 3:
         pytest.skip("this disk ignores letter case")
     assert beside == {"IMG_5.jpg": [], "IMG_5.JPG": ["IMG_5.JPG.xmp"]}

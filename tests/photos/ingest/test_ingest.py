@@ -125,7 +125,7 @@ def test_pictures_are_upright_reduced_and_free_of_exif(tmp_path: Path) -> None:
     assert int(table["dhash"][0].as_py()) == images.dhash(images.load(tmp_path / "p" / "a.jpg", short_side=100))
 
 
-def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "p"
     for number, lat in enumerate([None, 10.0, 20.0, None]):
         save(root / f"{number}.jpg", number, lat=lat, serial="5")
@@ -147,7 +147,7 @@ def test_the_table_gives_what_photos_do_not_and_wins(tmp_path: Path, capsys: pyt
     assert rejected_lines(tmp_path / "out") == [("p/3.jpg", "out of range"), ("4.jpg", "not found")]
     assert manifest["counts"]["rejected_without_file"] == 1
     assert manifest["counts"]["table_and_exif_over_1_km_apart"] == 1
-    assert "for 1 photos the table lies over 1 km from Exif" in capsys.readouterr().err
+    assert "for 1 photos the table lies over 1 km from Exif" in caplog.text
 
 
 def test_clocks_of_two_kinds_are_put_in_one_order(tmp_path: Path) -> None:
@@ -264,12 +264,12 @@ def test_near_duplicates_of_test_photos_leave_train(tmp_path: Path) -> None:
     assert manifest["counts"]["near_duplicates"] == 1
 
 
-def test_a_missing_split_is_told_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_split_is_told_with_what_to_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for seed in range(6):
         save(tmp_path / "p" / f"a{seed}" / "x.jpg", seed, lat=1.0 + seed, serial="1")
     manifest = ingest([tmp_path / "p"], tmp_path / "out", workers=1)
     assert "--split-by album" in manifest["warnings"][0]
-    assert "--split-by album" in capsys.readouterr().err
+    assert "--split-by album" in caplog.text
 
 
 def test_a_worker_that_dies_or_lacks_memory_costs_no_other_photo(
@@ -437,7 +437,7 @@ def test_a_known_photo_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.
     assert again.known and nothing is None and again.lat == first.lat == pytest.approx(3.0)
 
 
-def test_damaged_shards_are_not_carried_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_shards_are_not_carried_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root, out = tmp_path / "p", tmp_path / "out"
     for seed in range(3):
         save(root / f"{seed}.jpg", seed, lat=1.0 + seed)
@@ -448,7 +448,7 @@ def test_damaged_shards_are_not_carried_on(tmp_path: Path, capsys: pytest.Captur
     shard.write_bytes(data)
     save(root / "3.jpg", 3, lat=1.0)
     ingest([root], out, workers=1)
-    assert "is damaged; its photos are read again" in capsys.readouterr().err
+    assert "is damaged; its photos are read again" in caplog.text
     Dataset.open(out).verify()
     ingest([root], tmp_path / "afresh", workers=1)
     assert contents(out) == contents(tmp_path / "afresh")
@@ -495,7 +495,7 @@ def test_stopped_while_publishing_it_can_be_published_again(
 
 
 def test_a_second_run_does_nothing_and_changes_make_a_new_dataset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     root, out = tmp_path / "p", tmp_path / "out"
     for seed in range(3):
@@ -505,7 +505,7 @@ def test_a_second_run_does_nothing_and_changes_make_a_new_dataset(
     with monkeypatch.context() as patch:
         patch.setattr(parts, "process", lambda *_: pytest.fail("read photos again"))
         assert ingest([root], out, workers=1) == first
-        assert "nothing has changed" in capsys.readouterr().err
+        assert "nothing has changed" in caplog.text
     (root / "2.jpg").unlink()
     assert ingest([root], out, workers=1)["counts"]["rows"] == 2
     assert ingest([root], out, side=32, workers=1)["options"]["side"] == 32

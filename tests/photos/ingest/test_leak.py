@@ -66,7 +66,7 @@ def test_strangers_with_the_same_phone_stay_apart(tmp_path: Path) -> None:
 
 
 def test_test_photos_beside_train_photos_are_told_and_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A walk that a table cuts into albums: whatever made the leak, its size is said."""
     walk(lambda n: tmp_path / "p" / f"{n}.jpg")
@@ -78,7 +78,7 @@ def test_test_photos_beside_train_photos_are_told_and_warned_of(
     assert any(
         "test photos were taken within 1 hour and 200 m of a train photo" in each for each in manifest["warnings"]
     )
-    assert "were taken within 1 hour" in capsys.readouterr().err
+    assert "were taken within 1 hour" in caplog.text
     assert f"test photos near train photos: {near['near']} of {near['photos']} within" in summary(manifest, Path("x"))
     assert "near_train" in (tmp_path / "out" / "README.md").read_text()
 

@@ -10,7 +10,7 @@ from openplanet.earth.partition import positions
 from openplanet.errors import InputError
 from openplanet.photos.sources import coordinates
 from openplanet.photos.sources.entry import Entry
-from openplanet.photos.sources.walk import find
+from openplanet.photos.sources.registry import find
 
 
 def csv_file(folder: Path, *lines: str) -> Path:
@@ -92,7 +92,7 @@ def test_positions_that_are_none(tmp_path: Path, lat: str, lng: str, problem: st
     assert (entry.lat is None) == bool(problem)
 
 
-def test_a_bad_optional_value_spoils_itself_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_optional_value_spoils_itself_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     orders = ["1.0", "nan", "3000000000", "-9e99", "first", "inf", "2"]
     table = csv_file(
         tmp_path,
@@ -102,8 +102,8 @@ def test_a_bad_optional_value_spoils_itself_alone(tmp_path: Path, capsys: pytest
     entries = coordinates.read(table)
     assert all((each.lat, each.lng, each.problem, each.taken_at) == (1, 2, "", None) for each in entries)
     assert [each.album_order for each in entries] == [1, None, None, None, None, None, 2]
-    said = capsys.readouterr().err
-    assert said.count("Warning") == 2
+    said = caplog.text
+    assert said.count("WARNING") == 2
     assert "7 of 7 values of taken_at are none, such as 'yesterday'" in said
     assert "4 of 7 values of album_order are none, such as '3000000000'" in said
 

@@ -86,13 +86,13 @@ def test_they_lie_beside_the_dataset(dataset: Dataset, probe: Recipe, tmp_path: 
 
 
 def test_broken_photos_and_broken_files_are_named(
-    make_dataset: Any, probe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    make_dataset: Any, probe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     extra = (("train", b"no photo", 48.8, 2.3), ("val", b"no photo", 48.8, 2.3))
     damaged = make_dataset(tmp_path / "dataset", extra=extra)
     checkpoint = fit(damaged, dataclasses.replace(probe, epochs=1), tmp_path / "out", cache=tmp_path / "features")
     assert checkpoint.accuracy["photos"] == 13 and len(checkpoint.training["undecodable"]) == 1
-    assert checkpoint.training["undecodable"][0] in capfd.readouterr().err
+    assert checkpoint.training["undecodable"][0] in caplog.text
 
 
 def _flip(file: Path) -> None:
@@ -117,7 +117,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_features_are_computed_again(
-    dataset: Dataset, probe: Recipe, tmp_path: Path, damage: str, count_calls: list[int], capfd: Any
+    dataset: Dataset,
+    probe: Recipe,
+    tmp_path: Path,
+    damage: str,
+    count_calls: list[int],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     probe, cache = dataclasses.replace(probe, epochs=1), tmp_path / "features"
     fit(dataset, probe, tmp_path / "a", cache=cache)
@@ -126,7 +131,7 @@ def test_damaged_features_are_computed_again(
     DAMAGE[damage](file)
     fit(dataset, probe, tmp_path / "b", cache=cache)
     after = load_file(file)
-    assert sum(count_calls) == asked + 12 and "val-00000.safetensors is damaged" in capfd.readouterr().err
+    assert sum(count_calls) == asked + 12 and "val-00000.safetensors is damaged" in caplog.text
     assert after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
 
 

@@ -50,7 +50,8 @@ class Partition:
     centroid_lat: Floats  # the mean on the sphere of its photos; lies in the cell
     centroid_lng: Floats
     area_km2: Floats
-    country: tuple[str, ...]  # of the city nearest to the centroid
+    country_code: tuple[str, ...]  # ISO 3166-1 alpha-2, of the city nearest to the centroid; tells countries apart
+    country: tuple[str, ...]  # its name
     region: tuple[str, ...]
     city: tuple[str, ...]
     max_photos: int
@@ -264,6 +265,7 @@ def _partition(
         centroid_lat=centroid_lat,
         centroid_lng=centroid_lng,
         area_km2=s2.area_km2(cell_id),
+        country_code=tuple(place.country_code for place in found),
         country=tuple(place.country for place in found),
         region=tuple(place.region if place.distance_km <= places.REGION_KM else "" for place in found),
         city=tuple(place.city if place.distance_km <= places.CITY_KM else "" for place in found),

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openplanet import storage
-from openplanet.earth import geo, s2
+from openplanet.earth import geo, places, s2
 from openplanet.earth.partition.count_tree import Thresholds
 from openplanet.errors import InputError, PartitionError
 
@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
             "centroid_lat": pa.float64(),
             "centroid_lng": pa.float64(),
             "area_km2": pa.float64(),
+            "country_code": pa.string(),
             "country": pa.string(),
             "region": pa.string(),
             "city": pa.string(),
@@ -59,7 +60,8 @@ def is_partition(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """All fields of the partition that ``write`` wrote.
+    """All fields of the partition that ``write`` wrote. A file from before the column country_code gets it from the
+    cities.
 
     Raises PartitionError, naming the file, where it is missing, damaged, or no partition.
     """
@@ -72,6 +74,8 @@ def read(path: Path) -> dict[str, Any]:
         _check_schema(table.schema)
         columns, facts = _columns(table), _facts(table.schema)
         _check(columns, facts)
+        if "country_code" not in columns:
+            columns["country_code"] = _country_codes(columns)
     except FileNotFoundError as error:
         raise PartitionError(f"{path} does not exist; make it with: openplanet partition") from error
     except (pa.ArrowException, OSError, ValueError, InputError, PartitionError) as error:
@@ -85,6 +89,8 @@ def read(path: Path) -> dict[str, Any]:
 def _check_schema(schema: pa.Schema) -> None:
     for field in SCHEMA:
         if field.name not in schema.names:
+            if field.name == "country_code":
+                continue
             raise ValueError(f"it has no column {field.name}")
         if schema.field(field.name).type != field.type:
             raise ValueError(f"column {field.name} is {schema.field(field.name).type}, not {field.type}")
@@ -110,11 +116,19 @@ def _facts(schema: pa.Schema) -> dict[str, Any]:
 def _columns(table: pa.Table) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name in SCHEMA.names:
+        if name not in table.column_names:
+            continue
         column = table[name]
         if column.null_count:
             raise ValueError(f"column {name} has empty values")
         columns[name] = tuple(column.to_pylist()) if column.type == pa.string() else column.to_numpy()
     return columns
+
+
+def _country_codes(columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """From where the names came too; the names themselves may have changed since."""
+    found = places.nearest(columns["centroid_lat"], columns["centroid_lng"])
+    return tuple(place.country_code for place in found)
 
 
 def _check(columns: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

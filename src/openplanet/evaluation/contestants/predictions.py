@@ -19,7 +19,7 @@ from openplanet.errors import InputError
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.table import LAT, LNG, PHOTO, stem
-from openplanet.photos.sources.walk import printable
+from openplanet.photos.sources.source import printable
 from openplanet.storage import open_input, parse_json
 
 Floats = NDArray[np.float64]

@@ -80,8 +80,10 @@ class CellScorer:
                 found[f"S2 level {level}"] = groups
                 parents_before = len(groups)
         self._levels = {CELL: finest, **dict(sorted(found.items(), key=lambda each: -len(each[1])))}
-        self._countries, country_C = np.unique(np.array(partition.country), return_inverse=True)
-        self._levels[COUNTRY] = _Groups(country_C)
+        # codes tell countries apart; the order of their names is that in which earlier figures were added up
+        by_name = sorted(dict(zip(partition.country_code, partition.country, strict=True)).items(), key=lambda c: c[1])
+        self._country_index = {code: index for index, (code, _) in enumerate(by_name)}
+        self._levels[COUNTRY] = _Groups(np.array([self._country_index[code] for code in partition.country_code]))
         self._done: list[dict[str, NDArray[np.generic]]] = []
 
     def add(self, log_probs_BC: Float32s, lat_B: Floats, lng_B: Floats) -> None:
@@ -132,10 +134,7 @@ class CellScorer:
 
     def _country(self, lat_B: Floats, lng_B: Floats) -> Ints:
         numbers = places.codes(lat_B, lng_B).country_N.tolist()
-        names = np.array([places.country_name(number) for number in numbers], dtype=self._countries.dtype)
-        index_B = np.searchsorted(self._countries, names)
-        found_B = self._countries[np.minimum(index_B, len(self._countries) - 1)] == names
-        return np.where(found_B, index_B, -1).astype(np.int64)
+        return np.array([self._country_index.get(places.country_code(number), -1) for number in numbers], np.int64)
 
     def _searched(self, log_probs_BC: Float32s, cell_B: Ints, true_log_B: Float32s) -> Float32s:
         """Area of the cells denser in probability than the true one, and of that one."""

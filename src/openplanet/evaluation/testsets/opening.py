@@ -9,7 +9,7 @@ from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.pictures import Pictures
 from openplanet.evaluation.testsets.table import Table, fingerprint, is_table, read_table
 from openplanet.photos.dataset import Dataset
-from openplanet.photos.sources.walk import printable
+from openplanet.photos.sources.source import printable
 
 FOLDER = "folder"
 FORMS = f"DATASET, {', '.join(f'{key}:PATH' for key in KNOWN)} or {FOLDER}:PATH"

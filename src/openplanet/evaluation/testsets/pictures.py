@@ -13,7 +13,7 @@ from openplanet.errors import PhotoError
 from openplanet.evaluation.testsets.table import stem
 from openplanet.photos.files.images import SUFFIXES
 from openplanet.photos.files.opening import open_file
-from openplanet.photos.sources.walk import printable
+from openplanet.photos.sources.source import printable
 from openplanet.progress import say
 from openplanet.storage import open_input
 

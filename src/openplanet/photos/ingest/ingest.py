@@ -25,7 +25,7 @@ from openplanet.photos.ingest.plan import Options, Plan, make_plan
 from openplanet.photos.ingest.settle import Settled
 from openplanet.photos.ingest.split import how_to_divide, too_few
 from openplanet.photos.ingest.work_folder import CARD, REJECTED, WORK, clear, is_marked, next_name, work_folder
-from openplanet.progress import say
+from openplanet.progress import say, warn
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
 
 # Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
@@ -94,7 +94,7 @@ def ingest(
         manifest["readings"] = {"file": index.name, "sha256": sha256_of(index)}
         _publish(work, out, manifest, plan, settled)
     for warning in manifest["warnings"]:
-        say(f"Warning: {warning}")
+        warn(f"{warning}")
     return manifest
 
 

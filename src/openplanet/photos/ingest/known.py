@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest import duplicates, parts
 from openplanet.photos.ingest.read import SCHEMA, SEEN
-from openplanet.progress import say
+from openplanet.progress import warn
 from openplanet.storage import atomic_path, sha256_of
 
 THUMBNAILS = "thumbnails.u8"
@@ -132,7 +132,7 @@ def _whole_shards(finished: Dataset) -> list[Path]:
         if sha256_of(shard) == entry["sha256"]:
             whole.append(shard)
         else:
-            say(f"Warning: {shard} is damaged; its photos are read again")
+            warn(f"{shard} is damaged; its photos are read again")
     return whole
 
 

@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from openplanet.errors import InputError
+from openplanet.errors import InputError, PhotoError
 from openplanet.photos import dataset
 from openplanet.photos.ingest import parts
 from openplanet.photos.ingest.read import Task
-from openplanet.photos.sources import coordinates, huggingface
+from openplanet.photos.sources import coordinates
 from openplanet.photos.sources.entry import Entry
-from openplanet.photos.sources.walk import Candidate, Found, Rejection, candidate_size, search
+from openplanet.photos.sources.registry import search
+from openplanet.photos.sources.source import Candidate, Found, Rejection, Source
 from openplanet.storage import sha256_of
 
 MIN_SIDE, MAX_SIDE = 16, 4096
@@ -41,7 +42,7 @@ TOLD = pa.schema(
 _SCHEMA = pa.schema(
     [
         ("name", pa.string()), ("album", pa.string()), ("rank", pa.int8()), ("key", pa.binary(16)),
-        ("size", pa.int64()), ("path", pa.binary()), ("more", pa.binary()),
+        ("size", pa.int64()), ("path", pa.binary()), ("source", pa.int16()), ("more", pa.binary()),
         ("reason", pa.string()), ("detail", pa.string()),
     ]
 )  # fmt: skip
@@ -60,9 +61,10 @@ class Options:
 @dataclass(frozen=True)
 class Plan:
     """``table``: a row for each candidate (``_SCHEMA``; ``reason`` where it is rejected unread), and TOLD
-    with prefix ``told_``."""
+    with prefix ``told_``; its column ``source`` counts in ``sources``."""
 
     table: pa.Table
+    sources: list[Source]
     needs_gps_K: npt.NDArray[np.bool_]
     more_rejected: list[Rejection]  # folders and rows of the table that lead to no file
     skipped: Counter[str]
@@ -71,11 +73,15 @@ class Plan:
     def tasks(self, wanted: npt.NDArray[np.int64], twins: dict[int, frozenset[str]]) -> Iterator[Task]:
         """The tasks of the candidates ``wanted``; ``twins``: photo_ids of known photos by their size."""
         for start in range(0, len(wanted), 1024):
-            rows = self.table.select(["key", "size", "path", "more"]).take(wanted[start : start + 1024]).to_pylist()
+            rows = (
+                self.table.select(["key", "size", "path", "source", "more"])
+                .take(wanted[start : start + 1024])
+                .to_pylist()
+            )
             for index, row in zip(wanted[start : start + 1024], rows, strict=True):
                 more = pickle.loads(row["more"]) if row["more"] is not None else ()  # our own, of this run
                 task = Task(row["key"], os.fsdecode(row["path"]), bool(self.needs_gps_K[index]), *more)
-                yield replace(task, twins=twins.get(row["size"], frozenset()))
+                yield replace(task, twins=twins.get(row["size"], frozenset()), source=self.sources[row["source"]])
 
 
 def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:
@@ -86,11 +92,10 @@ def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: O
     """
     check(options)
     rows = coordinates.read(table) if table is not None else []
-    if not sources and table is not None:
-        sources = coordinates.files_of(rows, table)
-    found, hashed = Found(), hashlib.sha256()
+    found, hashed, by_source = Found(), hashlib.sha256(), dict[Source, int]()
     places: list[Path] | None = [] if table is not None else None
-    batches = list(_batches(search(sources, found, out), options, hashed, places))
+    candidates = search(sources, found, out, (table, rows) if table is not None else None)
+    batches = list(_batches(candidates, options, hashed, places, by_source))
     if not batches:
         skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
         raise InputError(
@@ -113,7 +118,7 @@ def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: O
         "more": [asdict(rejection) for rejection in more_rejected],
     }
     fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    return Plan(plan, needs_gps_K, more_rejected, found.skipped, fingerprint)
+    return Plan(plan, list(by_source), needs_gps_K, more_rejected, found.skipped, fingerprint)
 
 
 def check(options: Options) -> None:
@@ -127,11 +132,16 @@ def check(options: Options) -> None:
 
 
 def _batches(
-    candidates: Iterator[Candidate], options: Options, hashed: Any, places: list[Path] | None
+    candidates: Iterator[Candidate],
+    options: Options,
+    hashed: Any,
+    places: list[Path] | None,
+    by_source: dict[Source, int],
 ) -> Iterator[pa.RecordBatch]:
     rows: list[tuple[Any, ...]] = []
     for candidate in candidates:
-        rows.append(_row(candidate, options.side))
+        source = by_source.setdefault(candidate.source, len(by_source))
+        rows.append(_row(candidate, source, options.side))
         hashed.update(repr(rows[-1][:4]).encode("utf-8", "backslashreplace"))
         if places is not None:
             places.append(candidate.place)
@@ -146,26 +156,18 @@ def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     return pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)
 
 
-def _row(candidate: Candidate, side: int) -> tuple[Any, ...]:
+def _row(candidate: Candidate, source: int, side: int) -> tuple[Any, ...]:
     base = (candidate.name, candidate.album, candidate.rank)
     path = os.fspath(candidate.path)
-    if candidate.origin:
-        stamps: list[object] = [huggingface.fingerprint(candidate.origin), candidate.span]
-        size = -1
-    else:
-        found = candidate_size(candidate.path)
-        if isinstance(found, str):
-            return (*base, None, -1, None, None, "unreadable", found)
-        size = found[0] if candidate.span is None else candidate.span[1]
-        stamps = [*found, candidate.span]
-        for beside in candidate.beside:
-            stamps += [beside.kind, os.fsencode(beside.path), beside.span, candidate_size(Path(beside.path))]
-    key = parts.key_of(path, stamps, side)
+    try:
+        found = candidate.source.fingerprint(candidate)
+    except PhotoError as error:
+        return (*base, None, -1, None, source, None, error.reason, str(error))
+    key = parts.key_of(path, found.stamps, side)
     more = None  # a file with nothing beside it, as most are: a million of them are at hand at a time
-    if candidate.span is not None or candidate.origin or candidate.beside or candidate.told is not None:
-        told = (candidate.span, candidate.origin, candidate.beside, candidate.told)
-        more = pickle.dumps(told, pickle.HIGHEST_PROTOCOL)
-    return (*base, key, size, os.fsencode(path), more, None, None)
+    if candidate.span is not None or candidate.beside or candidate.told is not None:
+        more = pickle.dumps((candidate.span, candidate.beside, candidate.told), pickle.HIGHEST_PROTOCOL)
+    return (*base, key, found.size, os.fsencode(path), source, more, None, None)
 
 
 def _with_told(plan: pa.Table, entries: dict[int, Entry], options: Options) -> pa.Table:

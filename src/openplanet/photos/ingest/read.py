@@ -9,27 +9,23 @@ from typing import Any
 import pyarrow as pa
 
 from openplanet.errors import PhotoError
-from openplanet.photos.files import exif, flags, images, moment, xmp
+from openplanet.photos.files import exif, flags, images, moment
 from openplanet.photos.files.exif import Metadata
-from openplanet.photos.files.opening import MAX_BYTES, open_file
+from openplanet.photos.files.opening import open_file
 from openplanet.photos.ingest import duplicates
-from openplanet.photos.sources import huggingface, takeout, takeout_names, tar
+from openplanet.photos.sources.beside import entries_of, hint
 from openplanet.photos.sources.entry import Entry
-from openplanet.photos.sources.walk import Beside
+from openplanet.photos.sources.folder import Folder
+from openplanet.photos.sources.source import Beside, Source, Span
 
-MAX_BESIDE = 8 << 20  # bytes of a sidecar that are read
 SAME_SECONDS = 1.0  # by which two writings of one time differ at most: one has no fraction
 NO_POSITION = "neither in its Exif nor beside it nor in a table"
-PARTED = (
-    "; its Takeout has no JSON for it: where the export came in several parts, give all of them together as sources"
-)
-_READERS = {"xmp": xmp.read, "takeout": takeout.read, "titled": takeout.read, "json": tar.read}
-_NAMES = {"xmp": "sidecar", "takeout": "takeout", "titled": "takeout", "json": "source"}
+FOLDER = Folder()
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One photo to read: a file, a stretch of one (``span``), or row ``span[0]`` of dataset ``origin``.
+    """One photo to read: ``path`` and ``span`` say where, for ``source``.
 
     ``needs_gps``: without a position it is rejected before its pixels are decoded. ``twins``: photo_ids of
     known photos of the same size; if it is one of them its pixels are not decoded again.
@@ -38,11 +34,15 @@ class Task:
     key: bytes
     path: str
     needs_gps: bool = False
-    span: tuple[int, int] | None = None
-    origin: str = ""
+    span: Span | None = None
     beside: tuple[Beside, ...] = ()
     told: Entry | None = None
     twins: frozenset[str] = frozenset()
+    source: Source = FOLDER
+
+    def opened(self) -> Path | bytes:
+        """The encoded photo, or the file that holds it. Raises PhotoError or OSError."""
+        return self.source.read(Path(self.path), self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def read_facts(task: Task) -> Reading:
 
     Raises PhotoError where the file cannot be read or is no photo.
     """
-    metadata = exif.read(_source(task))
-    told = _told(task, metadata)
+    metadata = exif.read(task.opened())
+    told = entries_of(Path(task.path).name, metadata, task.beside, task.told)
     lat, lng, position_from = _position(metadata, told)
     return Reading(
         task.key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
@@ -138,13 +138,13 @@ def read_facts(task: Task) -> Reading:
 
 
 def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
-    source = _source(task)
+    source = task.opened()
     metadata = exif.read(source)
-    told = _told(task, metadata)
+    told = entries_of(Path(task.path).name, metadata, task.beside, task.told)
     lat, lng, position_from = _position(metadata, told)
     if task.needs_gps and lat is None:
         refused = next((entry for _, entry in told if entry.problem), None)
-        detail = NO_POSITION + PARTED * any(beside.kind == "parted" for beside in task.beside)
+        detail = NO_POSITION + hint(task.beside)
         why = (metadata.position, detail) if refused is None else (refused.problem, refused.detail)
         return Reading(task.key, *why, unlocated=True), None
     data = source if isinstance(source, bytes) else _bytes(source)
@@ -175,48 +175,9 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     return Reading(task.key, **common, **seen), images.encode_jpeg(image)
 
 
-def _source(task: Task) -> Path | bytes:
-    """Whole files are opened where they lie, so that what is rejected by its metadata is never read whole."""
-    if task.origin:
-        return huggingface.read(task.origin, task.span[0] if task.span else 0)
-    return Path(task.path) if task.span is None else _bytes(Path(task.path), task.span)
-
-
-def _bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    with open_file(path) if span is None else path.open("rb") as file:
-        if span is None:
-            return file.read()
-        if span[1] < 0:
-            raise PhotoError(f"{path}: a member of {span[1]} bytes; the file is damaged", "corrupt")
-        if span[1] > MAX_BYTES:
-            raise PhotoError(f"{path}: a member of {span[1]:,} bytes, more than {MAX_BYTES:,}", "too large")
-        file.seek(span[0])
-        return file.read(span[1])
-
-
-def _told(task: Task, metadata: Metadata) -> list[tuple[str, Entry]]:
-    """What is said besides Exif, in order of trust; what cannot be read says nothing."""
-    told = [("source", task.told)] if task.told is not None else []
-    from_takeout = False
-    for beside in sorted(task.beside, key=lambda beside: beside.kind in ("takeout", "titled")):
-        if beside.kind == "parted" or (from_takeout and beside.kind in ("takeout", "titled")):
-            continue
-        if beside.kind in ("takeout", "titled") and metadata.xmp and not any(name == "xmp" for name, _ in told):
-            told.append(("xmp", xmp.read_packets(metadata.xmp)))
-        span = None if beside.span is None else (beside.span[0], min(beside.span[1], MAX_BESIDE))
-        try:
-            data = _bytes(Path(beside.path), span)
-        except (PhotoError, OSError):
-            continue
-        if beside.kind in ("takeout", "titled"):
-            named = takeout_names.names_photo(takeout.title(data), Path(task.path).name)
-            if named is False or (named is None and beside.kind == "titled"):
-                continue
-            from_takeout = True
-        told.append((_NAMES[beside.kind], _READERS[beside.kind](data[:MAX_BESIDE])))
-    if metadata.xmp and not any(name == "xmp" for name, _ in told):
-        told.append(("xmp", xmp.read_packets(metadata.xmp)))
-    return told
+def _bytes(path: Path) -> bytes:
+    with open_file(path) as file:
+        return file.read()
 
 
 def _time(metadata: Metadata, told: list[tuple[str, Entry]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Only files under the names that ingest gives are ever removed. Photos that a use
 stay where they are, and so does the folder.
 """
 
+import fcntl
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +15,6 @@ from openplanet.photos import dataset
 from openplanet.photos.ingest import parts
 from openplanet.photos.ingest.known import THUMBNAILS
 from openplanet.storage import read_json, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows: two ingests into one folder are not told apart there
-    fcntl = None  # type: ignore[assignment]
 
 WORK, MARK, LOCK = ".parts", "ingest.json", "lock"
 REJECTED, CARD = "rejected.csv", "README.md"
@@ -54,11 +50,10 @@ def work_folder(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise DatasetError(f"{out} cannot be written: {error.strerror or error}") from error
     with lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetError(f"another ingest is writing {out}: wait for it, or stop it") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DatasetError(f"another ingest is writing {out}: wait for it, or stop it") from error
         if (work / MARK).exists() and not is_marked(out):
             raise DatasetError(f"{work / MARK} is not of an ingest: move it away, or give another folder")
         write_json(work / MARK, {"format": dataset.FORMAT, "what": "an ingest at work; safe to delete"})

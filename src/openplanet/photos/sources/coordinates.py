@@ -18,13 +18,25 @@ from openplanet.errors import InputError
 from openplanet.photos.files import moment
 from openplanet.photos.files.moment import Moment
 from openplanet.photos.sources.entry import Entry, position_problem
-from openplanet.photos.sources.walk import Rejection, printable
-from openplanet.progress import say
+from openplanet.photos.sources.folder import Folder
+from openplanet.photos.sources.source import Candidate, Rejection, Search, printable
+from openplanet.progress import warn
 
 T = TypeVar("T")
 _NUMBERS = ("lat", "lng", "album_order")
 REQUIRED = ("file", "lat", "lng")
 OPTIONAL = ("album", "album_order", "taken_at", "owner", "licence", "attribution")
+
+
+class Table(Folder):
+    """The user's table where there is no other source: the files that it names, each by its own source."""
+
+    def takes(self, named: Path, search: Search) -> bool:
+        return search.table is not None and named == search.table[0]
+
+    def find(self, named: Path, search: Search) -> Iterator[Candidate]:
+        for path in files_of(search.table[1] if search.table is not None else (), named):
+            yield from search.source_of(path).find(path, search)
 
 
 def read(path: Path) -> list[Entry]:
@@ -44,8 +56,8 @@ def read(path: Path) -> list[Entry]:
     bad: dict[str, list[str]] = {}
     entries = [_entry(row, bad) for row in rows if _cell(row.get("file"))]
     for name, values in bad.items():
-        say(
-            f"Warning: {printable(path)}: {len(values)} of {len(rows)} values of {name} are none, such as "
+        warn(
+            f"{printable(path)}: {len(values)} of {len(rows)} values of {name} are none, such as "
             f"{values[0]!r}: they are left out"
         )
     return entries

@@ -14,10 +14,33 @@ from openplanet.errors import InputError, PhotoError
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.files.opening import open_file
 from openplanet.photos.sources.entry import Entry
+from openplanet.photos.sources.source import Candidate, Fingerprint, Search, Span, printable
 from openplanet.photos.sources.tar import entry_of
 from openplanet.storage import read_json
 
 PREFIX = "hf:"
+
+
+class HuggingFace:
+    """``hf:NAME``; the path of a candidate is that name, its span (row, 0)."""
+
+    of_files = False
+
+    def takes(self, named: Path, search: Search) -> bool:
+        return str(named).startswith(PREFIX)
+
+    def find(self, named: Path, search: Search) -> Iterator[Candidate]:
+        origin = str(named)
+        folder = Path(origin.removeprefix(PREFIX))
+        label = printable(f"{PREFIX}{folder.resolve().name}" if folder.exists() else origin)
+        for index, (name, told) in enumerate(entries(origin)):
+            yield Candidate(self, named, f"{label}/{name}", label, (index, 0), (), told)
+
+    def read(self, path: Path, span: Span | None) -> bytes:
+        return read(str(path), span[0] if span else 0)
+
+    def fingerprint(self, candidate: Candidate) -> Fingerprint:
+        return Fingerprint(-1, (fingerprint(str(candidate.path)), candidate.span))
 
 
 @lru_cache(maxsize=2)

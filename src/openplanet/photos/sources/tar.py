@@ -10,11 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from openplanet.errors import InputError
+from openplanet.errors import InputError, PhotoError
 from openplanet.photos.files import moment
 from openplanet.photos.files.images import SUFFIXES
 from openplanet.photos.files.moment import Moment
+from openplanet.photos.files.opening import MAX_BYTES
 from openplanet.photos.sources.entry import Entry, position_problem
+from openplanet.photos.sources.source import Beside, Candidate, Fingerprint, Search, Span, file_fingerprint, printable
 from openplanet.storage import open_input, parse_json
 
 MAX_JSON = 1 << 20  # bytes of a sample's JSON that are read
@@ -27,7 +29,43 @@ _NAMES = {
     "attribution": ("attribution", "credit"),
     "taken_at": ("taken_at", "datetime", "date_taken"),
 }
-Span = tuple[int, int]  # first byte, number of bytes
+
+
+class Tar:
+    """A file that ends in .tar; its folders are albums."""
+
+    of_files = False
+
+    def takes(self, named: Path, search: Search) -> bool:
+        return named.suffix.lower() == ".tar" and os.path.lexists(named) and not named.is_dir()
+
+    def find(self, named: Path, search: Search) -> Iterator[Candidate]:
+        root = search.claim(named, found_in_folders=False)
+        if root is None:
+            return
+        path = root / named.name
+        label = f"{search.labels.folder(root, root)}/{printable(path.name)}"
+        for name, span, told in samples(path):
+            beside = (Beside("json", str(path), told),) if told is not None else ()
+            folder = name.rpartition("/")[0]
+            yield Candidate(self, path, f"{label}/{name}", f"{label}/{folder}" if folder else label, span, beside)
+
+    def read(self, path: Path, span: Span | None) -> bytes:
+        return stretch(path, span or (0, 0))
+
+    def fingerprint(self, candidate: Candidate) -> Fingerprint:
+        return file_fingerprint(candidate)
+
+
+def stretch(path: Path, span: Span) -> bytes:
+    """The bytes of a member. Raises PhotoError "corrupt" or "too large" for a size that cannot be read; OSError."""
+    if span[1] < 0:
+        raise PhotoError(f"{path}: a member of {span[1]} bytes; the file is damaged", "corrupt")
+    if span[1] > MAX_BYTES:
+        raise PhotoError(f"{path}: a member of {span[1]:,} bytes, more than {MAX_BYTES:,}", "too large")
+    with path.open("rb") as file:
+        file.seek(span[0])
+        return file.read(span[1])
 
 
 def samples(path: Path) -> Iterator[tuple[str, Span, Span | None]]:

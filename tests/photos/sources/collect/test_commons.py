@@ -104,11 +104,11 @@ def test_full_and_too_large_boxes_are_divided(monkeypatch: pytest.MonkeyPatch) -
     assert len({row["url"] for row in found}) == 11 * 11 - 2
 
 
-def test_a_crowd_at_one_point_ends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crowd_at_one_point_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(commons, "GEOSEARCH_LIMIT", 10)
     monkeypatch.setattr(commons, "SMALLEST", 0.1)
     assert len({row["url"] for row in rows(Wiki([(48.51, 2.51)] * 30), (2, 48, 3, 49))}) == 8
-    assert "the rest there is left out" in capsys.readouterr().err
+    assert "the rest there is left out" in caplog.text
 
 
 def test_lag_is_waited_for_and_other_errors_are_told() -> None:

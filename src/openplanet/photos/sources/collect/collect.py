@@ -4,6 +4,7 @@ A list of URLs, or Wikimedia Commons. Stopped at any moment, the same call goes 
 """
 
 import csv
+import fcntl
 import hashlib
 import itertools
 import os
@@ -25,11 +26,6 @@ from openplanet.photos.sources.collect.fetch import CONTACT, Fetcher, Manners, c
 from openplanet.photos.sources.coordinates import OPTIONAL
 from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path, check_outputs, inert, marked
-
-try:
-    import fcntl
-except ImportError:  # Windows: two collects into one folder are not told apart there
-    fcntl = None  # type: ignore[assignment]
 
 TABLE, FAILED = "photos.csv", "failed.csv"
 COLUMNS = ("file", "lat", "lng", *OPTIONAL, "url")
@@ -127,21 +123,19 @@ def _collect(
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """One collect into a folder at a time; what a killed one left half written is removed."""
-    folder = os.open(out, os.O_RDONLY) if fcntl is not None else None
+    folder = os.open(out, os.O_RDONLY)
     try:
-        if folder is not None:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"another collect is writing {out}: wait for it, or stop it") from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another collect is writing {out}: wait for it, or stop it") from error
         for path in [*out.glob(".*.part"), *out.glob("??/.*.part")]:
             if _TEMPORARY.fullmatch(path.name):
                 with suppress(OSError):
                     path.unlink()
         yield
     finally:
-        if folder is not None:
-            os.close(folder)
+        os.close(folder)
 
 
 def _file_name(url: str) -> str:

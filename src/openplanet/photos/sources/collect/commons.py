@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from openplanet.errors import InputError
 from openplanet.photos.sources.collect.fetch import Fetcher
-from openplanet.progress import say
+from openplanet.progress import warn
 from openplanet.storage import parse_json
 
 API = "https://commons.wikimedia.org/w/api.php"
@@ -96,7 +96,7 @@ def _search(fetcher: Fetcher, box: Box, api: str) -> Iterator[list[dict[str, Any
             yield from _search(fetcher, part, api)
         return
     if full:
-        say(f"Warning: over {GEOSEARCH_LIMIT} photos at {south:.5f}, {west:.5f}; the rest there is left out")
+        warn(f"over {GEOSEARCH_LIMIT} photos at {south:.5f}, {west:.5f}; the rest there is left out")
     if places:
         yield places
 

@@ -175,6 +175,8 @@ class Fetcher:
             if errand.tries >= self.manners.attempts:
                 raise again.error from None
             errand.restart()
+            # Not urllib3's Retry (it parses Retry-After in _seconds): it sleeps in the thread that asks, while a wait
+            # here gives back the host's slot and the worker, and one count spans redirects, streams cut short and 425.
             pause = self.manners.backoff * 2 ** (errand.tries - 1) if again.seconds is None else again.seconds
             return min(pause, self.manners.longest_wait)
         return None

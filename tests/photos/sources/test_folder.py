@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from openplanet.errors import InputError
-from openplanet.photos.sources.walk import Rejection, candidate_size, find
+from openplanet.photos.sources.registry import find
+from openplanet.photos.sources.source import Rejection, file_stamp
 
 
 def touch(*paths: Path) -> None:
@@ -51,7 +52,7 @@ def test_links_to_files_and_hard_links_are_files_of_their_own(tmp_path: Path) ->
     (tmp_path / "p" / "d.jpg").symlink_to(tmp_path / "nowhere")
     found = find([tmp_path / "p"])
     assert [c.name for c in found.candidates] == ["p/a.jpg", "p/b.jpg", "p/c.jpg", "p/d.jpg"]
-    assert [isinstance(candidate_size(c.path), str) for c in found.candidates] == [False, False, False, True]
+    assert [isinstance(file_stamp(c.path), str) for c in found.candidates] == [False, False, False, True]
 
 
 def test_folders_of_one_name_stay_apart_and_the_first_keeps_it(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_names_that_are_not_utf8_are_kept_and_shown(tmp_path: Path) -> None:
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (candidate,) = find([tmp_path]).candidates
-    assert candidate_size(candidate.path) == "it is not a regular file"
+    assert file_stamp(candidate.path) == "it is not a regular file"
 
 
 def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
