@@ -4,8 +4,8 @@ python benchmarks/training.py --recipe planet_2016                  (a GPU where
 python benchmarks/training.py --recipe planet_modern --side 299 --dataset photos.ds      (with loading from disk)
 python benchmarks/training.py --recipe planet_cpu --cells 500 --batch 8 --steps 2        (its way through on a CPU)
 
-Positions and, without --dataset, pixels are made up; losses, heads, optimizer, average and augmentation are those of
-training. Photos are counted from the second step on (the first compiles and tunes).
+Positions and, without --dataset, pixels are made up; losses, heads, optimizer, clipping, average and augmentation
+are those of training. Photos are counted from the second step on (the first compiles and tunes).
 """
 
 import argparse
@@ -79,10 +79,13 @@ class Stepper:
 
     def step(self, batch: dict[str, Any]) -> int:
         """One step; gives the number of photos."""
-        moved = {name: v.to(self.device, non_blocking=True) for name, v in batch.items() if isinstance(v, torch.Tensor)}
+        moved = self.module.transfer_batch_to_device(batch, self.device, 0)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = self.module._loss(self.module._outputs(moved, self.generator), moved)
+        self.module.noted(loss, 0, "made-up photos")
         loss.backward()
+        if self.recipe.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.module.model.parameters(), self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.module.average is not None:
@@ -98,6 +101,11 @@ class Stepper:
         photos = sum(self.step(batch) for batch in itertools.islice(each, steps))
         synchronise(self.device)
         return photos / (time.perf_counter() - started)
+
+
+def name_of(device: torch.device) -> str:
+    """For people: of the GPU, or how many threads the CPU has."""
+    return torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def synchronise(device: torch.device) -> None:
@@ -140,6 +148,7 @@ def peak_gib(device: torch.device) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="planet_2016")
+    parser.add_argument("--backbone")
     parser.add_argument("--cells", type=int, default=26_263)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--side", type=int)
@@ -153,6 +162,7 @@ def main() -> None:
     args = parser.parse_args()
     recipe = recipes.get(args.recipe)
     changes = {
+        "backbone": args.backbone, "backbone_args": {} if args.backbone else None,
         "batch_size": args.batch, "image_size": args.side, "head": args.head, "smoothing_km": args.smoothing_km,
         "precision": args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
         "workers": args.workers, "compile": args.compile or None,
@@ -164,7 +174,7 @@ def main() -> None:
     print(
         f"{recipe.name}: {recipe.backbone} at {recipe.image_size} px, batch {recipe.batch_size}, {recipe.precision},"
         f" {' + '.join(f'{len(p):,}' for p in partitions)} cells, head {recipe.head}, smoothing {recipe.smoothing_km},"
-        f" on {torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'}"
+        f" compile {recipe.compile}, on {name_of(device)}"
     )
     batch = next(made_up(recipe, partitions[0], device))
     with FlopCounterMode(display=False) as counter:
