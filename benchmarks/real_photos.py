@@ -142,7 +142,7 @@ class Bench:
             kept_M = np.array([row for row, photo in enumerate(train.photo_id) if photo in ids])
         cells = cells_of(self.dataset, (ADAPTIVE,))[0]
         recipe = self.recipe(GROUPS["smoothing"]["probe"], 0)
-        network = {s: measure.features(recipe, self.weights, cells, self.dataset, s) for s in self.truth}
+        network = {s: measure.backbone_features(recipe, self.weights, cells, self.dataset, s) for s in self.truth}
         scaled = {s: measure.standardised(network["train"][kept_M], network[s]) for s in asked}
         kinds = {"MobileNetV2 standardised": (scaled["val"][0], {s: scaled[s][1] for s in asked})}
         found: dict[str, dict[str, Answers]] = {}

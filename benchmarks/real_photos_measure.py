@@ -3,8 +3,8 @@
 Shapes: N photos, M training photos, C cells, D distances, F features.
 """
 
-import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.partition.adaptive import Partition
@@ -26,6 +25,7 @@ from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.photoset import read_images
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
+from openplanet.models import features
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
@@ -93,19 +93,18 @@ def log_probs_of(checkpoint: Checkpoint, recipe: Recipe, dataset: Dataset, split
     if not recipe.frozen:
         located = Predictor(checkpoint).locate_many(read_images(dataset, split))
         return np.stack([each.prediction.log_probs for each in located if each.prediction is not None])
-    model, folder = checkpoint.model.eval(), frozen_features.default_folder(dataset)
-    photos = frozen_features.embed_split(dataset, split, checkpoint.partition, model, recipe, folder, drop=False)
+    model = checkpoint.model.eval()
+    photos = frozen_features.load_split(dataset, split, checkpoint.partition, model, drop=False)
     with torch.inference_mode():
         logits_NC = model.combine(model.classify(photos.inputs["features"]))
     return np.asarray(torch.log_softmax(logits_NC.float(), dim=1).numpy())
 
 
-def features(recipe: Recipe, weights: Path, cells: Partition, dataset: Dataset, split: str) -> Float32s:
+def backbone_features(recipe: Recipe, weights: Path, cells: Partition, dataset: Dataset, split: str) -> Float32s:
     """The frozen backbone's own features [N, F] of a split, in stored order, kept beside the dataset."""
     model = ImageModel(recipe.image_config(), len(cells))
     model.load_backbone(weights)
-    folder = frozen_features.default_folder(dataset)
-    photos = frozen_features.embed_split(dataset, split, cells, model, recipe, folder, drop=False)
+    photos = frozen_features.load_split(dataset, split, cells, model, drop=False)
     return np.asarray(photos.inputs["features"].numpy())
 
 
@@ -135,22 +134,11 @@ def kept(file: Path) -> dict[str, dict[str, Answers]]:
 
 def share_features(recipe: Recipe, whole: Dataset, part: Dataset) -> None:
     """Keep for ``part``, whose row groups are those of ``whole`` with fewer training photos, what is known of them."""
-
-    def key(dataset: Dataset) -> str:
-        text = json.dumps(frozen_features.key_of(dataset, recipe), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    cache, ids = frozen_features.default_folder(whole), set(part.table(["photo_id"], "train")["photo_id"].to_pylist())
-    source, target = (
-        folder / key(each) for folder, each in ((cache, whole), (frozen_features.default_folder(part), part))
-    )
-    for file in source.glob("*.safetensors"):
-        found = load_file(file)
-        if file.name.startswith("train"):
-            kept = torch.tensor([row.tobytes().hex() in ids for row in found["photo_id"].numpy()], dtype=torch.bool)
-            found |= {name: found[name][kept].contiguous() for name in ("features", "lat", "lng", "photo_id")}
-        target.mkdir(parents=True, exist_ok=True)
-        save_file(found, target / file.name)
+    model = ImageModel(recipe.image_config(), 2)
+    model.load_backbone(Path(str(recipe.weights)))
+    source, target = (features.place_of(each, features.backbone_key(model))[0] for each in (whole, part))
+    if source.is_dir() and not target.is_dir():
+        shutil.copytree(source, target)
 
 
 def unit(features_NF: Float32s) -> Float32s:

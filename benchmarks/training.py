@@ -52,7 +52,7 @@ def made_up(recipe: Recipe, partition: Partition, device: torch.device) -> Itera
     """The same batch for ever, on the device."""
     rng, count = np.random.default_rng(0), recipe.batch_size
     cell_B = rng.integers(0, len(partition), count)
-    side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+    side = round((recipe.image_size or 224) * (data.CROP_MARGIN if recipe.crop > 0 else 1))
     batch = {
         "pixels": torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, device=device),
         "cell": torch.from_numpy(cell_B).to(device),
@@ -129,7 +129,7 @@ def ceiling(device: torch.device, dtype: torch.dtype) -> float:
 
 def loading(path: Path, recipe: Recipe, partition: Partition) -> Any:
     """Photos streamed from disk and decoded, as training does when they do not fit in memory, epoch after epoch."""
-    side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+    side = round((recipe.image_size or 224) * (data.CROP_MARGIN if recipe.crop > 0 else 1))
     # a cell of the made-up partition does not matter to the speed, but there must be one
     photos = stream.index(row_groups(Dataset.open(path)), partition, "train", side, False, recipe.shuffle_buffer)
     loader = data.loader(photos, recipe.batch_size, recipe, shuffle=True, ranks=Ranks())
@@ -167,7 +167,9 @@ def main() -> None:
         "precision": args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
         "workers": args.workers, "compile": args.compile or None,
     }  # fmt: skip
-    recipe = dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+    recipe = dataclasses.replace(
+        recipe, **{name: value for name, value in changes.items() if value is not None}
+    ).resolved()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     partitions = partitions_of(args.cells, len(recipe.levels))
     stepper = Stepper(recipe, partitions, device)

@@ -84,8 +84,8 @@ def planet_modern() -> Recipe:
     """The paper's idea with what has been learned since: a pretrained ConvNeXt, AdamW, cosine, moving average.
 
     The backbone and its weights (timm, ImageNet-12k then 1k, Apache-2.0) come from the Hugging Face Hub. Another
-    one from a local file: --set backbone=tf_efficientnet_b4 --set weights=FILE.safetensors; ``mean`` and ``std``
-    must be those that it was trained with (these are ImageNet's).
+    one from a local file: --set backbone=tf_efficientnet_b4 --set weights=FILE.safetensors (mean and
+    standard deviation are the backbone's own).
     Random changes keep what tells the place: never a flip, a turn of the hue, a rotation beyond a camera held
     askew (training/photos/random_ops.py says why for each). Gradients are clipped as in ConvNeXt's own fine-tuning of
     larger sizes; three levels, whose product is the answer. Targets are smoothed over PIGEON's 75 km, which is meant
@@ -106,8 +106,7 @@ def planet_modern() -> Recipe:
         backbone="convnext_tiny.in12k_ft_in1k",
         backbone_args={"drop_path_rate": 0.1},
         image_size=224,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
+        centre_crop=1.0,
         weights="hub",
         optimizer="adamw",
         learning_rate=1e-4,
@@ -146,9 +145,7 @@ def probe() -> Recipe:
         max_photos=200,
         min_photos=20,
         backbone="convnext_tiny.in12k_ft_in1k",
-        image_size=224,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
+        centre_crop=1.0,  # the edges are evidence too; all figures are of the whole square
         weights="hub",
         frozen=True,
         feature_norm=True,

@@ -1,6 +1,5 @@
 """Albums: all photos of a split in their order, embedded once, padded without a trace."""
 
-import copy
 import io
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from PIL import Image
 
 from dataset_files import write_dataset
 from openplanet.errors import InputError
-from openplanet.inference.embedding import embed_album
 from openplanet.inference.predictor import Predictor
 from openplanet.models.album.base import UNKNOWN
-from openplanet.models.album.embedded import batch, embedded_albums, single_photo_log_probs
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, embedded_albums, single_photo_log_probs
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
@@ -83,23 +81,20 @@ def test_albums_hold_all_photos_in_order(tmp_path: Path, capfd: pytest.CaptureFi
 
 def test_embeddings_are_the_models_and_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, checkpoint, asked = _dataset(tmp_path / "photos.ds"), _checkpoint(), []
-    embed = ImageModel.embed
-    monkeypatch.setattr(ImageModel, "embed", lambda self, x: asked.append(len(x)) or embed(self, x))
+    seen = ImageModel.features
+    monkeypatch.setattr(ImageModel, "features", lambda self, x: asked.append(len(x)) or seen(self, x))
     album = embedded_albums(dataset, "train", checkpoint, tmp_path / "kept")[1]
     again = embedded_albums(dataset, "train", checkpoint, tmp_path / "kept")[1]
     assert sum(asked) == 5 and torch.equal(album.embedding_TD, again.embedding_TD)
-    from_bytes, failed = embed_album(Predictor(checkpoint), [b"no photo", _picture(5)], seconds_T=np.array([1.0, 2.0]))
+    embedded = list(Predictor(checkpoint).embed_many([b"no photo", _picture(5)]))
+    from_bytes = EmbeddedAlbum.of_photos(["a", "b"], embedded, seconds_T=np.array([1.0, 2.0]))
     torch.testing.assert_close(from_bytes.embedding_TD, album.embedding_TD)
-    assert failed == [0] and from_bytes.photo_ids == ["1"] and from_bytes.seconds_T.tolist() == [2.0]
-    other = copy.deepcopy(cases.image_model())
-    torch.nn.init.zeros_(other.head.weight)  # type: ignore[union-attr, arg-type]
-    embedded_albums(dataset, "train", _checkpoint(other), tmp_path / "kept")
-    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert from_bytes.photo_ids == ["b"] and from_bytes.seconds_T.tolist() == [2.0]
 
 
 def test_an_album_of_no_photo_is_refused() -> None:
-    with pytest.raises(InputError, match="holiday: none of its 1 photos"):
-        embed_album(Predictor(_checkpoint()), [b"no photo"], "holiday")
+    with pytest.raises(InputError, match="none of the album's 1 photos"):
+        EmbeddedAlbum.of_photos(["a"], [None])
 
 
 def test_a_batch_is_padded_and_knows_its_anchors() -> None:

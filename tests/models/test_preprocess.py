@@ -31,3 +31,10 @@ def test_up_stays_up_and_left_stays_left() -> None:
 
 def test_a_missing_picture_is_none() -> None:
     assert decode(None, 8) is None and decode(b"", 8) is None
+
+
+def test_the_centre_is_cropped_before_it_is_resized() -> None:
+    array = np.zeros((40, 60, 3), np.uint8)
+    array[10:30, 20:40] = 200  # half of the short side, in the middle
+    assert (pixels(Image.fromarray(array), 16, crop=0.5) == 200).all()
+    assert (pixels(Image.fromarray(array), 16) == 0).any()

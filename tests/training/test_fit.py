@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from openplanet.earth.partition.adaptive import build
 from openplanet.errors import DatasetError, InputError, RecipeError, TrainingError
+from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.heads.head import Head
 from openplanet.models.preprocess import pixels
@@ -302,3 +303,17 @@ def test_a_folder_of_other_files_is_left_alone(dataset: Dataset, tiny_recipe: Re
     with pytest.raises(TrainingError, match="holds other files and is not a checkpoint"):
         fit(dataset, tiny_recipe, tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("README.md", "mine")]
+
+
+def test_photos_are_brought_to_the_side_of_the_dataset(
+    make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = make_dataset(tmp_path / "dataset")
+    small.manifest["options"] = {"side": 48}
+    trained = fit(small, dataclasses.replace(tiny_recipe, epochs=1), tmp_path / "out")
+    assert trained.image.decoded_side == 48
+    asked = []
+    load = images.load
+    monkeypatch.setattr(images, "load", lambda source, short_side: asked.append(short_side) or load(source, short_side))
+    Predictor.load(tmp_path / "out").locate(small.table(["image"])["image"][0]["bytes"].as_py())
+    assert asked == [48]

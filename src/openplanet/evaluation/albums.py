@@ -23,9 +23,10 @@ from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import embedded_albums, weights_sha256
+from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
 from openplanet.synthetic.planet import load_world

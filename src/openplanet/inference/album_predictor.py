@@ -22,7 +22,6 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
-from openplanet.inference.embedding import embed_album
 from openplanet.inference.finding import find_photos
 from openplanet.inference.located import Located, LocatedAlbum, Photo
 from openplanet.inference.prediction import Prediction
@@ -30,7 +29,7 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
-from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
+from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.album.travel import Travel
 from openplanet.models.device import best_device
 from openplanet.photos.albums import clocks
@@ -157,7 +156,7 @@ class AlbumPredictor:
         embedded = list(self.predictor.embed_many(asked))
         answers: Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]] = iter(())
         if any(each is not None for each in embedded):
-            album, _ = embed_album(self.predictor, asked, embedded=embedded)
+            album = EmbeddedAlbum.of_photos([str(place) for place in range(len(asked))], embedded)
             one = self._batch(album, np.zeros(len(album), dtype=bool))
             answers = zip(self._together(one), one.log_probs_BTC[0].cpu().numpy(), strict=True)
         for photo, seen in zip(asked, embedded, strict=True):
@@ -169,7 +168,7 @@ class AlbumPredictor:
 
     def _batch(self, album: EmbeddedAlbum, anchors: NDArray[np.bool_]) -> Albums:
         image = self.predictor.checkpoint
-        return batch([album], image.model, image.partition, [anchors], temperature_of(image))
+        return batch([album], image.model, image.partition, [anchors], image.calibration.temperature)
 
     def _together(self, one: Albums) -> NDArray[np.float32]:
         """Log-probabilities [T, C] of an album's photos, each placed by the others."""
@@ -204,16 +203,15 @@ class AlbumPredictor:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
         these lie between anchors that are close, lat and lng [T, 2], or NaN."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
-        album, lost = embed_album(
-            self.predictor, [p.path for p in read], "album", lat_T, lng_T, seconds_T, [p.embedding for p in read]
-        )
+        embedded = [photo.embedding for photo in read]
+        album = EmbeddedAlbum.of_photos([str(photo.path) for photo in read], embedded, lat_T, lng_T, seconds_T)
         mask = album.located if anchors else np.zeros(len(album), dtype=bool)
         one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
         by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
         near_T2 = np.where(timed_T[:, None], np.stack(by_time, axis=1), np.stack(by_order, axis=1))
-        return one, [n for n in range(len(read)) if n not in lost], near_T2
+        return one, [place for place, each in enumerate(embedded) if each is not None], near_T2
 
     def _offset(
         self,

@@ -22,10 +22,6 @@ from openplanet.models.device import best_device
 from openplanet.models.preprocess import pixels
 from openplanet.photos.files import images
 
-# Photos are first brought to the size at which a dataset keeps them (the default of ingest), so that the
-# model sees the same resampling here as in training.
-DECODE_SIDE = 320
-
 
 class Predictor:
     """Locates photos. Holds nothing that a call changes, so that threads may share one."""
@@ -123,11 +119,13 @@ class Predictor:
             return error
 
     def _pixels(self, photo: Photo) -> Tensor:
-        size = self.checkpoint.image.image_size
+        config = self.checkpoint.image
         if isinstance(photo, Image.Image):
-            return pixels(_upright(photo), size)
-        source = photo if isinstance(photo, bytes) else Path(photo)
-        return pixels(images.load(source, short_side=max(DECODE_SIDE, size)), size)
+            image = _upright(photo)
+        else:
+            source = photo if isinstance(photo, bytes) else Path(photo)
+            image = images.load(source, short_side=config.decoded_side)
+        return pixels(image, config.image_size, config.centre_crop)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ argument passes by name, type and range, or is refused before timm sees it.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import timm
@@ -134,3 +135,24 @@ def check_size(make: Callable[[], nn.Module], limit: int = MOST_PARAMETERS) -> N
     size = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     if size > limit:
         raise RecipeError(f"the model would have {size:,} parameters, and at most {limit:,} are expected here")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a backbone was trained to be given: the side of the square input in pixels, mean and standard deviation of
+    red, green, blue in 0..1, and the share of the short side that the central square has."""
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    centre_crop: float
+
+
+def own_preprocessing(backbone: str) -> Preprocessing:
+    """What timm's configuration of ``backbone`` and its weights says. Raises RecipeError where timm has none."""
+    check_name(backbone)
+    config = timm.get_pretrained_cfg(backbone)
+    if config is None:
+        raise RecipeError(f"timm does not say how {backbone} is given photos: set image_size, mean, std, centre_crop")
+    mean, std = (tuple(map(float, each)) for each in (config.mean, config.std))
+    return Preprocessing(int(config.input_size[-1]), mean, std, float(config.crop_pct))  # type: ignore[arg-type]

@@ -81,8 +81,9 @@ class Checkpoint:
             **({"merged": self.merged.to_dict()} if self.merged else {}),
             "image": dataclasses.asdict(self.image),
             "preprocessing": {
-                "resize": "short side to image_size, bicubic", "crop": "centre", "input": "RGB uint8 0..255",
-                "normalised_by": "mean and std of image, inside the model",
+                "decode": "short side to decoded_side at most", "crop": "centre, centre_crop of the short side",
+                "resize": "to image_size, bicubic", "input": "RGB uint8 0..255",
+                "normalised_by": "mean and std, inside the model",
             },
             "recipe": self.recipe,
             "accuracy": self.accuracy,

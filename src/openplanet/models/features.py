@@ -1,27 +1,34 @@
-"""What a network sees of the photos of a split, computed once and kept on disk, a row group at a time.
+"""What is seen of the photos of a dataset, computed once and kept on disk: a network's features, or hand-made ones.
 
-    FOLDER/<key>/train-00000.safetensors ...   features, positions, photo_ids of a row group each; checksum
-    FOLDER/<key>/key.json                      what the key stands for
+    DATASET.embeddings/<key>/train-00000.safetensors ...   photo_ids and features of a row group; checksum
+    DATASET.embeddings/<key>/key.json                      what the key stands for
 
-The key says all that the features depend on: whatever is not in it may change, and they are found again.
+The key says all that the features depend on: whatever is not in it may change, and they are found again. Those of a
+network are its backbone's, so that training on a frozen one, albums and neighbours all read the same; what follows
+(``ImageModel.embedding_of``, heads) is computed from them in no time.
 
-Shapes: N photos of a row group, F features, B photos in a batch, H W pixels.
+Shapes: N photos, F features, D embedding, B photos in a batch.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from openplanet.errors import InputError
+from openplanet.models.image_model import ImageModel
 from openplanet.models.preprocess import decode
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.row_groups import RowGroup, row_groups
@@ -31,9 +38,29 @@ from openplanet.storage import atomic_path, write_json
 PREPROCESSING = "centre square, bicubic, 1"
 """Changes with models/preprocess.py, so that features of another preprocessing are not taken for these."""
 BATCH = 32
+ROWS = 4096  # features that go through the embedding layer at once
 
-Ask = Callable[[Tensor], Tensor]
-"""uint8 pixels [B, 3, H, W] → float [B, F], on the device of its choice."""
+Look = Callable[[Sequence[bytes]], list[Tensor | None]]
+"""Encoded photos, a few at a time → float32 [F] of each, on the CPU; None for one that cannot be decoded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of some photos, in stored order."""
+
+    photo_ids: list[str]
+    features_NF: Tensor
+    """float32, on the CPU."""
+    failed: list[str]
+    """photo_ids of those that cannot be decoded; they are not among the others."""
+
+    def rows(self, photo_ids: Sequence[str]) -> NDArray[np.float32]:
+        """The features of these photos, in this order: float32 [N, F]; a row of NaN for one that was not seen."""
+        place = {name: row for row, name in enumerate(self.photo_ids)}
+        index = np.array([place.get(name, -1) for name in photo_ids], np.int64)
+        found = np.full((len(index), self.features_NF.shape[1]), np.nan, np.float32)
+        found[index >= 0] = self.features_NF.numpy()[index[index >= 0]]
+        return found
 
 
 def default_folder(dataset: Dataset) -> Path:
@@ -41,110 +68,205 @@ def default_folder(dataset: Dataset) -> Path:
     return dataset.path.with_name(f"{dataset.path.name}.embeddings")
 
 
-def manifest_sha256(dataset: Dataset) -> str:
-    """What tells this dataset from others, and from itself ingested anew."""
-    return hashlib.sha256(json.dumps(dataset.manifest, sort_keys=True, default=str).encode()).hexdigest()
+def of_backbone(
+    dataset: Dataset,
+    split: str,
+    model: ImageModel,
+    folder: Path | None = None,
+    photo_ids: Iterable[str] | None = None,
+) -> Seen:
+    """What the backbone of ``model`` sees of the photos of a split, computed on the device that it is on.
 
-
-def key_name(key: dict[str, Any]) -> str:
-    """The name of the folder of a key's features."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def of_split(
-    dataset: Dataset, split: str, side: int, ask: Ask, key: dict[str, Any], folder: Path, located: bool = True
-) -> list[dict[str, Tensor]]:
-    """The features of the photos of ``split`` (``located``: of those with a position), by row groups in stored order:
-    features float32 [N, F], lat, lng float64 [N] (NaN where not known), photo_id and failed as ``names`` reads them.
-
-    ``ask`` is asked for what ``folder`` does not have under this key; a stop loses one row group at most. Memory
-    holds 4 bytes a feature of each photo. A damaged file of ``folder`` (each has a checksum) is computed again.
-    Raises DatasetError where the dataset is damaged.
+    ``folder``: where it is kept [default: DATASET.embeddings]. ``photo_ids``: of those that are wanted; None: all.
+    A stop loses one row group at most. Memory holds 4 F bytes a photo. A damaged file of ``folder`` (each has a
+    checksum) is computed again. Raises DatasetError where the dataset is damaged.
     """
-    place = folder / key_name(key)
-    write_json(place / "key.json", key)
-    parts: list[dict[str, Tensor]] = []
-    total = dataset.count(split, located)
-    with Progress(f"embedding {split}", total) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def look(encoded: Sequence[bytes]) -> list[Tensor | None]:
+            return _look(encoded, model, device, pool)
+
+        seen = of_photos(dataset, split, look, backbone_key(model), folder, photo_ids)
+    model.train(was_training)
+    return seen
+
+
+def of_embedding(
+    dataset: Dataset,
+    split: str,
+    model: ImageModel,
+    folder: Path | None = None,
+    photo_ids: Iterable[str] | None = None,
+) -> Seen:
+    """As ``of_backbone``, one step on: the embedding [N, D] of each photo."""
+    seen = of_backbone(dataset, split, model, folder, photo_ids)
+    device, was_training = next(model.parameters()).device, model.training
+    model.eval()
+    with torch.inference_mode():
+        parts = [model.embedding_of(some.to(device)).float().cpu() for some in torch.split(seen.features_NF, ROWS)]
+    model.train(was_training)
+    return dataclasses.replace(seen, features_NF=torch.cat(parts) if seen.photo_ids else seen.features_NF)
+
+
+def backbone_key(model: ImageModel) -> dict[str, Any]:
+    """All that a backbone's features depend on."""
+    image = dataclasses.asdict(model.config)
+    names = ("backbone", "backbone_args", "image_size", "mean", "std", "centre_crop")
+    weights = {"weights": weights_sha256(model.backbone), "preprocessing": PREPROCESSING}
+    return {"what": "features of a backbone", **{name: image[name] for name in names}, **weights}
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 over names and values of all weights, the same wherever they were read from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def of_photos(
+    dataset: Dataset,
+    split: str,
+    look: Look,
+    key: dict[str, Any],
+    folder: Path | None = None,
+    photo_ids: Iterable[str] | None = None,
+) -> Seen:
+    """As ``of_backbone``, by whatever ``look`` looks by; ``key`` holds all that its features depend on but the dataset.
+
+    Where ``folder`` cannot be written, that is said, and they are computed again the next time.
+    """
+    place, key = place_of(dataset, key, folder)
+    wanted = None if photo_ids is None else set(photo_ids)
+    parts = []
+    with Progress(f"looking at {split}", dataset.count(split) if wanted is None else len(wanted)) as progress:
         for index, group in enumerate(row_groups(dataset)):
+            ids = group.read(["photo_id"], split)["photo_id"].to_pylist()
+            ids = ids if wanted is None else [name for name in ids if name in wanted]
+            if not ids:
+                continue
             file = place / f"{split}-{index:05d}.safetensors"
             part = _read(file)
-            if part is None:
-                part = _ask_group(group, split, located, side, ask, pool)
-                with atomic_path(file) as temporary:
-                    save_file(part, temporary, metadata={"sha256": _sha256(part)})
-            parts.append(part)
-            progress.advance(len(part["lat"]) + len(part["failed"]))
-    return parts
+            if missing := set(ids).difference(part.photo_ids, part.failed):
+                part = _joined([part, _look_at_group(group, split, missing, look)])
+                _write(file, part, key)
+            parts.append(_chosen(part, ids))
+            progress.advance(len(ids))
+    return _joined(parts)
 
 
-def names(sums: Tensor) -> Iterator[str]:
-    """The photo_ids of a part's ``photo_id`` or ``failed`` (photos that cannot be decoded)."""
-    return (row.tobytes().hex() for row in sums.numpy())
+def place_of(dataset: Dataset, key: dict[str, Any], folder: Path | None = None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a key's features, and the whole key, with what tells this dataset from others, and from itself
+    ingested anew."""
+    manifest = hashlib.sha256(json.dumps(dataset.manifest, sort_keys=True, default=str).encode()).hexdigest()
+    whole = {"dataset": manifest, **key}
+    name = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+    return (folder or default_folder(dataset)) / name, whole
 
 
-def _ask_group(
-    group: RowGroup, split: str, located: bool, side: int, ask: Ask, pool: ThreadPoolExecutor
-) -> dict[str, Tensor]:
-    table = group.read(["photo_id", "image", "lat", "lng"], split, located)
-    ids = [bytes.fromhex(name) for name in table["photo_id"].to_pylist()]
-    encoded = table["image"].combine_chunks().field("bytes").to_pylist() if len(table) else []
-    features, right = [], []
+def _look(
+    encoded: Sequence[bytes], model: ImageModel, device: torch.device, pool: ThreadPoolExecutor
+) -> list[Tensor | None]:
+    config = model.config
+    pictures: list[Tensor | None] = list(
+        pool.map(lambda data: decode(data, config.image_size, config.centre_crop), encoded)
+    )
+    good = [picture for picture in pictures if picture is not None]
+    if not good:
+        return pictures
+    with torch.inference_mode():
+        features = iter(model.features(torch.stack(good).to(device)).float().cpu())
+    return [None if picture is None else next(features) for picture in pictures]
+
+
+def _look_at_group(group: RowGroup, split: str, missing: set[str], look: Look) -> Seen:
+    table = group.read(["photo_id", "image"], split)
+    rows = [row for row, name in enumerate(table["photo_id"].to_pylist()) if name in missing]
+    table = table.take(rows)
+    ids, encoded = table["photo_id"].to_pylist(), table["image"].combine_chunks().field("bytes").to_pylist()
+    found: list[Tensor | None] = []
     for start in range(0, len(encoded), BATCH):
-        pictures = list(pool.map(lambda data: decode(data, side), encoded[start : start + BATCH]))
-        right += [picture is not None for picture in pictures]
-        good = [picture for picture in pictures if picture is not None]
-        if good:
-            with torch.inference_mode():
-                features.append(ask(torch.stack(good)).float().cpu())
-    right_N = np.array(right, dtype=bool)
-    return {
-        "features": torch.cat(features) if features else torch.empty(0, 0),
-        "lat": torch.from_numpy(table["lat"].to_numpy()[right_N].copy()),
-        "lng": torch.from_numpy(table["lng"].to_numpy()[right_N].copy()),
-        "photo_id": _as_bytes([name for name, fine in zip(ids, right, strict=True) if fine]),
-        "failed": _as_bytes([name for name, fine in zip(ids, right, strict=True) if not fine]),
-    }
+        found += look([data or b"" for data in encoded[start : start + BATCH]])
+    return Seen(
+        [name for name, each in zip(ids, found, strict=True) if each is not None],
+        torch.stack(good) if (good := [each for each in found if each is not None]) else torch.empty(0, 0),
+        [name for name, each in zip(ids, found, strict=True) if each is None],
+    )
 
 
-def _as_bytes(ids: list[bytes]) -> Tensor:
-    """SHA-256 sums as uint8 [N, 32]."""
-    return torch.from_numpy(np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), -1 if ids else 32).copy())
+def _chosen(part: Seen, ids: list[str]) -> Seen:
+    """The photos ``ids`` of a part, in their order."""
+    row_of = {name: row for row, name in enumerate(part.photo_ids)}
+    kept = [name for name in ids if name in row_of]
+    features = part.features_NF[[row_of[name] for name in kept]]
+    return Seen(kept, features, [name for name in ids if name not in row_of])
 
 
-def _sha256(part: dict[str, Tensor]) -> str:
+def _joined(parts: Sequence[Seen]) -> Seen:
+    # a part of which no photo can be decoded has no width
+    filled = [part.features_NF for part in parts if len(part.features_NF)]
+    return Seen(
+        [name for part in parts for name in part.photo_ids],
+        torch.cat(filled) if filled else torch.empty(0, 0),
+        [name for part in parts for name in part.failed],
+    )
+
+
+def _write(file: Path, part: Seen, key: dict[str, Any]) -> None:
+    tensors = {"features": part.features_NF, "photo_id": _as_bytes(part.photo_ids), "failed": _as_bytes(part.failed)}
+    try:
+        write_json(file.parent / "key.json", key)
+        with atomic_path(file) as temporary:
+            save_file(tensors, temporary, metadata={"sha256": _sha256(tensors)})
+    except InputError as error:
+        say(f"what is seen of photos is not kept: {error}")
+
+
+def _read(file: Path) -> Seen:
+    """The part that was written; nothing, and a word, where it is damaged: then it is computed again."""
+    nothing = _joined(())
+    if not file.is_file():
+        return nothing
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
+            told = (stored.metadata() or {}).get("sha256")
+        damaged = told != _sha256(tensors) or not _fits(tensors)
+    except (OSError, SafetensorError, ValueError, TypeError):
+        damaged = True
+    if damaged:
+        say(f"{file} is damaged, or of an earlier version: its photos are looked at again")
+        return nothing
+    return Seen(list(_names(tensors["photo_id"])), tensors["features"], list(_names(tensors["failed"])))
+
+
+def _fits(tensors: dict[str, Tensor]) -> bool:
+    """Whether the columns are there, as many rows in each."""
+    kinds = {"features": torch.float32, "photo_id": torch.uint8, "failed": torch.uint8}
+    if {name: tensor.dtype for name, tensor in tensors.items()} != kinds:
+        return False
+    ids = all(tensors[name].ndim == 2 and tensors[name].shape[1] == 32 for name in ("photo_id", "failed"))
+    return ids and tensors["features"].ndim == 2 and len(tensors["features"]) == len(tensors["photo_id"])
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
     """Over names, kinds, shapes and values."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(part.items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _read(file: Path) -> dict[str, Tensor] | None:
-    """The part that was written; None, and a word, where it is not that: then it is computed again."""
-    if not file.is_file():
-        return None
-    try:
-        with safe_open(file, framework="pt") as stored:
-            part = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
-            told = (stored.metadata() or {}).get("sha256")
-        damaged = told != _sha256(part) or not _fits(part)
-    except (OSError, SafetensorError, ValueError, TypeError):
-        damaged = True
-    if damaged:
-        say(f"{file} is damaged, or of an earlier version: its photos are embedded again")
-        return None
-    return part
+def _as_bytes(photo_ids: list[str]) -> Tensor:
+    """SHA-256 sums as uint8 [N, 32]."""
+    joined = bytearray(b"".join(map(bytes.fromhex, photo_ids)))
+    return torch.from_numpy(np.frombuffer(joined, np.uint8).reshape(len(photo_ids), 32).copy())
 
 
-def _fits(part: dict[str, Tensor]) -> bool:
-    """Whether the columns are there, as many rows in each."""
-    kinds = {"features": torch.float32, "lat": torch.float64, "lng": torch.float64}
-    kinds |= {"photo_id": torch.uint8, "failed": torch.uint8}
-    if {name: tensor.dtype for name, tensor in part.items()} != kinds:
-        return False
-    rows = len(part["lat"])
-    ids = all(part[name].ndim == 2 and part[name].shape[1] == 32 for name in ("photo_id", "failed"))
-    at = all(part[name].shape == (rows,) for name in ("lat", "lng"))
-    return ids and at and part["features"].ndim == 2 and len(part["features"]) == len(part["photo_id"]) == rows
+def _names(sums: Tensor) -> Iterator[str]:
+    return (row.tobytes().hex() for row in sums.numpy())

@@ -20,6 +20,7 @@ from openplanet.models.heads.head import ClassMap
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.heads.softmax import softmax_layer
 from openplanet.models.merged import Merged
+from openplanet.photos.dataset import MAX_SIDE
 
 MAX_IMAGE_SIZE = 1024  # px: the largest input of timm's models; more fills the memory at the first batch
 MAX_WIDTH = 1 << 14  # of the embedding, likewise
@@ -41,6 +42,11 @@ class ImageConfig:
     """Mean of red, green, blue that the input is normalised by, in 0..1."""
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """Standard deviation of red, green, blue, in 0..1."""
+    centre_crop: float = 1.0
+    """Share of the short side that the central square has which the model sees."""
+    decoded_side: int = 320
+    """Short side in pixels at which the training dataset kept its photos; those of files are first brought to it, so
+    that the model sees the same resampling."""
     backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of the timm model: those of ``backbone.ARGUMENTS`` (models/backbone.py), and no others."""
     feature_norm: bool = False
@@ -78,6 +84,8 @@ class ImageConfig:
             "embedding_dim": width is None or (type(width) is int and 0 < width <= MAX_WIDTH),
             "mean": len(self.mean) == 3 and all(type(m) in (int, float) and abs(m) < 1e3 for m in self.mean),
             "std": len(self.std) == 3 and all(type(s) in (int, float) and s > 0 for s in self.std),
+            "centre_crop": type(self.centre_crop) in (int, float) and 0 < self.centre_crop <= 1,
+            "decoded_side": type(self.decoded_side) is int and 0 < self.decoded_side <= MAX_SIDE,
             "backbone_args": isinstance(self.backbone_args, dict),
             "head": isinstance(self.head, str) and self.head in HEADS,
         }
@@ -149,12 +157,16 @@ class ImageModel(nn.Module):
         return self.backbone(x)  # type: ignore[no-any-return]
 
     def embed(self, pixels_B3HW: Tensor) -> Tensor:
-        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the heads."""
-        return self.embedding(self.feature_norm(self.features(pixels_B3HW)))  # type: ignore[no-any-return]
+        """[B, 3, H, W] pixels 0..255 → embedding_BD, the layer before the head."""
+        return self.embedding_of(self.features(pixels_B3HW))
+
+    def embedding_of(self, features_BF: Tensor) -> Tensor:
+        """The backbone's features → embedding_BD."""
+        return self.embedding(self.feature_norm(features_BF))  # type: ignore[no-any-return]
 
     def classify(self, features_BF: Tensor) -> list[Tensor]:
         """Features → logits of each row of the head."""
-        return self.head(self.embedding(self.feature_norm(features_BF)))  # type: ignore[no-any-return]
+        return self.head(self.embedding_of(features_BF))  # type: ignore[no-any-return]
 
     def combine(self, logits: list[Tensor]) -> Tensor:
         """What ``classify`` gives → scores [B, C] of the cells, whose softmax is the answer."""
@@ -196,7 +208,9 @@ class ImageModel(nn.Module):
         for what in ("mean", "std"):
             if tuple(getattr(self.config, what)) != tuple(wanted[what]):  # type: ignore[index]
                 text = ",".join(str(value) for value in wanted[what])  # type: ignore[index]
-                raise RecipeError(f"The weights of {name} were trained with another {what}: --set {what}={text}")
+                raise RecipeError(
+                    f"The weights of {name} were trained with another {what}: --set {what}={text}, or none"
+                )
         state = {k: v for k, v in source.state_dict().items() if not k.startswith("AuxLogits.fc.")}
         self.backbone.load_state_dict(state, strict=False)  # the same model: only our AuxLogits.fc may be missing
 

@@ -11,14 +11,14 @@ from openplanet.errors import PhotoError
 from openplanet.photos.files import images
 
 
-def pixels(image: Image.Image, size: int) -> torch.Tensor:
-    """The central square of ``image``, resized to ``size``: uint8 [3, size, size], RGB.
+def pixels(image: Image.Image, size: int, crop: float = 1.0) -> torch.Tensor:
+    """The central square of ``image``, ``crop`` of its short side, resized to ``size``: uint8 [3, size, size], RGB.
 
     Values stay 0..255: normalisation belongs to the model, so that a checkpoint cannot be fed wrongly scaled
     input. The same function serves training, evaluation and inference.
     """
     image = image if image.mode == "RGB" else image.convert("RGB")
-    side = min(image.size)
+    side = max(1, round(crop * min(image.size)))
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # cropped before it is resized: with resize(box=...) what lies beside the square bleeds into its edge
     square = image.crop((left, top, left + side, top + side))
@@ -26,12 +26,12 @@ def pixels(image: Image.Image, size: int) -> torch.Tensor:
     return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1).contiguous()
 
 
-def decode(data: bytes | None, side: int) -> torch.Tensor | None:
-    """The pixels [3, side, side] of an encoded photo of a dataset, None where it is missing or cannot be decoded."""
+def decode(data: bytes | None, side: int, crop: float = 1.0) -> torch.Tensor | None:
+    """The ``pixels`` [3, side, side] of an encoded photo of a dataset; None where none is there or it is damaged."""
     if not data:
         return None
     try:
         # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
-        return pixels(images.load(data), side)
+        return pixels(images.load(data), side, crop)
     except PhotoError:
         return None

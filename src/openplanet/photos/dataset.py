@@ -30,6 +30,7 @@ SPLITS = ("train", "val", "test", "none")
 
 # 512 photos of short side 320 are about 15 MB: small enough to stream, large enough to read fast.
 ROW_GROUP_ROWS = 512
+MAX_SIDE = 4096  # pixels: what ingest takes at most
 READ_BYTES = 1 << 20
 
 _HF_TYPES = {pa.string(): "string", pa.float64(): "float64", pa.bool_(): "bool", pa.int32(): "int32"}
@@ -224,6 +225,14 @@ class Dataset:
         raise DatasetError(
             f"{self.path} has no photo in its train split (those with a position: {held_out}): {self.how_to_divide()}"
         )
+
+    @property
+    def side(self) -> int:
+        """Short side in pixels at which ingest kept the photos (smaller ones as they are)."""
+        side = self.manifest.get("options", {}).get("side", 320)
+        if type(side) is not int or not 0 < side <= MAX_SIDE:
+            raise DatasetError(f"{self.path / MANIFEST} says that photos have a side of {repr(side)[:80]} pixels")
+        return side
 
     def how_to_divide(self) -> str:
         """What to do where a split is empty."""

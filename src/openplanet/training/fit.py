@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 
 from openplanet.earth.partition.adaptive import Partition, Thresholds
-from openplanet.errors import TrainingError
+from openplanet.errors import RecipeError, TrainingError
 from openplanet.models.checkpoint import CONFIG, Checkpoint
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageModel
@@ -52,14 +52,14 @@ def fit(
     RecipeError where ``resume`` finds another recipe or the backbone cannot be built, CheckpointError for unfit
     initial weights, DatasetError or PartitionError for damaged input and for a dataset without training photos.
     """
-    out, ranks = Path(out), Ranks.from_environment()
+    out, ranks, recipe = Path(out), Ranks.from_environment(), recipe.resolved()
     check_writable(out / CONFIG)
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
     run = fingerprint(dataset, recipe, [*coarser, finest], ranks)
     if (ended := finished(out, run, resume, Checkpoint)) is not None:
         return ended
     start = resume_state(out, run, resume, ranks)
-    model = _model(recipe, coarser, finest, load=start is None or recipe.frozen)
+    model = _model(dataset, recipe, coarser, finest, load=start is None or recipe.frozen)
     train, val = _photos(dataset, recipe, finest, model, cache)
     if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
         say(f"Warning: val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
@@ -67,10 +67,17 @@ def fit(
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
-        image, kept = recipe.image_config(), module.evaluated_model.eval()
+        kept = module.evaluated_model.eval()
         temperature = calibrate(kept, val)
         return Checkpoint(
-            kept, finest, as_dict(recipe), image, accuracy, summary, coarser=tuple(coarser), calibration=temperature
+            kept,
+            finest,
+            as_dict(recipe),
+            kept.config,
+            accuracy,
+            summary,
+            coarser=tuple(coarser),
+            calibration=temperature,
         )
 
     result = keep_best(module, keeper, checkpoint, out, ranks)
@@ -85,7 +92,7 @@ def prepare(
 ) -> tuple[ImageModel, list[Partition], Photos, Photos]:
     """What a run begins with: the model, the partitions (finest first), photos to train on and to validate with."""
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
-    model = _model(recipe, coarser, finest, load=True)
+    model = _model(dataset, recipe, coarser, finest, load=True)
     return model, [finest, *coarser], *_photos(dataset, recipe, finest, model, cache)
 
 
@@ -112,9 +119,9 @@ def _usable_partitions(
     return found
 
 
-def _model(recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
+def _model(dataset: Dataset, recipe: Recipe, coarser: Sequence[Partition], finest: Partition, load: bool) -> ImageModel:
     torch.manual_seed(recipe.seed)
-    model = ImageModel(recipe.image_config(), len(finest), HEADS[recipe.head].class_map(coarser, finest))
+    model = ImageModel(recipe.image_config(dataset.side), len(finest), HEADS[recipe.head].class_map(coarser, finest))
     model.check_input()
     if load and recipe.weights is not None:
         file = weights_path(recipe)
@@ -133,13 +140,17 @@ def _photos(
     train: Photos
     val: Photos
     if recipe.frozen:
-        folder = cache or frozen_features.default_folder(dataset)
-        train = frozen_features.embed_split(dataset, "train", partition, model, recipe, folder, drop=True)
-        val = frozen_features.embed_split(dataset, "val", partition, model, recipe, folder, drop=False)
+        if recipe.weights is None:
+            raise RecipeError(
+                f"Recipe {recipe.name}: a frozen backbone needs weights: --set weights=hub, or a safetensors file"
+            )
+        train = frozen_features.load_split(dataset, "train", partition, model, drop=True, folder=cache)
+        val = frozen_features.load_split(dataset, "val", partition, model, drop=False, folder=cache)
     else:
-        margin_side = round(recipe.image_size * (data.CROP_MARGIN if recipe.crop > 0 else 1))
-        train = data.load_split(dataset, "train", partition, margin_side, True, recipe.shuffle_buffer)
-        val = data.load_split(dataset, "val", partition, recipe.image_size, False, recipe.shuffle_buffer)
+        side, crop = model.config.image_size, model.config.centre_crop
+        margin_side = round(side * (data.CROP_MARGIN if recipe.crop > 0 else 1))
+        train = data.load_split(dataset, "train", partition, margin_side, True, recipe.shuffle_buffer, crop)
+        val = data.load_split(dataset, "val", partition, side, False, recipe.shuffle_buffer, crop)
     if len(train) < 2:
         raise TrainingError(
             f"{dataset.path}: {len(train)} photos to train on (with a position, in a cell, decodable);"

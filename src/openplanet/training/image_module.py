@@ -66,7 +66,7 @@ class TrainingModule(TrainedModule):
         """Logits of each row, and of the auxiliary softmax if there is one."""
         if "features" in batch:
             return self.model.classify(batch["features"])
-        output = self.model(augment(batch["pixels"], self.recipe, generator))
+        output = self.model(augment(batch["pixels"], self.model.config.image_size, self.recipe, generator))
         return list(output) if isinstance(output, tuple) else [output]
 
     def _loss(self, outputs: list[Tensor], batch: dict[str, Any]) -> Tensor:

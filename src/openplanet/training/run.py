@@ -110,6 +110,8 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     defaults = defaults_of(AlbumRecipe if "variant" in now["recipe"] else Recipe)
     if not isinstance(before.get("recipe", {}), dict):
         raise TrainingError(f"{out}: what it says of its recipe is damaged: delete it, or give another --out")
+    if "variant" not in now["recipe"]:
+        defaults["centre_crop"] = 1.0  # what it was before a recipe could say otherwise
     new = now["recipe"]
     # and one that has gone since, none where it was empty
     old = defaults | {name: value for name, value in before.get("recipe", {}).items() if name in new or value}

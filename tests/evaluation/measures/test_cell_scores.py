@@ -1,5 +1,6 @@
 """Each score against a loop that does what the words say."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -173,3 +174,21 @@ def test_a_models_own_levels_are_scored(cells: partitions.Partition) -> None:
             assert got.brier_LN[row, n] == pytest.approx(expected, abs=1e-4)
             assert got.right_LN[row, n] == (max(share, key=share.get) == true)
     assert lost > 0  # some photos are in no finest cell, and yet in one of a coarser level
+
+
+def test_a_cell_across_the_border_lends_the_country_nothing(cells: partitions.Partition) -> None:
+    """A photo in country A, in a cell that is called after B: what the cell has is B's, not A's."""
+    lat, lng = cells.centroid_lat, cells.centroid_lng
+    names = np.array([place.country for place in places.nearest(lat, lng)])
+    border = int(np.flatnonzero(np.array(cells.country) == names)[0])
+    other = next(name for name in cells.country if name != names[border])
+    moved = tuple(other if cell == border else name for cell, name in enumerate(cells.country))
+    scorer = CellScorer(dataclasses.replace(cells, country=moved))
+    log_probs = np.full((1, len(cells)), -np.inf, np.float32)
+    own = [cell for cell, name in enumerate(moved) if name == names[border]]
+    log_probs[0, border], log_probs[0, own] = math.log(0.9), math.log(0.1 / len(own))
+    scorer.add(log_probs, lat[[border]], lng[[border]])
+    row = scorer.finish()
+    country = row.levels.index(COUNTRY)
+    assert row.log_prob_LN[country, 0] == pytest.approx(math.log(0.1), abs=1e-4)
+    assert row.log_prob_LN[0, 0] == pytest.approx(math.log(0.9), abs=1e-4)

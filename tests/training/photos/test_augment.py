@@ -16,7 +16,7 @@ def ramps(count: int) -> torch.Tensor:
 
 
 def run(recipe: Recipe, seed: int = 0, count: int = 64) -> torch.Tensor:
-    return augment(ramps(count), recipe, torch.Generator().manual_seed(seed))
+    return augment(ramps(count), recipe.image_size or 0, recipe, torch.Generator().manual_seed(seed))
 
 
 def test_right_stays_right_and_up_stays_up(tiny_recipe: Recipe) -> None:

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from openplanet.errors import RecipeError, TrainingError
 from openplanet.inference.predictor import Predictor
+from openplanet.models.features import default_folder
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
 from openplanet.training.fit import fit
-from openplanet.training.photos.frozen_features import default_folder
 from openplanet.training.recipe.recipe import Recipe
 
 
@@ -112,7 +112,6 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "another key": lambda file: _rewrite(file, lambda part: {"elsewhere": part["features"]}),
     "a key more": lambda file: _rewrite(file, lambda part: part | {"more": torch.zeros(1)}),
     "a row less": lambda file: _rewrite(file, lambda part: part | {"features": part["features"][1:].contiguous()}),
-    "other positions": lambda file: _rewrite(file, lambda part: part | {"lat": part["lat"] + 1}),
 }
 
 

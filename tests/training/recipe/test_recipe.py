@@ -83,4 +83,22 @@ def test_it_is_frozen_and_becomes_json(tiny_recipe: Recipe) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         tiny_recipe.epochs = 5  # type: ignore[misc]
     values = as_dict(tiny_recipe)
-    assert values == json.loads(json.dumps(values)) and values["mean"] == [0.5, 0.5, 0.5]
+    assert values == json.loads(json.dumps(values)) and values["backbone_args"] == {}
+
+
+def test_a_backbone_with_weights_brings_its_own_preprocessing(tiny_recipe: Recipe) -> None:
+    plain = tiny_recipe.image_config()
+    assert (plain.mean, plain.std, plain.centre_crop, plain.image_size) == ((0.5,) * 3, (0.5,) * 3, 1.0, 32)
+    weights = {"weights": "w.safetensors", "backbone": "vit_large_patch14_clip_quickgelu_224"}
+    own = dataclasses.replace(override(tiny_recipe, weights), image_size=None).image_config()
+    assert own.image_size == 224 and own.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
+    assert own.centre_crop == 1.0
+    mobile = override(tiny_recipe, weights | {"backbone": "mobilenetv2_100"}).image_config()
+    assert mobile.centre_crop == 0.875 and mobile.mean == (0.485, 0.456, 0.406)
+    said = override(tiny_recipe, weights | {"mean": "0.1,0.2,0.3", "centre_crop": "0.8"}).image_config()
+    assert said.mean == (0.1, 0.2, 0.3) and said.centre_crop == 0.8 and said.std == own.std and said.image_size == 32
+
+
+def test_the_side_of_the_dataset_reaches_the_model(tiny_recipe: Recipe) -> None:
+    assert tiny_recipe.image_config().decoded_side == 320
+    assert tiny_recipe.image_config(96).decoded_side == 96

@@ -19,7 +19,7 @@ from openplanet.evaluation.rows import Truth
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.prediction import Prediction
 from openplanet.models.album.base import Albums
-from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
+from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.checkpoint import Checkpoint
 
 Floats = NDArray[np.float64]
@@ -126,6 +126,6 @@ def _told(
         if len(rows) == 0:
             continue
         given = None if mask is None else [mask]
-        one = batch([album], albums.image.model, albums.partition, given, temperature_of(albums.image))
+        one = batch([album], albums.image.model, albums.partition, given, albums.image.calibration.temperature)
         with torch.inference_mode():
             yield rows, answer(one)[0].float().cpu().numpy()[places]

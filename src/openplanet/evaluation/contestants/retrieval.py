@@ -4,23 +4,21 @@ and by the network's own embedding as Vo et al. (2017) did. What photos of a dat
 Shapes: N photos asked, M training photos, V validation photos, D embedding.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from openplanet.evaluation.contestants import baselines, neighbours
-from openplanet.evaluation.contestants.feature_cache import Photos, remembered
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet, read_images, read_truth
-from openplanet.inference.locator import Embedder, Locator, checkpoint_of
-from openplanet.inference.predictor import DECODE_SIDE
-from openplanet.models.album.embedded import weights_sha256
+from openplanet.inference.locator import Embedder, checkpoint_of
+from openplanet.models import features
 from openplanet.photos.dataset import Dataset
-from openplanet.progress import track
 
 Floats = NDArray[np.float64]
 Float32s = NDArray[np.float32]
@@ -28,6 +26,24 @@ Found = dict[str, tuple[tuple[Floats, Floats], str]]
 
 MOST_TRAIN = 20_000  # training photos that are looked through: about 180 MB of features
 MOST_VAL = 500  # validation photos by which the kernel is chosen
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Photos to be looked at; of those of a ``dataset`` what is seen is kept beside it."""
+
+    photo_ids: Sequence[str]
+    images: Callable[[], Iterable[bytes]]
+    dataset: Dataset | None = None
+    split: str = ""
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    @classmethod
+    def of(cls, photoset: PhotoSet) -> "Shown":
+        """All photos of a set."""
+        return cls(photoset.truth.photo_id, photoset.images, photoset.dataset, photoset.split)
 
 
 class Gallery:
@@ -38,6 +54,7 @@ class Gallery:
         truth = read_truth(train, "train", needed=False)
         self.trained = len(truth.lat)
         self.kept = spread(self.trained, MOST_TRAIN)
+        self._photo_ids = truth.photo_id
         self.lat, self.lng = truth.lat[self.kept], truth.lng[self.kept]
         self.val = read_truth(train, "val", needed=False)
         self._val_kept = spread(len(self.val.lat), MOST_VAL)
@@ -46,19 +63,18 @@ class Gallery:
         return len(self.kept)
 
     @property
-    def photos(self) -> Photos:
+    def photos(self) -> "Shown":
         """The training photos, in the order of ``lat``, ``lng``."""
-
-        def images() -> Iterable[bytes]:
-            shown = chosen(read_images(self.train, "train"), self.kept)
-            return track(shown, "looking at training photos", total=len(self.kept))
-
-        return Photos(images, self.kept, self.train, "train")
+        return self._shown("train", self._photo_ids, self.kept)
 
     @property
-    def val_photos(self) -> Photos:
+    def val_photos(self) -> "Shown":
         """The validation photos by which the kernel is chosen."""
-        return Photos(lambda: chosen(read_images(self.train, "val"), self._val_kept), self._val_kept, self.train, "val")
+        return self._shown("val", self.val.photo_id, self._val_kept)
+
+    def _shown(self, split: str, photo_ids: Sequence[str], kept: NDArray[np.int64]) -> "Shown":
+        ids = [photo_ids[row] for row in kept.tolist()]
+        return Shown(ids, lambda: chosen(read_images(self.train, split), kept), self.train, split)
 
     def searched(self, index_MF: Float32s) -> str:
         """How many photos are searched, in words, and what their features take in memory."""
@@ -82,7 +98,7 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
         return {}
     train = [block[kept] for block in train]
     lat_M, lng_M = gallery.lat[kept], gallery.lng[kept]
-    asked = _features(_shown(photoset, "comparing"))
+    asked = _features(Shown.of(photoset))
     train_MF, asked_NF = baselines.standardised(train, asked)
     index_NS, far_NS = neighbours.nearest(train_MF, asked_NF)
     places = baselines.different_places(index_NS, lat_M, lng_M, TOP_K)
@@ -102,49 +118,39 @@ def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Embedder) -> F
     if train_MD.shape[1] == 0 or len(kept) == 0:
         return {}
     train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
-    asked_ND = _embedding(_shown(photoset, "comparing embeddings"), predictor)
+    asked_ND = _embedding(Shown.of(photoset), predictor)
     index_NS, far_NS = neighbours.nearest(train_MD, asked_ND)
     val_VD = _embedding(gallery.val_photos, predictor)
     return {EMBEDDED: _density(gallery, train_MD, lat_M, lng_M, val_VD, index_NS, far_NS)}
 
 
-def _shown(photoset: PhotoSet, what: str) -> Photos:
-    photos = Photos.of(photoset)
-    return replace(photos, images=lambda: track(photoset.images(), what, total=len(photos)))
+def _features(photos: Shown) -> list[Float32s]:
+    if photos.dataset is None:
+        return baselines.features(photos.images())
+    key = {"what": "hand-made features", "version": baselines.VERSION}
+    seen = features.of_photos(photos.dataset, photos.split, _look_by_hand, key, photo_ids=photos.photo_ids)
+    if not seen.photo_ids:  # and so nothing says how many features there are
+        return baselines.features([b""] * len(photos))
+    return baselines.blocks_of(seen.rows(photos.photo_ids))
 
 
-def _features(photos: Photos) -> list[Float32s]:
-    looker = {"what": "hand-made features", "version": baselines.VERSION}
-    found = remembered(photos, looker, lambda each: np.hstack(baselines.features(each)), "hand-made features")
-    return baselines.blocks_of(found)
+def _look_by_hand(encoded: Sequence[bytes]) -> list[Tensor | None]:
+    rows_NF = torch.from_numpy(np.hstack(baselines.features(encoded)))
+    return [None if row_F.isnan().any() else row_F for row_F in rows_NF]
 
 
-def _embedding(photos: Photos, predictor: Embedder) -> Float32s:
-    looks = looks_of(predictor)
-    if looks is None:
-        return embedded(predictor, photos.images())
-    return remembered(photos, looks, lambda each: embedded(predictor, each), "embeddings")
-
-
-def looks_of(locator: Locator) -> dict[str, Any] | None:
-    """All that decides the embeddings of a network, and nothing else; None where nothing tells its weights from
-    others."""
-    checkpoint = checkpoint_of(locator)
-    if checkpoint is None:
-        return None
-    return {
-        "what": "embeddings of length 1",
-        "weights": weights_sha256(checkpoint.model),
-        "image": asdict(checkpoint.image),
-        "decoded_at": DECODE_SIDE,
-    }
-
-
-def embedded(predictor: Embedder, photos: Iterable[bytes]) -> Float32s:
+def _embedding(photos: Shown, embedder: Embedder) -> Float32s:
     """Embeddings [N, D] of length 1; a row of NaN for a photo that cannot be read."""
-    rows = [None if each is None else each.numpy() for each in predictor.embed_many(photos)]
-    size = next((len(row) for row in rows if row is not None), 0)
-    found = np.stack([np.full(size, np.nan) if row is None else row for row in rows]) if rows else np.zeros((0, size))
+    checkpoint = checkpoint_of(embedder)
+    if photos.dataset is not None and checkpoint is not None:
+        model = checkpoint.model
+        seen = features.of_embedding(photos.dataset, photos.split, model, photo_ids=photos.photo_ids)
+        found = seen.rows(photos.photo_ids)
+    else:
+        rows = list(embedder.embed_many(photos.images()))
+        size = next((len(row) for row in rows if row is not None), 0)
+        found = np.array([np.full(size, np.nan) if row is None else row.numpy() for row in rows], np.float32)
+        found = found.reshape(len(rows), size)
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)
 
 

@@ -100,7 +100,11 @@ class CellScorer:
         columns |= self._regions(p_BC)
         for name, groups in self._levels.items():
             true_B = self._country(lat_B, lng_B) if name == COUNTRY else groups.true(cell_B, lat_B, lng_B)
-            for key, column in _level_scores(groups.sums(p_BC), true_B, true_log_B).items():
+            # where the true cell lies in the true group, that has at least the cell's probability; a cell on a border
+            # may be called after another country than the photo's
+            inside_B = (cell_B >= 0) & (groups.of_C[cell_B] == true_B)
+            within_log_B = np.where(inside_B, true_log_B, -np.inf)
+            for key, column in _level_scores(groups.sums(p_BC), true_B, within_log_B).items():
                 columns[f"{name} {key}"] = column
         self._done.append(columns)
 

@@ -3,14 +3,11 @@
 Shapes: B albums in a batch, T photos of the longest, C cells, D embedding, N photos.
 """
 
-import dataclasses
-import hashlib
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +17,7 @@ import torch
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.errors import InputError
 from openplanet.models import features
 from openplanet.models.album.base import UNKNOWN, Albums
 from openplanet.models.checkpoint import Checkpoint
@@ -47,6 +45,31 @@ class EmbeddedAlbum:
     lng_T: Floats
     seconds_T: Floats
     """Time of capture in seconds, by one clock for the whole album; NaN where it is not known."""
+
+    @classmethod
+    def of_photos(
+        cls,
+        names: Sequence[str],
+        embedded: Sequence[Tensor | None],
+        lat_T: Floats | None = None,
+        lng_T: Floats | None = None,
+        seconds_T: Floats | None = None,
+    ) -> "EmbeddedAlbum":
+        """Of photos that are in no dataset, given in order of capture; those that could not be embedded are left out.
+
+        Positions in degrees and times in seconds, NaN (or None for all) where not known. Raises InputError where
+        none is embedded.
+        """
+        right = [place for place, each in enumerate(embedded) if each is not None]
+        if not right:
+            raise InputError(f"none of the album's {len(names)} photos can be read")
+        columns = [np.full(len(names), np.nan) if given is None else given for given in (lat_T, lng_T, seconds_T)]
+        return cls(
+            "album",
+            [names[place] for place in right],
+            torch.stack([each for each in embedded if each is not None]),
+            *(np.asarray(column, np.float64)[right] for column in columns),
+        )
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -81,18 +104,15 @@ def embedded_albums(
 ) -> list[EmbeddedAlbum]:
     """All albums of a split, in order of album_id, with all their photos: those without a position too.
 
-    A photo of no album is an album by itself. Photos that cannot be decoded are told and left out. Embeddings are
-    computed once and kept in ``folder`` [default: DATASET.embeddings] under the SHA-256 of dataset and weights;
-    memory holds them all, 4 D bytes a photo. Raises DatasetError where dataset or folder is damaged.
+    A photo of no album is an album by itself. Photos that cannot be decoded are told and left out. What the
+    backbone sees is computed once and kept in ``folder`` [default: DATASET.embeddings]; memory holds all embeddings,
+    4 D bytes a photo. Raises DatasetError where dataset or folder is damaged.
     """
-    parts = _embeddings(dataset, split, checkpoint, folder or features.default_folder(dataset))
-    failed = [name for part in parts for name in features.names(part["failed"])]
-    if failed:
-        some = ", ".join(failed[:5]) + (", ..." if len(failed) > 5 else "")
-        say(f"{split}: {len(failed)} photos cannot be decoded and are left out of their albums: {some}")
-    ids = [name for part in parts for name in features.names(part["photo_id"])]
-    filled = [part["features"] for part in parts if len(part["features"])]
-    embedding_ND = torch.cat(filled) if filled else torch.empty(0, 0)
+    seen = features.of_embedding(dataset, split, checkpoint.model, folder)
+    if seen.failed:
+        some = ", ".join(seen.failed[:5]) + (", ..." if len(seen.failed) > 5 else "")
+        say(f"{split}: {len(seen.failed)} photos cannot be decoded and are left out of their albums: {some}")
+    ids, embedding_ND = seen.photo_ids, seen.features_NF
     table = _rows(dataset, split, ids)
     album_N = np.array(table["album"].to_pylist(), dtype=object)
     order_N = table["order"].to_numpy()
@@ -109,34 +129,6 @@ def embedded_albums(
         for rows in np.split(sorted_N, starts[1:])
         if len(rows)
     ]
-
-
-def _embeddings(dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Path) -> list[dict[str, Tensor]]:
-    model = checkpoint.model
-    device = next(model.parameters()).device
-    key: dict[str, Any] = {
-        "what": "embeddings of the photos of albums, located or not",
-        "dataset": features.manifest_sha256(dataset),
-        "weights": weights_sha256(model),
-        "image": dataclasses.asdict(checkpoint.image),
-        "preprocessing": features.PREPROCESSING,
-    }
-    was_training = model.training
-    model.eval()
-    parts = features.of_split(
-        dataset, split, checkpoint.image.image_size, lambda x: model.embed(x.to(device)), key, folder, located=False
-    )
-    model.train(was_training)
-    return parts
-
-
-def weights_sha256(model: ImageModel) -> str:
-    """SHA-256 over names and values of all weights, the same wherever they were read from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _rows(dataset: Dataset, split: str, ids: list[str]) -> pa.Table:
@@ -212,11 +204,6 @@ def mean_answer(albums: Sequence[EmbeddedAlbum], image: Checkpoint) -> Tensor:
     step = max(1, math.ceil(sum(map(len, albums)) / MOST_ANSWERS))
     photos = (album.embedding_TD[row] for album in albums for row in range(len(album)))
     for some_ND in torch.split(torch.stack(list(itertools.islice(photos, 0, None, step))), 256) if albums else ():
-        log_probs_NC = single_photo_log_probs(image.model, some_ND.to(device), temperature_of(image))
+        log_probs_NC = single_photo_log_probs(image.model, some_ND.to(device), image.calibration.temperature)
         total_C, count = total_C + log_probs_NC.double().exp().sum(dim=0).cpu(), count + len(some_ND)
     return total_C / count
-
-
-def temperature_of(checkpoint: Checkpoint) -> float:
-    """What a calibrated image checkpoint's scores are to be divided by; 1 for another."""
-    return float(getattr(getattr(checkpoint, "calibration", None), "temperature", 1.0))

@@ -9,10 +9,11 @@ import torch
 from openplanet.errors import TrainingError
 from openplanet.models.album.base import AlbumModel
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import EmbeddedAlbum, batch, embedded_albums, temperature_of, weights_sha256
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, embedded_albums
 from openplanet.models.album.neural import NeuralAlbumModel
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import Dataset
 from openplanet.training.album.data import AlbumRows
 from openplanet.training.album.module import AlbumTraining
@@ -103,7 +104,7 @@ def measure(model: AlbumModel, image: Checkpoint, albums: Sequence[EmbeddedAlbum
     sums = torch.zeros(2 + len(VALIDATED_KM), dtype=torch.float64)
     for album in albums:
         with torch.no_grad():
-            log_probs_TC = model(batch([album], image.model, image.partition, None, temperature_of(image)))[0]
+            log_probs_TC = model(batch([album], image.model, image.partition, None, image.calibration.temperature))[0]
         known = album.located
         cell_N = torch.from_numpy(album.cells(image.partition)[known])
         at = album.lat_T[known], album.lng_T[known]

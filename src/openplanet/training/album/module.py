@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from openplanet.earth.geo import to_xyz
 from openplanet.models.album.base import Albums
-from openplanet.models.album.embedded import EmbeddedAlbum, Mask, batch, temperature_of
+from openplanet.models.album.embedded import EmbeddedAlbum, Mask, batch
 from openplanet.models.album.neural import NeuralAlbumModel
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.training.album.data import Swaps, draw_anchors, stretch
@@ -87,7 +87,7 @@ class AlbumTraining(TrainedModule):
 
     def _batch(self, albums: Sequence[EmbeddedAlbum], anchors: list[Mask] | None, model: NeuralAlbumModel) -> Albums:
         image_model = self._frozen[0].to(self.device)
-        temperature = temperature_of(self.image)
+        temperature = self.image.calibration.temperature
         return batch(albums, image_model, self.image.partition, anchors, temperature, model.reads_log_probs)
 
     def _noisy(self, album: EmbeddedAlbum) -> EmbeddedAlbum:

@@ -13,8 +13,8 @@ from openplanet.training.photos.random_ops import random_ops
 from openplanet.training.recipe.recipe import Recipe
 
 
-def augment(pixels_B3HW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """uint8 squares, somewhat larger than the model's input → float [B, 3, image_size, image_size], 0..255.
+def augment(pixels_B3HW: Tensor, side: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """uint8 squares, somewhat larger than the model's input → float [B, 3, side, side], 0..255.
 
     Crops keep a random share of the side, between 1 - crop and 1, at a random place; then colour changes.
     The same generator state gives the same result.
@@ -30,7 +30,7 @@ def augment(pixels_B3HW: Tensor, recipe: Recipe, generator: torch.Generator) -> 
     mirror_B = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0) if recipe.flip else torch.ones_like(scale_B)
     theta_B23 = torch.zeros(batch, 2, 3, device=device)
     theta_B23[:, 0, 0], theta_B23[:, 1, 1], theta_B23[:, :, 2] = scale_B * mirror_B, scale_B, shift_B2
-    grid = functional.affine_grid(theta_B23, [batch, 3, recipe.image_size, recipe.image_size], align_corners=False)
+    grid = functional.affine_grid(theta_B23, [batch, 3, side, side], align_corners=False)
     # reflection: a crop at the very edge looks half a pixel beyond it
     x = functional.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     if recipe.jitter > 0:

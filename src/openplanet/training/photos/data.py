@@ -83,7 +83,13 @@ class SplitPhotos(TorchDataset[dict[str, Any]]):
 
 
 def load_split(
-    dataset: Dataset, split: str, partition: Partition, side: int, drop_in_no_cell: bool, buffer: int = 16384
+    dataset: Dataset,
+    split: str,
+    partition: Partition,
+    side: int,
+    drop_in_no_cell: bool,
+    buffer: int = 16384,
+    crop: float = 1.0,
 ) -> SplitPhotos | StreamedPhotos:
     """Give the located photos of ``split`` their cells; decode them if they fit in CACHE_BYTES, else stream them.
 
@@ -93,10 +99,10 @@ def load_split(
     """
     total = dataset.count(split, located=True)
     if total * 3 * side * side > CACHE_BYTES:
-        streamed = stream.index(row_groups(dataset), partition, split, side, drop_in_no_cell, buffer)
+        streamed = stream.index(row_groups(dataset), partition, split, side, drop_in_no_cell, buffer, crop)
         _say_left_out(streamed, split, drop_in_no_cell)
         return streamed
-    kept = _Reader(side)
+    kept = _Reader(side, crop)
     in_no_cell = 0
     columns = ["photo_id", "image", "lat", "lng"]
     with Progress(f"reading {split}", total) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -115,8 +121,8 @@ def load_split(
 class _Reader:
     """Gathers the photos of a split, batch by batch, decoded."""
 
-    def __init__(self, side: int) -> None:
-        self.side = side
+    def __init__(self, side: int, crop: float) -> None:
+        self.side, self.crop = side, crop
         self.ids: list[str] = []
         self.positions: list[npt.NDArray[np.float64]] = [np.empty((0, 2))]
         self.cells: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
@@ -125,7 +131,7 @@ class _Reader:
 
     def add(self, batch: pa.RecordBatch, cell_N: npt.NDArray[np.int64], pool: ThreadPoolExecutor) -> None:
         names, files = batch.column("photo_id").to_pylist(), batch.column("image").field("bytes").to_pylist()
-        decoded = list(pool.map(lambda file: decode(file, self.side), files))
+        decoded = list(pool.map(lambda file: decode(file, self.side, self.crop), files))
         right_N = np.array([one is not None for one in decoded], dtype=bool)
         if right_N.any():
             self.pictures.append(torch.stack([one for one in decoded if one is not None]))

@@ -49,6 +49,7 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
     side: int
     drop_in_no_cell: bool
     buffer: int
+    crop: float = 1.0
     in_no_cell: int = 0
     undecodable: list[str] = field(default_factory=list)
     """Always empty: what cannot be decoded is found, and said, when it is asked for."""
@@ -71,7 +72,7 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
         for row, group in zip(rows_B.tolist(), group_B.tolist(), strict=True):
             within = row - (int(self._ends[group]) - self.counts[group])
             photos = loaded[group]
-            picture = decode(photos.encoded[within], self.side)
+            picture = decode(photos.encoded[within], self.side, self.crop)
             if picture is None:
                 failed.append(photos.photo_id[within])
             else:
@@ -105,7 +106,13 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
 
 
 def index(
-    groups: Sequence[RowGroup], partition: Partition, split: str, side: int, drop_in_no_cell: bool, buffer: int
+    groups: Sequence[RowGroup],
+    partition: Partition,
+    split: str,
+    side: int,
+    drop_in_no_cell: bool,
+    buffer: int,
+    crop: float = 1.0,
 ) -> StreamedPhotos:
     """Count the photos of each row group, by their positions alone; no picture is read."""
     kept, counts, in_no_cell = [], [], 0
@@ -118,4 +125,4 @@ def index(
         if count := len(table) - (outside if drop_in_no_cell else 0):
             kept.append(group)
             counts.append(count)
-    return StreamedPhotos(kept, counts, partition, split, side, drop_in_no_cell, buffer, in_no_cell)
+    return StreamedPhotos(kept, counts, partition, split, side, drop_in_no_cell, buffer, crop, in_no_cell)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openplanet.models.backbone import own_preprocessing
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
 from openplanet.training.recipe.base import RunRecipe, as_dict, override
 
 __all__ = ["Recipe", "as_dict", "override", "weights_path"]
 
+PREPROCESSING = ("image_size", "mean", "std", "centre_crop")
 MAX_SEED = 2**32 - 1  # a batch's seed is about a million times it, and PyTorch takes 64 bits
 
 
@@ -37,14 +39,18 @@ class Recipe(RunRecipe):
     """Name of a timm model."""
     backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Further arguments of timm.create_model."""
-    image_size: int
-    """Side of the square input in pixels."""
+    image_size: int | None = None
+    """Side of the square input in pixels; None: the backbone's own."""
     embedding_dim: int | None = None
     """Width of a layer between backbone and softmax; None: none."""
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    """Mean of red, green, blue that the input is normalised by (must fit ``weights``)."""
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    """Standard deviation of red, green, blue that the input is normalised by (must fit ``weights``)."""
+    mean: tuple[float, float, float] | None = None
+    """Mean of red, green, blue that the input is normalised by; None: what the backbone's weights were trained with
+    (0.5 where they are random)."""
+    std: tuple[float, float, float] | None = None
+    """Standard deviation of red, green, blue, likewise."""
+    centre_crop: float | None = None
+    """Share of the short side that the central square has which the model sees; None: what the backbone's weights were
+    trained with (1 where they are random)."""
     weights: str | None = None
     """None: random; "hub": timm's own from the Hugging Face Hub; else a local safetensors file of the backbone,
     which must fit it key by key."""
@@ -83,7 +89,9 @@ class Recipe(RunRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_at_least({"max_photos": 1, "min_photos": 1, "image_size": 8, "shuffle_buffer": 1, "aux_weight": 0})
+        self._check_at_least({"max_photos": 1, "min_photos": 1, "shuffle_buffer": 1, "aux_weight": 0})
+        self._check(self.image_size is None or self.image_size >= 8, "image_size", "at least 8")
+        self._check(self.centre_crop is None or 0 < self.centre_crop <= 1, "centre_crop", "more than 0, at most 1")
         self._check_at_least({"batch_size": 2})  # batch norm needs two
         self._check_at_least({"jitter": 0, "workers": 0, "crop": 0, "random_ops": 0, "random_strength": 0})
         self._check_more_than_0("embedding_dim")
@@ -96,8 +104,8 @@ class Recipe(RunRecipe):
         self._check(self.head in HEADS, "head", f"one of {', '.join(HEADS)}")
         self._check_levels()
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
-        self._check(all(0 < s < math.inf for s in self.std), "std", "more than 0, and finite")
-        self._check(all(math.isfinite(m) for m in self.mean), "mean", "finite")
+        self._check(all(0 < s < math.inf for s in self.std or ()), "std", "more than 0, and finite")
+        self._check(all(math.isfinite(m) for m in self.mean or ()), "mean", "finite")
 
     def _check_levels(self) -> None:
         if HEADS[self.head].nested:
@@ -107,10 +115,24 @@ class Recipe(RunRecipe):
             self._check(len(self.levels) > 1, "levels", f"of at least 2 partitions with head={self.head}")
             self._check(not self.aux_head, "aux_head", f"false with head={self.head}")
 
-    def image_config(self) -> ImageConfig:
-        """The part of it that the model is built from."""
-        names = [f.name for f in dataclasses.fields(ImageConfig)]
-        return ImageConfig(**{name: getattr(self, name) for name in names})
+    def resolved(self) -> "Recipe":
+        """With the backbone's own preprocessing in place of each None."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in PREPROCESSING}
+        if None not in given.values():
+            return self
+        own: dict[str, Any] = {}
+        if self.weights is not None or self.image_size is None:
+            own = dataclasses.asdict(own_preprocessing(self.backbone))
+        if self.weights is None:
+            own |= {"mean": (0.5,) * 3, "std": (0.5,) * 3, "centre_crop": 1.0}
+        return dataclasses.replace(self, **{name: own[name] for name, value in given.items() if value is None})
+
+    def image_config(self, decoded_side: int = 320) -> ImageConfig:
+        """The part of it that the model is built from, for a dataset whose photos have a short side of
+        ``decoded_side`` pixels."""
+        recipe = self.resolved()
+        names = {f.name for f in dataclasses.fields(ImageConfig)} - {"decoded_side"}
+        return ImageConfig(**{name: getattr(recipe, name) for name in names}, decoded_side=decoded_side)
 
 
 def weights_path(recipe: Recipe) -> Path | None:
