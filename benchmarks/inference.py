@@ -74,7 +74,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = ImageModel(recipe.image_config(), len(partitions[0]), ancestors(partitions[:0:-1], partitions[0]))
     model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    side = recipe.image_size
+    side = model.config.image_size
     with FlopCounterMode(display=False) as counter:
         forward(model, torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device), "float32")
     flops = counter.get_total_flops()
@@ -91,6 +91,7 @@ def main() -> None:
         forward(model, batches[args.batch[0]], precision)  # sets the precision that the ceiling is measured in
         top = ceiling(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
         for n, pixels in batches.items():
+            torch.compiler.reset()  # else a second shape would be compiled for all shapes
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats()
             found, spread = speed(model, pixels, precision, args.steps)
