@@ -4,8 +4,8 @@ python benchmarks/training.py --recipe planet_2016                  (a GPU where
 python benchmarks/training.py --recipe planet_modern --side 299 --dataset photos.ds      (with loading from disk)
 python benchmarks/training.py --recipe planet_cpu --cells 500 --batch 8 --steps 2        (its way through on a CPU)
 
-Positions and, without --dataset, pixels are made up; losses, heads, optimizer, average and augmentation are those of
-training. Photos are counted from the second step on (the first compiles and tunes).
+Positions and, without --dataset, pixels are made up; losses, heads, optimizer, clipping, average and augmentation
+are those of training. The first steps, which compile and tune, are not counted.
 """
 
 import argparse
@@ -22,7 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from openplanet import recipes
-from openplanet.earth.partition.adaptive import Partition, Thresholds, build_many
+from openplanet.earth.partition.adaptive import Partition, build_many
+from openplanet.earth.partition.count_tree import TargetCells
 from openplanet.models.heads.levels import ancestors
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
@@ -44,7 +45,7 @@ def partitions_of(cells: int, levels: int) -> list[Partition]:
     xyz = middle[which] + rng.normal(0, 0.02, (len(which), 3))
     lat = np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])))
     photos = (lat, np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])))
-    wanted = [Thresholds(32 * 5**level, 1) for level in range(levels, -1, -1)]
+    wanted = [TargetCells(cells // 5**level, min_photos=1) for level in range(levels, -1, -1)]
     return build_many([photos], wanted, nested=True)[::-1]
 
 
@@ -74,15 +75,16 @@ class Stepper:
         self.optimizer = self.module.configure_optimizers()["optimizer"]
         self.recipe, self.device = recipe, device
         self.generator = torch.Generator(device).manual_seed(0)
-        if recipe.compile:
-            model.compile()
 
     def step(self, batch: dict[str, Any]) -> int:
         """One step; gives the number of photos."""
-        moved = {name: v.to(self.device, non_blocking=True) for name, v in batch.items() if isinstance(v, torch.Tensor)}
+        moved = self.module.transfer_batch_to_device(batch, self.device, 0)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = self.module._loss(self.module._outputs(moved, self.generator), moved)
+        self.module.noted(loss, 0, "made-up photos")
         loss.backward()
+        if self.recipe.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.module.model.parameters(), self.recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.module.average is not None:
@@ -90,14 +92,20 @@ class Stepper:
         return len(moved["cell"])
 
     def speed(self, batches: Iterable[dict[str, Any]], steps: int) -> float:
-        """Photos a second over ``steps`` steps, after one to warm up."""
+        """Photos a second over ``steps`` steps, after two to warm up: the first compiles, both tune."""
         each = iter(batches)
-        self.step(next(each))
+        for batch in itertools.islice(each, 2):
+            self.step(batch)
         synchronise(self.device)
         started = time.perf_counter()
         photos = sum(self.step(batch) for batch in itertools.islice(each, steps))
         synchronise(self.device)
         return photos / (time.perf_counter() - started)
+
+
+def name_of(device: torch.device) -> str:
+    """For people: of the GPU, or how many threads the CPU has."""
+    return torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def synchronise(device: torch.device) -> None:
@@ -137,44 +145,25 @@ def peak_gib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="planet_2016")
-    parser.add_argument("--cells", type=int, default=26_263)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--side", type=int)
-    parser.add_argument("--head", choices=["softmax", "embeddings"])
-    parser.add_argument("--smoothing-km", type=float)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"])
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--dataset", type=Path)
-    args = parser.parse_args()
-    recipe = recipes.get(args.recipe)
-    changes = {
-        "batch_size": args.batch, "image_size": args.side, "head": args.head, "smoothing_km": args.smoothing_km,
-        "precision": args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
-        "workers": args.workers, "compile": args.compile or None,
-    }  # fmt: skip
-    recipe = dataclasses.replace(
-        recipe, **{name: value for name, value in changes.items() if value is not None}
-    ).resolved()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    partitions = partitions_of(args.cells, len(recipe.levels))
+def measure(recipe: Recipe, partitions: list[Partition], device: torch.device, args: argparse.Namespace) -> None:
+    """Print the figures of one batch size."""
     stepper = Stepper(recipe, partitions, device)
     print(
         f"{recipe.name}: {recipe.backbone} at {recipe.image_size} px, batch {recipe.batch_size}, {recipe.precision},"
         f" {' + '.join(f'{len(p):,}' for p in partitions)} cells, head {recipe.head}, smoothing {recipe.smoothing_km},"
-        f" on {torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'}"
+        f" compile {recipe.compile}, on {name_of(device)}"
     )
     batch = next(made_up(recipe, partitions[0], device))
     with FlopCounterMode(display=False) as counter:
         stepper.step(batch)
     flops = counter.get_total_flops() / recipe.batch_size
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    if recipe.compile:  # not before: under the counter PyTorch compiles nothing, then or later
+        torch.compiler.reset()
+        stepper.module.model.compile()
     speed = stepper.speed(itertools.repeat(batch), args.steps)
-    dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
-    top = ceiling(device, dtype)
+    top = ceiling(device, torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32)
     print(f"compute only: {speed:,.1f} photos/s; {flops / 1e9:.2f} GFLOP a photo, forward and backward")
     print(f"ceiling of a matrix product: {top / 1e12:.2f} TFLOP/s; reached {speed * flops / top:.1%} of it")
     print(f"memory at most: {peak_gib(device):.2f} GiB {'allocated' if device.type == 'cuda' else 'resident'}")
@@ -189,7 +178,38 @@ def main() -> None:
         print(f"loading costs {max(0.0, 1 - both / speed):.1%} of the speed")
         speed = both
     hours = PHOTOS_OF_THE_PAPER * recipe.epochs / speed / 3600
-    print(f"91M photos x {recipe.epochs} epochs at that speed: {hours:,.0f} hours on one such device")
+    print(f"91M photos x {recipe.epochs} epochs at that speed: {hours:,.0f} hours on one such device", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="planet_2016")
+    parser.add_argument("--backbone")
+    parser.add_argument("--cells", type=int, default=26_263)
+    parser.add_argument("--batch", type=int, nargs="+")
+    parser.add_argument("--side", type=int)
+    parser.add_argument("--head", choices=["softmax", "embeddings"])
+    parser.add_argument("--smoothing-km", type=float)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--dataset", type=Path)
+    args = parser.parse_args()
+    recipe = recipes.get(args.recipe)
+    changes = {
+        "backbone": args.backbone, "backbone_args": {} if args.backbone else None,
+        "image_size": args.side, "head": args.head, "smoothing_km": args.smoothing_km,
+        "precision": args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
+        "workers": args.workers, "compile": args.compile or None,
+    }  # fmt: skip
+    recipe = dataclasses.replace(
+        recipe, **{name: value for name, value in changes.items() if value is not None}
+    ).resolved()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    partitions = partitions_of(args.cells, len(recipe.levels))
+    for batch_size in args.batch or [recipe.batch_size]:
+        measure(dataclasses.replace(recipe, batch_size=batch_size), partitions, device, args)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,19 @@ def test_the_plain_lstm_does_not_know_its_first_photos(dataset: Dataset, image: 
     assert right_BT[:, 1:].float().mean() >= 0.9 and right_BT[:, 0].float().mean() < 0.7
 
 
+def test_the_image_model_comes_back_to_its_device(
+    dataset: Dataset, image: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be one device here: what counts is that the last move is to where the model was."""
+    moves: list[Any] = []
+    model = type(image.model)
+    monkeypatch.setattr(model, "to", lambda self, *to, **named: (moves.append(to), torch.nn.Module.to(self, *to))[1])
+    monkeypatch.setattr(model, "cpu", lambda self: (moves.append("cpu"), self)[1])
+    before = image.model.mean.device
+    fit_albums(dataset, image, _recipe("blstm", epochs="1"), tmp_path / "albums")
+    assert moves[-1] == (before,) and "cpu" not in moves
+
+
 def _val(dataset: Dataset, image: Checkpoint) -> list[Any]:
     return embedded_albums(dataset, "val", image)
 

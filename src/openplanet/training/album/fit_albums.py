@@ -75,8 +75,9 @@ def fit_albums(
         return made
     module, batches, val_batches = _module(model, recipe, image, train, val, asked, ranks)
     line = ProgressLine(len(AlbumRows(train, recipe.crop)), recipe.epochs, "album")
+    device = image.model.mean.device
     keeper = run_trainer(module, batches, val_batches if val else None, line, out, start, ranks)
-    image.model.cpu()
+    image.model.to(device)  # whoever called goes on with it there
 
     return keep_best(module, keeper, lambda accuracy: checkpoint(module.evaluated_model, accuracy), out, ranks)
 
