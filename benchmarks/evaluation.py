@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from openplanet.evaluation.measures.scoring import Measure
 
 from openplanet.earth.partition import adaptive
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.contestants import asking
 from openplanet.evaluation.measures import breakdown, metrics
 from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.distribution import distribution_of
-from openplanet.evaluation.measures.scoring import Measure
-from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction

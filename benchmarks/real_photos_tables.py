@@ -8,9 +8,9 @@ import torch
 from real_photos_measure import CHOSEN_BY, KM, Answers, Float32s
 
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.measures import bootstrap, paired
 from openplanet.evaluation.measures.bootstrap import Groups
-from openplanet.evaluation.rows import Truth
 from openplanet.models.calibration import fit_temperature
 
 HEADER = (

@@ -10,10 +10,10 @@ from openplanet.earth import geo
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
 from openplanet.evaluation.albums import evaluate_albums
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.compare import compare
 from openplanet.evaluation.contestants import contestants
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction

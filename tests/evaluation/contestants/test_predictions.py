@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from openplanet.errors import InputError
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.contestants.predictions import read_predictions
-from openplanet.evaluation.rows import Truth
 
 TRUTH = Truth(("a1", "b2", "c3"), ("x/a.jpg", "x/b.jpg", "y/b.jpg"), np.array([1.0, 2, 3]), np.array([1.0, 2, 3]))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openplanet.evaluation.measures.scoring import label_accuracy
 
 from openplanet.earth.geo import distance_km
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.measures.scoring import label_accuracy
 from openplanet.evaluation.report import tables
 from openplanet.evaluation.report.tables import Block, Line
 from openplanet.evaluation.result import Evaluation

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openplanet.evaluation.answers import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.contestants import baselines, neighbours
 from openplanet.evaluation.contestants.feature_cache import Photos, remembered
 from openplanet.evaluation.measures.metrics import TOP_K
-from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet, read_images, read_truth
 from openplanet.inference.locator import Embedder, Locator, checkpoint_of
 from openplanet.inference.predictor import DECODE_SIDE

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openplanet.errors import InputError
-from openplanet.evaluation.album_result import AlbumEvaluation
 from openplanet.evaluation.albums import evaluate_albums, load_trained
 from openplanet.evaluation.report.page import Section
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator, checkpoint_of
 from openplanet.models.checkpoint import Checkpoint
@@ -32,7 +32,7 @@ def place_albums(
     extra_distances: Sequence[float] = (),
     anchor_shares: Sequence[float] = (),
     strict: bool = False,
-) -> AlbumEvaluation:
+) -> Result:
     """``evaluate_albums`` of what ``evaluate`` was asked about.
 
     Raises InputError where that is no dataset, or no checkpoint of ours: albums need embeddings of all their photos.
@@ -50,6 +50,6 @@ def _asked(photos: Dataset | PhotoSet, predictor: Locator | None) -> tuple[Datas
     return photos, checkpoint
 
 
-def section(found: AlbumEvaluation) -> Section:
+def section(found: Result) -> Section:
     """The tables as a section of the report."""
     return Section("Albums", TEXT, found.to_html())

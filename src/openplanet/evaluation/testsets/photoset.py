@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from openplanet.errors import DatasetError
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.answers import Truth
 from openplanet.photos.dataset import Dataset
 
 READ_AT_A_TIME = 256
