@@ -62,7 +62,7 @@ def evaluate_albums(
     checkpoint reads the embeddings of another image model or shares its name with another row, and, with ``strict``,
     where one was trained on other data.
     """
-    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    distances_km = metrics.with_standard(extra_distances)
     albums = _album_set(dataset, split, checkpoint, distances_km)
     trained = load_trained(album_checkpoints, checkpoint)
     blind = _blind(dataset, split, trained)

@@ -41,7 +41,7 @@ def compare(
     leaks = () if train is None else (*leakage.check(photoset, train, looked_at), *asked.gallery_leaks())
     if strict:
         leakage.refuse(leaks, blind)
-    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    distances_km = metrics.with_standard(extra_distances)
     groups = photoset.truth.groups()
     measure = Measure(photoset.truth, distances_km, groups)
     entries = asked.answers()

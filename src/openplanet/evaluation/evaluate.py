@@ -77,7 +77,7 @@ def evaluate(
         photoset, split = asked, ""
     held_out = split != "train"
     truth, groups = photoset.truth, photoset.truth.groups()
-    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    distances_km = metrics.with_standard(extra_distances)
     # what can be wrong is read first: to be told before the model has looked at every photo
     measure = Measure(truth, distances_km, groups, photoset.labels)
     limit = [] if world is None else [limit_of(world, truth.photo_id, distances_km, what=WHAT[BAYES])]

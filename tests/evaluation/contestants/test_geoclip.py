@@ -93,7 +93,7 @@ def test_cells_hold_the_softmax_of_their_places(model: Model, predictor) -> None
 def test_it_is_evaluated_like_any_locator(model: Model, predictor, dataset) -> None:
     found = evaluate(dataset, GeoClip(model, predictor.partition))
     assert "embedding, density" not in [row.name for row in found.rows]
-    assert found.model.summary.failed == 1 and found.model.distribution is not None
+    assert found.model.failed == 1 and found.model.distribution is not None
 
 
 def test_absent_package_says_what_to_install(predictor, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

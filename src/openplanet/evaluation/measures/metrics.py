@@ -28,6 +28,11 @@ COUNTRY_METHOD = (
 )
 
 
+def with_standard(extra_km: Sequence[float]) -> tuple[float, ...]:
+    """The standard distances and some more, ascending."""
+    return tuple(sorted({*DISTANCES_KM, *map(float, extra_km)}))
+
+
 def geoscore(km: Floats) -> Floats:
     """GeoGuessr points, 0 to 5000, of guesses ``km`` off (any shape; infinite gives 0)."""
     return np.asarray(5000.0 * np.exp(-np.asarray(km, dtype=np.float64) / GEOSCORE_KM))

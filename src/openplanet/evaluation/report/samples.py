@@ -76,13 +76,11 @@ def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
 def describe(result: Result, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]) -> dict[int, Sample]:
     """Locate the photos of these indices, all of which have an answer, again and draw each; the images are read in one
     pass."""
-    wanted = set(indices)
     described = {}
-    for index, photo in enumerate(photoset.images()):
-        if index in wanted:
-            (answer,) = predictor.locate_many([photo])
-            assert answer.prediction is not None, "photos without an answer are not chosen"
-            described[index] = _sample(result, index, photo, answer.prediction)
+    for index, photo in photoset.some(set(indices)):
+        (answer,) = predictor.locate_many([photo])
+        assert answer.prediction is not None, "photos without an answer are not chosen"
+        described[index] = _sample(result, index, photo, answer.prediction)
     return described
 
 

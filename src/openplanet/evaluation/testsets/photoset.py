@@ -1,6 +1,6 @@
 """A set of photos to be measured on: where each was taken, and their pictures one after the other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,10 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self.truth.lat)
+
+    def some(self, wanted: Collection[int]) -> Iterator[tuple[int, bytes]]:
+        """The pictures of the photos of these indices, each with its index, in one pass over the set."""
+        return ((index, photo) for index, photo in enumerate(self.images()) if index in wanted)
 
 
 def of_dataset(dataset: Dataset, split: str) -> PhotoSet:
