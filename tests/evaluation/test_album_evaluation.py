@@ -15,7 +15,7 @@ from openplanet.evaluation.contestants.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.measures.row import Measure
 from openplanet.evaluation.report.album_figure import before_and_after
-from openplanet.evaluation.report.album_section import place_albums, section
+from openplanet.evaluation.report.album_section import albums_of, section
 from openplanet.evaluation.report.album_tables import AMBIGUOUS, best, ways
 from openplanet.evaluation.testsets.photoset import of_dataset
 from openplanet.inference.predictor import Predictor
@@ -91,9 +91,9 @@ def test_tables_and_json(found):
 
 def test_single_photos_and_strange_models_are_refused(dataset, predictor):
     with pytest.raises(InputError, match="needs a dataset"):
-        place_albums(of_dataset(dataset, "test"), predictor, "test")
+        albums_of(of_dataset(dataset, "test"), predictor)
     with pytest.raises(InputError, match="needs --checkpoint"):
-        place_albums(dataset, None, "test")
+        albums_of(dataset, None)
 
 
 def test_strict_asks_what_an_album_checkpoint_was_trained_on(rows, write_dataset, predictor, tmp_path):

@@ -277,6 +277,8 @@ def test_album_models_are_contestants(dataset, predictor, models: Path) -> None:
     assert "NLL" in differences(found, "together", "single") and "NLL" in differences(found, "average", "travel")
     text = found.to_text()
     assert "together: an album model (lstm), given whole albums." in text
+    assert "| together less average |" in found.to_markdown() and "together less average &" in found.to_latex()
+    assert "together less average,25 km," in found.to_csv().replace('"', "")
     assert "travel: over what" in text and "movement from" in text
     assert "not sure: the checkpoint was trained on other.ds" not in text  # this dataset has no fingerprint
 

@@ -195,7 +195,7 @@ def test_bayes_limit_stands_beside_the_model(
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
-    intervals = found.rows[-1].to_dict()
+    intervals = found.to_dict()["rows"][-1]
     assert intervals["within_km"][0]["top1_interval_95"] == [0.0, 0.0]  # none of its points was right
     assert intervals["interval_95"]["country_accuracy"] is None  # answered by itself
     rings = [line for line in share_curve(found).axes[0].lines if line.get_marker() == "o"]

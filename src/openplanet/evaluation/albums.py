@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from openplanet.errors import InputError
-from openplanet.evaluation.answers import Answers, Floats
+from openplanet.evaluation.answers import Answers, Floats, Truth
 from openplanet.evaluation.contestants import travel_choice
 from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, first_guesses, single
 from openplanet.evaluation.contestants.album_bayes import of_albums
@@ -23,11 +23,10 @@ from openplanet.evaluation.measures.row import Measure, Row
 from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
-from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import embedded_albums, weights_sha256
+from openplanet.models.album.embedded import weights_sha256
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
@@ -36,11 +35,11 @@ from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
 LIMIT = "the best that anyone could do from the pictures; for each distance another point"
-PLACE_RULE = "place in the album, of albums of five photos and more"
 PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
 Trained = tuple[Path, AlbumCheckpoint]  # the folder, and what is in it
 LEAST_LONG = 5  # photos of an album whose places are compared
+PLACE_RULE = f"place in the album, of albums of {LEAST_LONG} photos and more"
 UNSURE = 0.25  # of real photos, those of which the image model is least sure are called ambiguous
 
 
@@ -63,25 +62,23 @@ def evaluate_albums(
     where one was trained on other data.
     """
     distances_km = metrics.with_standard(extra_distances)
-    albums = _album_set(dataset, split, checkpoint, distances_km)
+    albums = AlbumSet.of(dataset, split, checkpoint, distances_km)
     trained = load_trained(album_checkpoints, checkpoint)
     blind = _blind(dataset, split, trained)
     if strict:
         leakage.refuse((), blind)
     models, notes = _models(dataset, checkpoint, trained, distances_km)
     truth, groups = albums.truth, _groups(albums)
-    measure, rows = Measure(truth, distances_km, groups), []
+    measure = Measure(truth, distances_km, groups)
+    rows: list[Row] = []
     for name, (answer, what) in models.items():
         say(f"albums: {name}")
-        found = replace(first_guesses(albums, answer), name=name, what=what)
-        rows += [measure.row(found.cells()), measure.row(found.best_points(what))]
+        rows += map(measure.row, replace(first_guesses(albums, answer), name=name, what=what).apart(what))
     unsure_N, rule = _unsure(rows[0].answers)
     if world is not None:
         limits = ((PHOTO_LIMIT, None), (ALBUM_LIMIT, of_albums))
         rows += [measure.row(limit_of(world, truth.photo_id, distances_km, of, name, LIMIT)) for name, of in limits]
-        folder = world.parent if world.is_file() else world
-        unsure_N = rows_of(load_world(folder)[1], truth.photo_id, folder)["ambiguous"].to_numpy()
-        rule = "indoors, a beach or a meadow: nothing but the scene shows where it is"
+        unsure_N, rule = _ambiguous(world, truth)
     places, alone = _places(albums)
     shown = [row for row in rows if row.answers.is_limit or not row.per_distance]
     return Result(
@@ -116,11 +113,6 @@ def _of_some(title: str, rule: str, rows: Sequence[Row], inside_N: Mask, anchors
     """Some of the photos, by every row."""
     parts = tuple(part for row in rows for part in part_of(row, inside_N, row.name))
     return Breakdown(title, rule, parts, anchors)
-
-
-def _album_set(dataset: Dataset, split: str, checkpoint: Checkpoint, distances_km: tuple[float, ...]) -> AlbumSet:
-    truth = read_truth(dataset, split)
-    return AlbumSet(truth, tuple(embedded_albums(dataset, split, checkpoint)), checkpoint, distances_km)
 
 
 def _models(
@@ -182,6 +174,12 @@ def _unsure(answers: Answers) -> tuple[Mask, str]:
     unsure_N = np.zeros(len(entropy_N), dtype=bool)
     unsure_N[np.argsort(-entropy_N, kind="stable")[:count]] = True
     return unsure_N, f"the {100 * UNSURE:g} % of the photos of which the image model is least sure (highest entropy)"
+
+
+def _ambiguous(world: Path, truth: Truth) -> tuple[Mask, str]:
+    folder = world.parent if world.is_file() else world
+    rows = rows_of(load_world(folder)[1], truth.photo_id, folder)
+    return rows["ambiguous"].to_numpy(), "indoors, a beach or a meadow: nothing but the scene shows where it is"
 
 
 def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:

@@ -63,13 +63,13 @@ class Answers:
     is_limit: bool = False  # the best that anyone could do, not a contestant's own
     shown_N: NDArray[np.int64] | None = None  # the photos that a player was shown; None: all
 
-    def cells(self) -> "Answers":
-        """The guesses alone, without the points."""
-        return replace(self, points_DNK2=None)
-
-    def best_points(self, what: str) -> "Answers":
-        """The points as a contestant of their own; all that is not by distance is that of the guesses."""
-        return replace(self, name=f"{self.name}{BEST_POINT}", what=what, scores=None)
+    def apart(self, what: str) -> "list[Answers]":
+        """The guesses and the points as two contestants, ``what`` being the second; all of the points that is not by
+        distance is that of the guesses."""
+        if self.points_DNK2 is None:
+            return [self]
+        points = replace(self, name=f"{self.name}{BEST_POINT}", what=what, scores=None)
+        return [replace(self, points_DNK2=None), points]
 
     def part(self, index: NDArray[np.int64], name: str, what: str) -> "Answers":
         """The guesses of some of the photos."""

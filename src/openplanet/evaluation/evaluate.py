@@ -35,12 +35,10 @@ from openplanet.evaluation.report.photo_tables import PHOTOS
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
-from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset, read_images, read_truth
+from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
 from openplanet.photos.dataset import Dataset
-
-__all__ = ["evaluate", "read_images", "read_truth"]
 
 
 def evaluate(
@@ -92,7 +90,7 @@ def evaluate(
     asked_all: list[Answers] = []
     if predictor is not None:
         asked_all += _baselines(photoset, predictor, gallery, distances_km, held_out, neighbours)
-        asked_all += _with_points(asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL]), WHAT[POINTS])
+        asked_all += asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL]).apart(WHAT[POINTS])
     rows = [measure.row(each) for each in asked_all]
     model = next((each for each in asked_all if each.name == MODEL), None)
     for each in guessed:
@@ -143,7 +141,7 @@ def _baselines(
     """Random, prior, and what retrieval on the train split gives: by hand-made features and by the embedding."""
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
     prior = asking.prior(predictor, lat_M, lng_M, photoset.truth, distances_km, WHAT[PRIOR])
-    found = _with_points(prior, WHAT[PRIOR_POINTS])
+    found = prior.apart(WHAT[PRIOR_POINTS])
     if gallery is None or len(gallery) == 0 or not held_out:
         return found
     random = baselines.random_guesses(lat_M, lng_M, len(photoset), TOP_K)
@@ -158,11 +156,6 @@ def _baselines(
             guesses, how = near[name]
             found.append(Answers(name, f"{WHAT[name]}{f' ({how})' if how else ''}", *guesses))
     return found
-
-
-def _with_points(answers: Answers, what: str) -> list[Answers]:
-    """The likeliest cells and, where there was time for them, the best points for each distance."""
-    return [answers] if answers.points_DNK2 is None else [answers.cells(), answers.best_points(what)]
 
 
 def _played(measure: Measure, player: Answers, shown_N: NDArray[np.int64], model: Answers | None) -> list[Row]:

@@ -3,7 +3,7 @@
 Shapes: N photos of the set, T photos of an album, C cells.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,10 +15,12 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.contestants.anchors import Mask, draw
 from openplanet.evaluation.contestants.asking import Told, collect
+from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.prediction import Prediction
 from openplanet.models.album.base import Albums
-from openplanet.models.album.embedded import EmbeddedAlbum, batch, temperature_of
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, embedded_albums, temperature_of
 from openplanet.models.checkpoint import Checkpoint
+from openplanet.photos.dataset import Dataset
 
 Ints = NDArray[np.int64]
 AlbumAnswer = Callable[[Albums], torch.Tensor]
@@ -36,6 +38,14 @@ class AlbumSet:
     albums: tuple[EmbeddedAlbum, ...]
     image: Checkpoint
     distances_km: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, split: str, image: Checkpoint, distances_km: Sequence[float], needed: bool = True
+    ) -> "AlbumSet":
+        """Those of a split; DatasetError where ``needed`` and no photo of it has a position."""
+        truth = read_truth(dataset, split, needed)
+        return cls(truth, tuple(embedded_albums(dataset, split, image)), image, tuple(distances_km))
 
     @property
     def partition(self) -> Partition:

@@ -34,7 +34,6 @@ from openplanet.inference.locator import (
     prefix_of,
 )
 from openplanet.models.album.base import AlbumConfig
-from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
@@ -135,7 +134,7 @@ class Contestants:
     ) -> Answers:
         dataset, split = self.photoset.dataset, self.photoset.split
         assert dataset is not None, "_need_albums has seen to it"
-        albums = AlbumSet(self.photoset.truth, tuple(embedded_albums(dataset, split, image)), image, ())
+        albums = AlbumSet.of(dataset, split, image, ())
         found = asking.collect(told(albums, answer), albums.truth, albums.partition, coarser=coarser)
         return replace(found, name=name, what=what)
 

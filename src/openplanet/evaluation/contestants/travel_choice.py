@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from openplanet.evaluation.contestants.album_asking import AlbumSet, first_guesses
 from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.models.album.embedded import EmbeddedAlbum, embedded_albums, mean_answer
 from openplanet.models.album.movement import Movement
 from openplanet.models.album.travel import EXPONENT, JUMP, Travel
@@ -20,8 +19,7 @@ LEAST_PHOTOS = 20  # of val albums of several photos; with fewer the defaults st
 
 def learnt_on(dataset: Dataset, image: Checkpoint, distances_km: Sequence[float]) -> tuple[Travel, str]:
     """``learnt`` on the train and val splits of a dataset, as the image model sees them."""
-    val = embedded_albums(dataset, "val", image)
-    chosen_on = AlbumSet(read_truth(dataset, "val", needed=False), tuple(val), image, tuple(distances_km))
+    chosen_on = AlbumSet.of(dataset, "val", image, distances_km, needed=False)
     return learnt(embedded_albums(dataset, "train", image), chosen_on)
 
 

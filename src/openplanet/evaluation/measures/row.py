@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,43 +150,6 @@ class Row:
     def value(self, measure: str) -> float:
         """The figure without its interval."""
         return self.figures[measure].value
-
-    def to_dict(self) -> dict[str, Any]:
-        """All figures of the row, JSON-safe: what is infinite is None."""
-
-        def interval(measure: str) -> list[float | None] | None:
-            return self.figures[measure].interval if measure in self.figures else None
-
-        by_km = zip(self.distances_km, self.shares, self.best_of[-1], strict=True)
-        best_of = [{"guesses": k, "within": list(shares)} for k, shares in enumerate(self.best_of, 1)]
-        return {
-            "name": self.name,
-            "what": self.answers.what,
-            "photos": self.photos,
-            "failed": self.failed,
-            "within_km": [
-                {"km": km, "top1": one, "top5": five, "top1_interval_95": interval(within(km))}
-                for km, one, five in by_km
-            ],
-            "median_km": self.value(MEDIAN) if math.isfinite(self.value(MEDIAN)) else None,
-            "mean_km": self.value(MEAN),
-            "geoscore": self.value(GEOSCORE),
-            "country_accuracy": self.value(COUNTRY),
-            "region_accuracy": self.value(REGION),
-            "city_accuracy": self.value(CITY),
-            "best_of": None if self.per_distance else best_of,
-            "probabilities": None if self.distribution is None else self.distribution.to_dict(),
-            "label_accuracy": dict(self.labels),
-            "interval_95": {
-                "median_km": interval(MEDIAN),
-                "geoscore": interval(GEOSCORE),
-                "country_accuracy": interval(COUNTRY),
-                "region_accuracy": interval(REGION),
-                "city_accuracy": interval(CITY),
-                "nll": interval(NLL),
-                "ece": interval(ECE),
-            },
-        }
 
 
 @dataclass(frozen=True)

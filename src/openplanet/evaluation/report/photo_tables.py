@@ -163,7 +163,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "distances_km": list(result.distances_km),
         "country_method": COUNTRY_METHOD,
         "drawn_together": {"what": groups.what, "count": groups.count},
-        "rows": [row.to_dict() for row in result.rows],
+        "rows": [row_dict(row) for row in result.rows],
         "subject": result.subject,
         "breakdowns": [each.to_dict() for each in result.breakdowns],
         "published_not_run": [each.to_dict() for each in result.published],
@@ -171,6 +171,34 @@ def to_dict(result: Result) -> dict[str, Any]:
         "model_share_of_bayes_limit": _by_km(result, result.model),
         "best_point_share_of_bayes_limit": _by_km(result, points),
         "notes": list(result.notes),
+    }
+
+
+def row_dict(row: Row) -> dict[str, Any]:
+    """All figures of a row, JSON-safe: what is infinite is None."""
+
+    def interval(measure: str) -> list[float | None] | None:
+        return row.figures[measure].interval if measure in row.figures else None
+
+    by_km = zip(row.distances_km, row.shares, row.best_of[-1], strict=True)
+    named = {"median_km": MEDIAN, "geoscore": GEOSCORE}
+    named |= {f"{each}_accuracy": each for each in (COUNTRY, REGION, CITY)}
+    values = {key: row.value(measure) for key, measure in {"median_km": MEDIAN, "mean_km": MEAN, **named}.items()}
+    return {
+        "name": row.name,
+        "what": row.answers.what,
+        "photos": row.photos,
+        "failed": row.failed,
+        "within_km": [
+            {"km": km, "top1": one, "top5": five, "top1_interval_95": interval(within(km))} for km, one, five in by_km
+        ],
+        **{key: value if math.isfinite(value) else None for key, value in values.items()},
+        "best_of": None
+        if row.per_distance
+        else [{"guesses": k, "within": list(shares)} for k, shares in enumerate(row.best_of, 1)],
+        "probabilities": None if row.distribution is None else row.distribution.to_dict(),
+        "label_accuracy": dict(row.labels),
+        "interval_95": {key: interval(measure) for key, measure in {**named, "nll": NLL, "ece": ECE}.items()},
     }
 
 
