@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.partition import adaptive
+from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.contestants import asking
 from openplanet.evaluation.measures import breakdown, metrics
 from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.distribution import distribution_of
-from openplanet.evaluation.measures.scoring import Measure
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.measures.row import Measure
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
@@ -115,13 +115,10 @@ def measures(cells: adaptive.Partition, photos: int, rng: np.random.Generator) -
     groups = Groups(rng.integers(photos // 10, size=photos), photos // 10, "albums")
     guesses = cells.centroid_lat[guess_N5], cells.centroid_lng[guess_N5]
     measure = Measure(truth, metrics.DISTANCES_KM, groups)
-    timed(
-        f"row of {photos:,} photos, 1,000 replicates of {groups.count:,} albums", lambda: measure.row("", "", guesses)
-    )
-    km_N = metrics.distances(*guesses, truth.lat, truth.lng)[:, 0]
-    right_N = km_N < 100
+    what = f"row of {photos:,} photos, 1,000 replicates of {groups.count:,} albums"
+    row = timed(what, lambda: measure.row(Answers("", "", *guesses)))
     divided = timed("divided by continent, country, town, cell", lambda: breakdown.divide(cells, truth.lat, truth.lng))
-    timed("measured by part", lambda: breakdown.break_down(divided, km_N, right_N, metrics.DISTANCES_KM))  # type: ignore[arg-type]
+    timed("measured by part", lambda: breakdown.break_down(divided, row))  # type: ignore[arg-type]
 
 
 def asked(cells: adaptive.Partition, made: MadeUp, photos: int, rng: np.random.Generator) -> None:

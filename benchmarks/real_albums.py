@@ -23,10 +23,9 @@ import numpy as np
 import torch
 
 from openplanet import album_recipes
-from openplanet.evaluation.contestants.album_asking import AlbumSet, ask
-from openplanet.evaluation.testsets.photoset import read_truth
+from openplanet.evaluation.contestants.album_asking import AlbumSet, first_guesses
+from openplanet.evaluation.measures.row import Row
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import on_terminal, say
@@ -71,9 +70,8 @@ class Bench:
         file = self.work / f"{name_of(recipe, settings, FIRST)}.json"
         if not file.is_file():
             model = AlbumCheckpoint.load(self.trained(recipe, settings, FIRST)).model
-            albums = tuple(embedded_albums(self.dataset, "val", self.image))
-            val = AlbumSet(read_truth(self.dataset, "val"), albums, self.image, ())
-            share_D = ask(val, model).first_hits(val.truth, CHOSEN_BY).mean(axis=0)
+            val = AlbumSet.of(self.dataset, "val", self.image, ())
+            share_D = Row(first_guesses(val, model), val.truth, tuple(CHOSEN_BY), {}).hits.mean(axis=0)
             write_json(file, {"within": share_D.tolist(), "score": float(share_D.mean())})
             say(f"val: {name_of(recipe, settings, FIRST)}: {' '.join(f'{100 * share:.1f}' for share in share_D)}")
         return float(read_json(file)["score"])

@@ -25,7 +25,7 @@ from real_photos_tables import HEADER, intervals, row, temperatures
 from openplanet import recipes
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.earth.partition.adaptive import Partition, TargetCells, Thresholds
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.models.calibration import Calibration
 from openplanet.photos.dataset import Dataset

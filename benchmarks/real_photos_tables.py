@@ -8,9 +8,9 @@ import torch
 from real_photos_measure import CHOSEN_BY, KM, Answers, Float32s
 
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.measures import bootstrap, paired
 from openplanet.evaluation.measures.bootstrap import Groups
-from openplanet.evaluation.rows import Truth
 from openplanet.models.calibration import fit_temperature
 
 HEADER = (
@@ -65,7 +65,7 @@ def intervals(answers: Mapping[str, Sequence[Answers]], groups: Groups) -> None:
     hits = {name: measure.mean_hits(each)[:, columns] for name, each in answers.items()}
     print(f"\n| 95 % interval over {groups.count} {groups.what} | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
     for name, hits_NM in hits.items():
-        low, high = bootstrap.mean_intervals(hits_NM, groups)
+        low, high = bootstrap.interval(bootstrap.means(hits_NM, groups), groups)
         cells = [
             f"{100 * m:.1f} ({100 * a:.0f}–{100 * b:.0f})" for m, a, b in zip(hits_NM.mean(0), low, high, strict=True)
         ]

@@ -128,13 +128,13 @@ def files(dataset: Dataset, tmp_path: Path) -> list[Path]:
 
 def test_a_locator_is_compared_with_a_checkpoint(colour: str, checkpoint: Path, dataset: Dataset) -> None:
     found = compare([colour, str(checkpoint), "prior", "embedding"], of_dataset(dataset, "test"), dataset)
-    assert found.names == ("colour", "untrained", "prior", "embedding")
-    figures = dict(zip(found.names, found.figures, strict=True))
+    assert tuple(row.name for row in found.rows) == ("colour", "untrained", "prior", "embedding")
+    figures = {row.name: row.figures for row in found.rows}
     assert figures["colour"]["within 25 km"].value == pytest.approx(11 / 12)  # all but the one that cannot be read
     assert figures["embedding"]["within 25 km"].value == pytest.approx(11 / 12)  # by the locator's own embedding
     assert figures["untrained"]["within 25 km"].value < 0.6
     assert figures["colour"]["NLL"].value == pytest.approx(-np.log(0.925), rel=1e-4)
-    assert found.unanswered[:2] == (1, 1)
+    assert [row.failed for row in found.rows[:2]] == [1, 1]
     assert "what the model was trained on is not known" in found.to_text()
 
 

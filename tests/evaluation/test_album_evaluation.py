@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
 from openplanet.evaluation.albums import ALBUM_LIMIT, INTERPOLATED, ONE_PHOTO, PHOTO_LIMIT, evaluate_albums
-from openplanet.evaluation.contestants.album_asking import AlbumSet, ask, single
+from openplanet.evaluation.contestants.album_asking import AlbumSet, first_guesses, single
 from openplanet.evaluation.contestants.bayes import limit_of
 from openplanet.evaluation.evaluate import evaluate
+from openplanet.evaluation.measures.row import Measure
 from openplanet.evaluation.report.album_figure import before_and_after
-from openplanet.evaluation.report.album_section import place_albums, section
+from openplanet.evaluation.report.album_section import albums_of, section
+from openplanet.evaluation.report.album_tables import AMBIGUOUS, best, ways
 from openplanet.evaluation.testsets.photoset import of_dataset
 from openplanet.inference.predictor import Predictor
 from openplanet.models.album.base import AlbumConfig
@@ -34,40 +37,39 @@ def found(dataset, predictor):
 
 
 def by_name(found):
-    return {each.name: each for each in found.variants}
+    return {each.name: each for each in found.rows}
 
 
 def test_one_photo_is_what_evaluate_says_of_the_model(dataset, predictor, found):
     expected = evaluate(dataset, predictor, "test", extra_distances=(100,))
     one = by_name(found)[ONE_PHOTO]
-    assert one.first_ND.mean(axis=0).tolist() == pytest.approx(list(expected.model.summary.within_top1))
-    points = expected.row("model, best point")
-    assert one.points_ND.mean(axis=0).tolist() == pytest.approx(list(points.summary.within_top1))
+    assert one.shares == pytest.approx(expected.model.shares)
+    points = by_name(found)[f"{ONE_PHOTO}, best point"]
+    assert points.shares == pytest.approx(expected.row("model, best point").shares)
     assert found.distances_km == expected.distances_km
 
 
 def test_photos_that_fail_are_wrong_for_all_variants(found):
-    assert found.photos == 20
-    for each in found.variants:
-        assert each.first_ND.shape == each.points_ND.shape == (20, 6)
-        assert not each.first_ND[-1].any()
-        assert not each.points_ND[-1].any()
-    assert any("1 photos could not be read" in note for note in found.all_notes())
+    assert len(found.truth.lat) == 20
+    for each in found.rows:
+        assert each.hits.shape == (20, 6)
+        assert not each.hits[-1].any()
+    assert any("1 photos could not be read" in note for note in found.notes)
 
 
 def test_the_average_gives_all_photos_of_an_album_one_answer(dataset, predictor, found):
-    hits = by_name(found)["average"].first_ND[:, 3]  # within 200 km: cities are farther from each other
+    hits = by_name(found)["average"].hits[:, 3]  # within 200 km: cities are farther from each other
     album_N = np.array(of_dataset(dataset, "test").truth.album)
     for album in np.unique(album_N):
         assert len(np.unique(hits[(album_N == album) & (np.arange(20) < 18)])) == 1
 
 
 def test_anchors_are_not_measured_and_help(found):
-    by = {(row.share, row.name): row for row in found.anchored}
+    by = {(each.anchors, part.name): part for each in found.breakdowns for part in each.parts}
     assert by[0.0, ONE_PHOTO].photos == 20
     rest = by[0.5, ONE_PHOTO].photos
     assert rest == 20 - sum(round(0.5 * n) for n in (4, 4, 4, 4, 3))
-    assert {row.photos for row in found.anchored if row.share == 0.5} == {rest}
+    assert {part.photos for (share, _), part in by.items() if share == 0.5} == {rest}
     assert (0.0, INTERPOLATED) not in by
     # albums of this set lie in one city each: what anchors say settles them, but for the photo in the wild and the bad
     assert by[0.5, "travel"].within[3] >= (rest - 2) / rest
@@ -78,19 +80,20 @@ def test_tables_and_json(found):
     text = found.to_text()
     for name in (ONE_PHOTO, "average", "geometric mean", "travel", "50 % are anchors"):
         assert name in text
-    assert f"no anchors: all {found.photos}" in text
+    assert f"no anchors: all {len(found.truth.lat)}" in text
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert [row["name"] for row in values["rows"]] == [each.name for each in found.variants]
+    assert [row["name"] for row in values["rows"]] == [each.name for each in ways(found)]
     assert values["best"] in by_name(found)
     assert "<td>travel</td>" in section(found).figure
-    assert found.to_markdown().count("| travel |") >= 3
+    assert found.to_markdown().count("| travel |") >= 3 and found.to_latex().count("\ntravel &") >= 3
+    assert re.search(r"^albums: first guess, % within.*travel,1 km,", found.to_csv().replace('"', ""), re.MULTILINE)
 
 
 def test_single_photos_and_strange_models_are_refused(dataset, predictor):
     with pytest.raises(InputError, match="needs a dataset"):
-        place_albums(of_dataset(dataset, "test"), predictor, "test")
+        albums_of(of_dataset(dataset, "test"), predictor)
     with pytest.raises(InputError, match="needs --checkpoint"):
-        place_albums(dataset, None, "test")
+        albums_of(dataset, None)
 
 
 def test_strict_asks_what_an_album_checkpoint_was_trained_on(rows, write_dataset, predictor, tmp_path):
@@ -101,9 +104,9 @@ def test_strict_asks_what_an_album_checkpoint_was_trained_on(rows, write_dataset
         about = {"manifest": {"fingerprint": name}, "dataset": f"{name}.ds"}
         AlbumCheckpoint(model, predictor.checkpoint, {"name": "none"}, {}, about).save(tmp_path / name)
     same = evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of this one"], strict=True)
-    assert not any("not sure" in note for note in same.all_notes())
+    assert not any("not sure" in note for note in same.notes)
     told = evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of another"])
-    assert any("of another: the checkpoint was trained on of another.ds" in note for note in told.all_notes())
+    assert any("of another: the checkpoint was trained on of another.ds" in note for note in told.notes)
     with pytest.raises(InputError, match=r"may leak into training.*of another\.ds"):
         evaluate_albums(dataset, predictor.checkpoint, "test", [tmp_path / "of another"], strict=True)
 
@@ -124,14 +127,15 @@ def test_limits_and_ambiguous_photos_of_the_planet(planet):
     folder, dataset, checkpoint = planet
     found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")
     truth = of_dataset(dataset, "train").truth
-    expected = limit_of(folder / "world", truth.photo_id, truth.lat, truth.lng)
-    assert by_name(found)[PHOTO_LIMIT].first_ND.mean(axis=0).tolist() == list(expected.summary.within_top1)
-    assert by_name(found)[ALBUM_LIMIT].first_ND[:, 1].mean() > by_name(found)[PHOTO_LIMIT].first_ND[:, 1].mean()
-    assert 0.1 < found.ambiguous_N.mean() < 0.4
-    assert found.places["first photo"].sum() == found.places["last photo"].sum() > 0
-    thirds = sum(found.places[f"{name} third"].sum() for name in ("first", "middle", "last"))
-    assert 0 < thirds <= found.photos
-    assert found.best.name != ALBUM_LIMIT
+    expected = limit_of(folder / "world", truth.photo_id)
+    assert by_name(found)[PHOTO_LIMIT].shares == Measure(truth, found.distances_km, found.groups).row(expected).shares
+    assert by_name(found)[ALBUM_LIMIT].shares[1] > by_name(found)[PHOTO_LIMIT].shares[1]
+    photos = {each.title: each.parts[0].photos for each in found.breakdowns}
+    assert 0.1 < photos[AMBIGUOUS] / len(truth.lat) < 0.4
+    assert photos["first photo"] == photos["last photo"] > 0
+    thirds = sum(photos[f"{name} third"] for name in ("first", "middle", "last"))
+    assert 0 < thirds <= len(truth.lat)
+    assert best(found).name != ALBUM_LIMIT
 
 
 def test_the_album_that_gained_most_is_drawn_before_and_after(planet):
@@ -140,7 +144,7 @@ def test_the_album_that_gained_most_is_drawn_before_and_after(planet):
     drawn = before_and_after(found, dataset)
     assert drawn.figure.count("<svg class") == 2
     assert "One by one: median error" in drawn.figure
-    assert f"Together, by {found.best.name}: median error" in drawn.figure
+    assert f"Together, by {best(found).name}: median error" in drawn.figure
     assert "picked for that" in drawn.text
     sizes = np.bincount(found.groups.group_N)
     photos = int(drawn.text.split("(")[1].split()[0])
@@ -154,7 +158,7 @@ def test_albums_are_given_the_photo_s_probabilities_at_the_checkpoint_s_temperat
     albums = AlbumSet(
         of_dataset(dataset, "test").truth, tuple(embedded_albums(dataset, "test", warm)), warm, (25.0, 750.0)
     )
-    alone = ask(albums, single)
+    alone = first_guesses(albums, single)
     known = np.flatnonzero(~np.isnan(alone.entropy_N))
     row = dataset.table(["image", "photo_id"], split="test", located=True).to_pylist()
     image = {each["photo_id"]: each["image"]["bytes"] for each in row}

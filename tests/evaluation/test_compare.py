@@ -10,10 +10,11 @@ from openplanet.earth import geo
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
 from openplanet.evaluation.albums import evaluate_albums
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.compare import compare
 from openplanet.evaluation.contestants import contestants
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.report.album_tables import ways
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.inference.located import Located
 from openplanet.inference.prediction import Prediction
@@ -47,7 +48,7 @@ def test_real_and_not_real_are_told_apart(photoset: PhotoSet, tmp_path: Path) ->
     swapped[:4] = ~swapped[:4]
     c = write(tmp_path / "alike.csv", photoset, swapped)
     found = compare([a, b, c], photoset, None)
-    assert found.names == ("base", "better", "alike")
+    assert tuple(row.name for row in found.rows) == ("base", "better", "alike")
     verdicts = {(x, y): {each.measure: each for each in differences} for x, y, differences in found.differences}
     assert verdicts["base", "better"]["within 25 km"].real
     assert verdicts["base", "better"]["within 25 km"].difference < 0
@@ -61,12 +62,12 @@ def test_real_and_not_real_are_told_apart(photoset: PhotoSet, tmp_path: Path) ->
         table = text.split("\n\n")[block].splitlines()
         assert table[2].startswith("base less better") and table[2].count("*") == stars and table[3].count("*") == 0
     json.dumps(found.to_dict(), allow_nan=False)
-    assert found.figures[0]["within 25 km"].value == pytest.approx(base.mean())
+    assert found.rows[0].figures["within 25 km"].value == pytest.approx(base.mean())
     truth = photoset.truth
     south = geo.distance_km(-90.0, truth.lng, truth.lat, truth.lng)
     off = np.where(base, geo.distance_km(truth.lat + 0.02, truth.lng, truth.lat, truth.lng), south)
-    assert found.figures[0]["median km"].value == pytest.approx(np.median(off))
-    assert "NLL" not in found.measures and "NLL" not in text  # nobody gives probabilities
+    assert found.rows[0].figures["median km"].value == pytest.approx(np.median(off))
+    assert "NLL" not in found.to_dict()["measures"] and "NLL" not in text  # nobody gives probabilities
 
 
 def test_baselines_and_checkpoints_are_contestants(dataset, predictor, tmp_path: Path) -> None:
@@ -74,13 +75,13 @@ def test_baselines_and_checkpoints_are_contestants(dataset, predictor, tmp_path:
     photoset = of_dataset(dataset, "test")
     asked = ["nearest", "random", "prior", "density", "embedding", str(tmp_path / "untrained")]
     found = compare(asked, photoset, dataset)
-    assert found.names == ("nearest", "random", "prior", "density", "embedding", "untrained")
-    within_25 = {name: each["within 25 km"].value for name, each in zip(found.names, found.figures, strict=True)}
+    assert tuple(row.name for row in found.rows) == ("nearest", "random", "prior", "density", "embedding", "untrained")
+    within_25 = {row.name: row.value("within 25 km") for row in found.rows}
     assert within_25["nearest"] == pytest.approx(18 / 20) and within_25["nearest"] > within_25["untrained"]
-    assert found.unanswered == (1, 0, 0, 1, 1, 1)  # chance and the prior look at no photo
+    assert [row.failed for row in found.rows] == [1, 0, 0, 1, 1, 1]  # chance and the prior look at no photo
     same = {row.name: row for row in evaluate(dataset, predictor).rows}
     for name, row in (("prior", "prior"), ("density", "k nearest, density"), ("embedding", "embedding, density")):
-        assert within_25[name] == same[row].summary.within_top1[1]
+        assert within_25[name] == same[row].shares[1]
     text = found.to_text()
     assert "5 albums" in text and "Nothing in this table could be shown to be real" in text  # too few to tell
     assert "Leakage guard: albums: 20 of 20 test photos" in text
@@ -154,7 +155,7 @@ def test_the_prior_needs_cells(dataset) -> None:
 
 
 def figures(found, name: str) -> dict:
-    return found.figures[found.names.index(name)]
+    return found.row(name).figures
 
 
 def differences(found, a: str, b: str) -> dict:
@@ -264,18 +265,20 @@ def test_album_models_are_contestants(dataset, predictor, models: Path) -> None:
     """Each photo is measured as ``evaluate --albums`` measures it; the photo alone as its checkpoint is."""
     photoset = of_dataset(dataset, "test")
     found = compare([str(models / "together"), *ALBUM_MODELS, str(models / "single")], photoset, dataset)
-    assert found.names == ("together", *ALBUM_MODELS, "single")
+    assert tuple(row.name for row in found.rows) == ("together", *ALBUM_MODELS, "single")
     expected = evaluate_albums(dataset, predictor.checkpoint, "test", [models / "together"])
     names = {"lstm": "together", "one photo": "single", "geometric mean": "geometric_mean"}
-    assert len(expected.variants) == 5
-    for variant in expected.variants:
+    assert len(ways(expected)) == 5
+    for variant in ways(expected):
         mine = figures(found, names.get(variant.name, variant.name))
         shares = [mine[f"within {km:g} km"].value for km in expected.distances_km]
-        assert shares == pytest.approx(variant.first_ND.mean(axis=0).tolist())
-    assert set(found.unanswered) == {1}  # the photo that cannot be read is wrong for albums too
+        assert shares == pytest.approx(variant.shares)
+    assert {row.failed for row in found.rows} == {1}  # the photo that cannot be read is wrong for albums too
     assert "NLL" in differences(found, "together", "single") and "NLL" in differences(found, "average", "travel")
     text = found.to_text()
     assert "together: an album model (lstm), given whole albums." in text
+    assert "| together less average |" in found.to_markdown() and "together less average &" in found.to_latex()
+    assert "together less average,25 km," in found.to_csv().replace('"', "")
     assert "travel: over what" in text and "movement from" in text
     assert "not sure: the checkpoint was trained on other.ds" not in text  # this dataset has no fingerprint
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,11 +8,11 @@ import pytest
 from openplanet.earth import geo
 from openplanet.errors import DatasetError, InputError
 from openplanet.evaluation import evaluate as evaluating
-from openplanet.evaluation.contestants.bayes import BayesLimit
+from openplanet.evaluation.answers import Answers
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.report.charts import share_curve
-from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import of_dataset, read_images
 from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
@@ -32,20 +31,20 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
+def evaluation(dataset: Dataset, predictor: Predictor) -> Result:
     return evaluate(dataset, predictor, "test", extra_distances=(5, 100))
 
 
-def test_every_located_photo_is_counted(evaluation: Evaluation) -> None:
+def test_every_located_photo_is_counted(evaluation: Result) -> None:
     assert [row.name for row in evaluation.rows] == ROWS
-    assert all(row.summary.photos == 20 for row in evaluation.rows)
+    assert all(row.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
     # chance and the prior look at no photo
-    assert [row.summary.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert [row.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1]
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
-def test_model_row_is_what_the_predictor_says(evaluation: Evaluation, predictor: Predictor, rows: list[dict]) -> None:
+def test_model_row_is_what_the_predictor_says(evaluation: Result, predictor: Predictor, rows: list[dict]) -> None:
     test_rows = [row for row in rows if row["split"] == "test" and row["lat"] is not None]
     hits = 0
     for n, row in enumerate(test_rows[:-1]):
@@ -58,17 +57,17 @@ def test_model_row_is_what_the_predictor_says(evaluation: Evaluation, predictor:
             np.array([row["lng"]]),
         )
         hits += km[0, 0] <= 750
-    assert evaluation.model.summary.within_top1[5] == pytest.approx(hits / 20)
+    assert evaluation.model.shares[5] == pytest.approx(hits / 20)
 
 
-def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Evaluation) -> None:
+def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Result) -> None:
     nearest = evaluation.row("nearest neighbour")
     assert nearest is not None
-    assert nearest.summary.within_top1[2] == pytest.approx(18 / 20)  # all but the broken and the far one
+    assert nearest.shares[2] == pytest.approx(18 / 20)  # all but the broken and the far one
 
 
 def test_baselines_learn_from_the_train_split_only(
-    tmp_path: Path, write_dataset, predictor: Predictor, rows: list[dict], evaluation: Evaluation
+    tmp_path: Path, write_dataset, predictor: Predictor, rows: list[dict], evaluation: Result
 ) -> None:
     moved = [dict(row) for row in rows]
     for row in moved:
@@ -76,15 +75,15 @@ def test_baselines_learn_from_the_train_split_only(
             row.update(lat=10.0, lng=10.0)  # other truth, same photos: no guess may change
     other = evaluate(write_dataset(tmp_path / "moved", moved[:-1]), predictor, "test")
     for before, after in zip(evaluation.rows, other.rows, strict=True):
-        np.testing.assert_array_equal(before.lat, after.lat)
+        np.testing.assert_array_equal(before.answers.lat, after.answers.lat)
 
 
-def test_same_evaluation_twice(evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
+def test_same_evaluation_twice(evaluation: Result, dataset: Dataset, predictor: Predictor) -> None:
     again = evaluate(dataset, predictor, "test", extra_distances=(5, 100))
     assert again.to_dict() == evaluation.to_dict()
 
 
-def test_dict_is_json_without_nan(evaluation: Evaluation) -> None:
+def test_dict_is_json_without_nan(evaluation: Result) -> None:
     got = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert got["photos"] == 20 and got["failed"] == 1 and got["outside_partition"] == 1
     model = got["rows"][6]
@@ -95,7 +94,7 @@ def test_dict_is_json_without_nan(evaluation: Evaluation) -> None:
     assert got["country_method"]
 
 
-def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> None:
+def test_text_is_aligned_and_says_what_was_counted(evaluation: Result) -> None:
     text = evaluation.to_text()
     table = text.split("\n\n")[0].splitlines()
     assert len({len(line) for line in table}) == 1  # every line ends in the same column
@@ -107,7 +106,7 @@ def test_text_is_aligned_and_says_what_was_counted(evaluation: Evaluation) -> No
 
 
 def test_every_row_has_the_intervals_of_the_slow_way(
-    evaluation: Evaluation, dataset: Dataset, predictor: Predictor
+    evaluation: Result, dataset: Dataset, predictor: Predictor
 ) -> None:
     """Albums are drawn again a thousand times, photo by photo; best points are asked for anew."""
     truth, answers = evaluation.truth, list(predictor.locate_many(of_dataset(dataset, "test").images()))
@@ -120,23 +119,23 @@ def test_every_row_has_the_intervals_of_the_slow_way(
         means = np.sort([values[rows.astype(int)].mean() for rows in rows_R])
         return means[25], means[974]
 
-    found = {row.name: row.intervals for row in evaluation.rows}
-    assert evaluation.groups.count == 5 and all(found.values())
-    for distance, km in enumerate(evaluation.distances_km):
+    found = {row.name: {name: each.interval for name, each in row.figures.items()} for row in evaluation.rows}
+    assert evaluation.groups.count == 5
+    for km in evaluation.distances_km:
         hit_N = np.zeros(20)
         for n, answer in enumerate(answers):
             if answer.prediction is not None:
                 lat, lng, _ = finder.best_within(answer.prediction.probabilities, km)
                 hit_N[n] = geo.distance_km(lat[0], lng[0], truth.lat[n], truth.lng[n]) <= km
-        assert found["model, best point"].within[distance] == pytest.approx(slow(hit_N))
+        assert found["model, best point"][f"within {km:g} km"] == pytest.approx(slow(hit_N))
     for name in ("model", "nearest neighbour"):
         row = evaluation.row(name)
-        right = metrics.same_place(row.lat[:, 0], row.lng[:, 0], truth.lat, truth.lng)
+        right = metrics.same_place(row.answers.lat[:, 0], row.answers.lng[:, 0], truth.lat, truth.lng)
         for measure, right_N in zip(("country", "region", "city"), right, strict=True):
-            assert getattr(found[name], measure) == pytest.approx(slow(right_N))
-    assert found["model, best point"].city == found["model"].city  # of its likeliest cell
-    low, high = found["nearest neighbour"].region
-    assert low < evaluation.row("nearest neighbour").summary.region <= high
+            assert found[name][measure] == pytest.approx(slow(right_N))
+    assert found["model, best point"]["city"] == found["model"]["city"]  # of its likeliest cell
+    low, high = found["nearest neighbour"]["region"]
+    assert low < evaluation.row("nearest neighbour").value("region") <= high
     cell_N = predictor.partition.assign(truth.lat, truth.lng)
     sure, right, lost = np.zeros(20), np.zeros(20), np.full(20, np.nan)
     for n, answer in enumerate(answers):
@@ -149,10 +148,10 @@ def test_every_row_has_the_intervals_of_the_slow_way(
     for rows in rows_R:
         gaps = [abs((right - sure)[rows[bins[rows] == k]].sum()) for k in range(15)]
         errors.append(sum(gaps) / len(rows))
-    assert found["model"].ece == pytest.approx((sorted(errors)[25], sorted(errors)[974]), rel=1e-4)
+    assert found["model"]["ECE"] == pytest.approx((sorted(errors)[25], sorted(errors)[974]), rel=1e-4)
     means = sorted(np.nanmean(lost[rows]) for rows in rows_R)  # photos in no cell, or unreadable, do not count
-    assert found["model"].nll == pytest.approx((means[25], means[974]), rel=1e-4)
-    assert found["nearest neighbour"].nll is None and found["model, best point"].ece is None
+    assert found["model"]["NLL"] == pytest.approx((means[25], means[974]), rel=1e-4)
+    assert "NLL" not in found["nearest neighbour"] and "ECE" not in found["model, best point"]
     lines = evaluation.to_text().split("first guess, 95 % interval")[1].splitlines()[1:]
     assert [line.split("  ")[0] for line in lines[1 : 1 + len(ROWS)]] == ROWS
 
@@ -167,35 +166,37 @@ def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Pr
     assert [row.name for row in found.rows] == ["prior", "prior, best point", "model", "model, best point"]
     assert found.leaks == ()
     assert any("No nearest neighbour" in note for note in found.notes)
-    assert math.isfinite(found.model.summary.median_km)
+    assert math.isfinite(found.model.value("median km"))
 
 
 def test_bayes_limit_stands_beside_the_model(
     dataset: Dataset, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked, truth = [], of_dataset(dataset, "test").truth
 
-    def limit_of(folder, photo_ids, lat, lng, distances):
+    def limit_of(folder, photo_ids, distances, what):
+        """Right at none of 1 km, and of every second photo at other distances; names the country of the truth."""
         asked.append((folder, tuple(photo_ids)))
-        perfect = metrics.summarise(lat[:, None], lng[:, None], lat, lng, distances)
-        half = dataclasses.replace(perfect, within_top1=(0.0, *[0.5] * (len(distances) - 1)))
-        return BayesLimit(half, half.within_top1, lat[:, None], lng[:, None], np.zeros((len(distances), len(lat), 5)))
+        at_N2 = np.stack([truth.lat, truth.lng], axis=1)
+        points = np.broadcast_to(at_N2[:, None], (len(distances), len(at_N2), 5, 2)).copy()
+        points[0] = points[1:, ::2] = np.nan
+        return Answers("Bayes limit", what, at_N2[:, :1], at_N2[:, 1:], points, country_N2=at_N2, is_limit=True)
 
     monkeypatch.setattr(evaluating, "limit_of", limit_of)
     (tmp_path / "world.parquet").touch()
     found = evaluate(dataset, predictor, "test", world=tmp_path)
     assert evaluate(dataset, predictor, "test", world=tmp_path / "world.parquet").to_dict() == found.to_dict()
-    assert asked == [(tmp_path, found.truth.photo_id)] * 2
+    assert asked == [(folder, truth.photo_id) for folder in (tmp_path, tmp_path / "world.parquet")]
     assert found.rows[-1].name == "Bayes limit"
     assert found.share_of_limit is not None
-    expected = [None, *[share / 0.5 for share in found.model.summary.within_top1[1:]]]
+    expected = [None, *[share / 0.5 for share in found.model.shares[1:]]]
     assert list(found.share_of_limit) == expected
     limits = found.to_dict()["model_share_of_bayes_limit"]
     assert limits[0] == {"km": 1.0, "share": None} and limits[3]["km"] == 750.0
     line = next(line for line in found.to_text().splitlines() if line.startswith("model / Bayes limit"))
     assert line.split()[4:] == ["–", *[f"{100 * share:.1f}" for share in expected[1:]]]
-    intervals = found.rows[-1].to_dict()
-    assert intervals["within_km"][1]["top1_interval_95"] == [1.0, 1.0]  # all its points were right
+    intervals = found.to_dict()["rows"][-1]
+    assert intervals["within_km"][0]["top1_interval_95"] == [0.0, 0.0]  # none of its points was right
     assert intervals["interval_95"]["country_accuracy"] is None  # answered by itself
     rings = [line for line in share_curve(found).axes[0].lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in rings] == [5, 5, 5]  # one a distance, of the limit and both best points

@@ -73,8 +73,9 @@ def evaluate(
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
+    from openplanet.evaluation.albums import evaluate_albums
     from openplanet.evaluation.evaluate import evaluate as run
-    from openplanet.evaluation.report.album_section import check_albums, place_albums, section
+    from openplanet.evaluation.report.album_section import albums_of, section
     from openplanet.evaluation.report.page import write_report, write_tables
     from openplanet.evaluation.testsets.opening import open_set
     from openplanet.inference.locator import open_locator
@@ -85,14 +86,12 @@ def evaluate(
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
     predictor = None if checkpoint is None else open_locator(checkpoint)
-    if albums:
-        check_albums(data, predictor, album_checkpoints)
+    of_albums = albums_of(data, predictor, album_checkpoints) if albums else None
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
     show(result.to_text())
     placed = None
-    if albums:
-        placed = place_albums(data, predictor, split, album_checkpoints, world, extra, shares, strict)
-    if placed is not None:
+    if of_albums is not None:
+        placed = evaluate_albums(*of_albums, split, album_checkpoints, world, extra, shares, strict)
         show(f"\n{placed.to_text()}")
     if scores is not None:
         albums_dict = {} if placed is None else {"albums": placed.to_dict()}

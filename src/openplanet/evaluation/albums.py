@@ -10,20 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from openplanet.errors import InputError
-from openplanet.evaluation.album_result import AlbumEvaluation, AnchorRow, Variant
+from openplanet.evaluation.answers import Answers, Floats, Truth
 from openplanet.evaluation.contestants import travel_choice
-from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, Floats, Guesses, ask, single
+from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, first_guesses, single
 from openplanet.evaluation.contestants.album_bayes import of_albums
 from openplanet.evaluation.contestants.anchors import Mask
-from openplanet.evaluation.contestants.bayes import BayesLimit, limit_of, rows_of
+from openplanet.evaluation.contestants.bayes import limit_of, rows_of
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.bootstrap import Groups
+from openplanet.evaluation.measures.breakdown import Breakdown, part_of
+from openplanet.evaluation.measures.row import Measure, Row
+from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
-from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.features import weights_sha256
@@ -32,10 +34,12 @@ from openplanet.progress import say
 from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
+LIMIT = "the best that anyone could do from the pictures; for each distance another point"
 PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
 Trained = tuple[Path, AlbumCheckpoint]  # the folder, and what is in it
 LEAST_LONG = 5  # photos of an album whose places are compared
+PLACE_RULE = f"place in the album, of albums of {LEAST_LONG} photos and more"
 UNSURE = 0.25  # of real photos, those of which the image model is least sure are called ambiguous
 
 
@@ -48,7 +52,7 @@ def evaluate_albums(
     extra_distances: Sequence[float] = (),
     anchor_shares: Sequence[float] = (),
     strict: bool = False,
-) -> AlbumEvaluation:
+) -> Result:
     """Measure average, geometric mean, travel and the trained ``album_checkpoints`` on the albums of a split.
 
     ``travel`` is learnt on the train split and set on the val split. ``world``: folder of the synthetic planet, for the
@@ -57,53 +61,58 @@ def evaluate_albums(
     checkpoint reads the embeddings of another image model or shares its name with another row, and, with ``strict``,
     where one was trained on other data.
     """
-    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
-    albums = _album_set(dataset, split, checkpoint, distances_km)
+    distances_km = metrics.with_standard(extra_distances)
+    albums = AlbumSet.of(dataset, split, checkpoint, distances_km)
     trained = load_trained(album_checkpoints, checkpoint)
     blind = _blind(dataset, split, trained)
     if strict:
         leakage.refuse((), blind)
     models, notes = _models(dataset, checkpoint, trained, distances_km)
-    truth, found = albums.truth, {}
-    for name, (answer, _) in models.items():
+    truth, groups = albums.truth, _groups(albums)
+    measure = Measure(truth, distances_km, groups)
+    rows: list[Row] = []
+    for name, (answer, what) in models.items():
         say(f"albums: {name}")
-        found[name] = ask(albums, answer)
-    variants = []
-    for name, each in found.items():
-        hits = each.first_hits(truth, distances_km), each.point_hits(truth, distances_km)
-        variants.append(Variant(name, models[name][1], *hits, np.stack([each.lat_N, each.lng_N], axis=1)))
-    ambiguous_N, rule = _unsure(found[ONE_PHOTO])
+        rows += map(measure.row, replace(first_guesses(albums, answer), name=name, what=what).apart(what))
+    unsure_N, rule = _unsure(rows[0].answers)
     if world is not None:
-        folder = world.parent if world.is_file() else world
-        arguments = (folder, truth.photo_id, truth.lat, truth.lng, distances_km)
-        variants += [_limit(PHOTO_LIMIT, limit_of(*arguments)), _limit(ALBUM_LIMIT, limit_of(*arguments, of_albums))]
-        ambiguous_N = rows_of(load_world(folder)[1], truth.photo_id, folder)["ambiguous"].to_numpy()
-        rule = "indoors, a beach or a meadow: nothing but the scene shows where it is"
+        limits = ((PHOTO_LIMIT, None), (ALBUM_LIMIT, of_albums))
+        rows += [measure.row(limit_of(world, truth.photo_id, distances_km, of, name, LIMIT)) for name, of in limits]
+        unsure_N, rule = _ambiguous(world, truth)
     places, alone = _places(albums)
-    failed = int(np.isnan(found[ONE_PHOTO].lat_N).sum())
-    return AlbumEvaluation(
-        split=split,
-        photos=len(truth.lat),
-        albums=len(albums.albums),
+    shown = [row for row in rows if row.answers.is_limit or not row.per_distance]
+    return Result(
+        layout=ALBUMS,
+        where=f"the {split} split",
+        truth=truth,
         distances_km=distances_km,
-        variants=tuple(variants),
-        places=places,
-        ambiguous_N=ambiguous_N,
-        ambiguous_rule=rule,
-        anchored=tuple(row for share in anchor_shares for row in _anchored(albums, models, share)),
-        groups=_groups(albums),
+        rows=tuple(rows),
+        groups=groups,
         notes=(
+            f"{len(truth.lat):,} located photos of the {split} split in {len(albums.albums):,} albums; intervals by "
+            f"drawing {groups.count:,} albums again",
+            f"ambiguous: {rule}",
             *notes,
-            *_on_set(alone, failed, len(truth.lat)),
+            *_on_set(alone, rows[0].failed, len(truth.lat)),
             *(["travel was set on the photos that it is measured on"] if split == "val" else []),
             *(f"leakage guard: not sure: {reason}" for reason in blind),
+        ),
+        split=split,
+        subject=ONE_PHOTO,
+        cells=len(albums.partition),
+        albums=len(albums.albums),
+        breakdowns=(
+            _of_some(AMBIGUOUS, rule, shown, unsure_N),
+            *(_of_some(name, PLACE_RULE, shown, mask_N) for name, mask_N in places.items()),
+            *(_anchored(albums, models, share) for share in anchor_shares),
         ),
     )
 
 
-def _album_set(dataset: Dataset, split: str, checkpoint: Checkpoint, distances_km: tuple[float, ...]) -> AlbumSet:
-    truth = read_truth(dataset, split)
-    return AlbumSet(truth, tuple(embedded_albums(dataset, split, checkpoint)), checkpoint, distances_km)
+def _of_some(title: str, rule: str, rows: Sequence[Row], inside_N: Mask, anchors: float | None = None) -> Breakdown:
+    """Some of the photos, by every row."""
+    parts = tuple(part for row in rows for part in part_of(row, inside_N, row.name))
+    return Breakdown(title, rule, parts, anchors)
 
 
 def _models(
@@ -158,25 +167,25 @@ def _blind(dataset: Dataset, split: str, albums: Mapping[str, Trained]) -> tuple
     return tuple(found)
 
 
-def _limit(name: str, limit: BayesLimit) -> Variant:
-    hits_ND = (limit.km_DNK[..., 0] <= np.array(limit.summary.distances_km)[:, None]).T.astype(np.float64)
-    what = "the best that anyone could do from the pictures; for each distance another point"
-    return Variant(name, what, hits_ND, hits_ND)
-
-
-def _unsure(guesses: Guesses) -> tuple[Mask, str]:
-    entropy_N = np.nan_to_num(guesses.entropy_N, nan=np.inf)  # an unreadable photo tells nothing
+def _unsure(answers: Answers) -> tuple[Mask, str]:
+    assert answers.entropy_N is not None, "a model was asked"
+    entropy_N = np.nan_to_num(answers.entropy_N, nan=np.inf)  # an unreadable photo tells nothing
     count = max(1, round(UNSURE * len(entropy_N)))
     unsure_N = np.zeros(len(entropy_N), dtype=bool)
     unsure_N[np.argsort(-entropy_N, kind="stable")[:count]] = True
     return unsure_N, f"the {100 * UNSURE:g} % of the photos of which the image model is least sure (highest entropy)"
 
 
+def _ambiguous(world: Path, truth: Truth) -> tuple[Mask, str]:
+    folder = world.parent if world.is_file() else world
+    rows = rows_of(load_world(folder)[1], truth.photo_id, folder)
+    return rows["ambiguous"].to_numpy(), "indoors, a beach or a meadow: nothing but the scene shows where it is"
+
+
 def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:
     """Masks [N] of photos by their place in albums of LEAST_LONG photos and more; and photos alone in their album."""
     count = len(albums.truth.lat)
-    names = ("first photo", "second", "first third", "middle third", "last third", "last photo")
-    masks = {name: np.zeros(count, dtype=bool) for name in names}
+    masks = {name: np.zeros(count, dtype=bool) for name in PLACES}
     alone = 0
     for album in albums.albums:
         places, rows = albums.rows(album)
@@ -185,12 +194,12 @@ def _places(albums: AlbumSet) -> tuple[dict[str, Mask], int]:
             continue
         third_T = np.minimum(places * 3 // len(album), 2)
         chosen = (places == 0, places == 1, third_T == 0, third_T == 1, third_T == 2, places == len(album) - 1)
-        for name, which in zip(names, chosen, strict=True):
+        for name, which in zip(PLACES, chosen, strict=True):
             masks[name][rows[which]] = True
     return masks, alone
 
 
-def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float) -> list[AnchorRow]:
+def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], share: float) -> Breakdown:
     """How well the photos without an anchor are placed: by each variant, by interpolation, and by both as ``locate
     --album --anchors`` has them."""
     masks, quick = albums.anchors(share), replace(albums, distances_km=())
@@ -200,19 +209,17 @@ def _anchored(albums: AlbumSet, models: Mapping[str, tuple[AlbumAnswer, str]], s
         rest_N[rows[mask[places]]] = False
     guessed: dict[str, Floats] = {}
     for name, (answer, _) in models.items():
-        guesses = ask(quick, answer, masks)
-        guessed[name] = np.stack([guesses.lat_N, guesses.lng_N])
+        guesses = first_guesses(quick, answer, masks)
+        guessed[name] = np.stack([guesses.lat[:, 0], guesses.lng[:, 0]])
     if share > 0:
         near_2N = _interpolated(albums, masks, CLOSE_KM)
         both = {f"{name}{OR_BETWEEN}": np.where(np.isnan(near_2N), at_2N, near_2N) for name, at_2N in guessed.items()}
         guessed |= {INTERPOLATED: _interpolated(albums, masks)} | both
-    found = []
-    for name, (guess_lat_N, guess_lng_N) in guessed.items():
-        km_NK = metrics.distances(guess_lat_N[:, None], guess_lng_N[:, None], albums.truth.lat, albums.truth.lng)
-        km_N = km_NK[rest_N, 0]
-        within = tuple(metrics.share_within(km_N, albums.distances_km).tolist())
-        found.append(AnchorRow(share, name, int(rest_N.sum()), within, metrics.median_km(km_N)))
-    return found
+    answers = [Answers(name, "", *at_2N[:, :, None]) for name, at_2N in guessed.items()]
+    rows_of_all = [Row(each, albums.truth, albums.distances_km, {}) for each in answers]
+    photos = f"{rest_N.sum():,}"
+    title = f"{100 * share:g} % are anchors: the other {photos}" if share else f"no anchors: all {photos}"
+    return _of_some(title, "photos without a position, where others of the album have one", rows_of_all, rest_N, share)
 
 
 def _interpolated(albums: AlbumSet, masks: Sequence[Mask], most_km: float = np.inf) -> Floats:

@@ -8,18 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openplanet.errors import InputError
-from openplanet.evaluation.contestants import asking, baselines, retrieval
-from openplanet.evaluation.contestants.bayes import limit_of
-from openplanet.evaluation.contestants.predictions import read_predictions
-from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.measures.breakdown import Breakdown, break_down, divide
-from openplanet.evaluation.measures.metrics import TOP_K
-from openplanet.evaluation.measures.scoring import Measure
-from openplanet.evaluation.report.notes import WHAT, notes
-from openplanet.evaluation.result import Evaluation
-from openplanet.evaluation.rows import (
+from openplanet.evaluation.answers import (
     BAYES,
     DENSITY,
     EMBEDDED,
@@ -29,16 +21,24 @@ from openplanet.evaluation.rows import (
     PRIOR,
     PRIOR_POINTS,
     RANDOM,
-    Row,
+    Answers,
 )
+from openplanet.evaluation.contestants import asking, baselines, retrieval
+from openplanet.evaluation.contestants.bayes import limit_of
+from openplanet.evaluation.contestants.predictions import read_predictions
+from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.breakdown import break_down, divide
+from openplanet.evaluation.measures.metrics import TOP_K
+from openplanet.evaluation.measures.row import Measure, Row
+from openplanet.evaluation.report.notes import WHAT, notes
+from openplanet.evaluation.report.photo_tables import PHOTOS
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
-from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset, read_images, read_truth
+from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
 from openplanet.photos.dataset import Dataset
-
-__all__ = ["evaluate", "read_images", "read_truth"]
 
 
 def evaluate(
@@ -51,7 +51,7 @@ def evaluate(
     predictions: Sequence[Path] = (),
     strict: bool = False,
     neighbours: bool = True,
-) -> Evaluation:
+) -> Result:
     """Measure ``predictor`` and the guesses in ``predictions`` on a set, beside baselines and published figures.
 
     ``asked``: a dataset (its ``split``) or any set of photos. ``train``: the dataset on whose train split baselines
@@ -75,12 +75,11 @@ def evaluate(
         photoset, split = asked, ""
     held_out = split != "train"
     truth, groups = photoset.truth, photoset.truth.groups()
-    distances_km = tuple(sorted({*metrics.DISTANCES_KM, *map(float, extra_distances)}))
+    distances_km = metrics.with_standard(extra_distances)
     # what can be wrong is read first: to be told before the model has looked at every photo
     measure = Measure(truth, distances_km, groups, photoset.labels)
-    limit = [] if world is None else [bayes_row(world, measure)]
-    for path in predictions:
-        read_predictions(path, truth)
+    limit = [] if world is None else [limit_of(world, truth.photo_id, distances_km, what=WHAT[BAYES])]
+    guessed = [each for path in predictions for each in read_predictions(path, truth)]
     gallery = retrieval.Gallery(train) if train is not None else None
     looked_at = predictor is not None or strict or isinstance(asked, Dataset)
     leaks = _leaks(photoset, train, gallery, looked_at) if held_out else ()
@@ -88,38 +87,35 @@ def evaluate(
     if strict:
         leakage.refuse(leaks, blind)
 
-    rows: list[Row] = []
+    asked_all: list[Answers] = []
     if predictor is not None:
-        rows += baseline_rows(measure, photoset, predictor, gallery, held_out, neighbours)
-        rows += model_rows(measure, photoset, predictor)
-    for path in predictions:
-        rows += prediction_rows(measure, path, next((row for row in rows if row.name == MODEL), None))
-    rows += limit
+        asked_all += _baselines(photoset, predictor, gallery, distances_km, held_out, neighbours)
+        asked_all += asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL]).apart(WHAT[POINTS])
+    rows = [measure.row(each) for each in asked_all]
+    model = next((each for each in asked_all if each.name == MODEL), None)
+    for each in guessed:
+        rows += [measure.row(each)] if each.shown_N is None else _played(measure, each, each.shown_N, model)
+    rows += [measure.row(each) for each in limit]
 
     published = published_on(photoset.key)
-    subject = MODEL if predictor is not None else rows[0].name
-    outside = cells = 0
-    breakdowns: tuple[Breakdown, ...] = ()
-    first = next(row for row in rows if row.name == subject)
-    if predictor is not None:
-        cells, outside = len(predictor.partition), int((predictor.partition.assign(truth.lat, truth.lng) < 0).sum())
-    if len(first.lat) == len(truth.lat):
-        km_N = metrics.distances(first.lat, first.lng, truth.lat, truth.lng)[:, 0]
-        same_N = metrics.same_country(first.lat[:, 0], first.lng[:, 0], truth.lat, truth.lng)
-        partition = predictor.partition if predictor is not None else None
-        breakdowns = break_down(divide(partition, truth.lat, truth.lng), km_N, same_N, distances_km)
-    return Evaluation(
-        split=split,
+    first = next((row for row in rows if row.name == MODEL), rows[0])
+    partition = None if predictor is None else predictor.partition
+    cells = 0 if partition is None else len(partition)
+    outside = 0 if partition is None else int((partition.assign(truth.lat, truth.lng) < 0).sum())
+    whole = first.photos == len(truth.lat)  # not some rounds of a player
+    return Result(
+        layout=PHOTOS,
+        where=photoset.name,
         truth=truth,
         distances_km=distances_km,
-        outside=outside,
-        cells=cells,
         rows=tuple(rows),
-        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours),
-        where=photoset.name,
-        subject=subject,
         groups=groups,
-        breakdowns=breakdowns,
+        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours),
+        split=split,
+        subject=first.name,
+        cells=cells,
+        outside=outside,
+        breakdowns=break_down(divide(partition, truth.lat, truth.lng), first) if whole else (),
         published=published,
         leaks=leaks,
     )
@@ -134,78 +130,42 @@ def _leaks(
     return (*found, leakage.check_gallery(photoset, gallery.lat, gallery.lng))
 
 
-def baseline_rows(
-    measure: Measure,
+def _baselines(
     photoset: PhotoSet,
     predictor: Locator,
     gallery: retrieval.Gallery | None,
+    distances_km: Sequence[float],
     held_out: bool,
-    neighbours: bool = True,
-) -> list[Row]:
+    neighbours: bool,
+) -> list[Answers]:
     """Random, prior, and what retrieval on the train split gives: by hand-made features and by the embedding."""
-    partition, count = predictor.partition, len(photoset)
     lat_M, lng_M = (gallery.lat, gallery.lng) if gallery is not None else (np.zeros(0), np.zeros(0))
-    prior = baselines.prior_guesses(partition, lat_M, lng_M, count, TOP_K)
-    told_C = baselines.prior_log_probs(partition, lat_M, lng_M)
-    row = measure.row(PRIOR, WHAT[PRIOR], prior, asking.constant_scores(predictor, told_C, measure.truth))
-    points_DNK2 = baselines.prior_points(partition, told_C, count, TOP_K, measure.distances_km)
-    rows = [row, measure.points_row(row, points_DNK2, WHAT[PRIOR_POINTS], PRIOR_POINTS)]
+    prior = asking.prior(predictor, lat_M, lng_M, photoset.truth, distances_km, WHAT[PRIOR])
+    found = prior.apart(WHAT[PRIOR_POINTS])
     if gallery is None or len(gallery) == 0 or not held_out:
-        return rows
-    rows.insert(0, measure.row(RANDOM, WHAT[RANDOM], baselines.random_guesses(lat_M, lng_M, count, TOP_K)))
+        return found
+    random = baselines.random_guesses(lat_M, lng_M, len(photoset), TOP_K)
+    found.insert(0, Answers(RANDOM, WHAT[RANDOM], *random))
     if not neighbours:
-        return rows
-    found = retrieval.by_features(gallery, photoset)
+        return found
+    near = retrieval.by_features(gallery, photoset)
     if embeds(predictor):
-        found |= retrieval.by_embedding(gallery, photoset, predictor)
+        near |= retrieval.by_embedding(gallery, photoset, predictor)
     for name in (NEAREST, DENSITY, EMBEDDED):
-        if name in found:
-            guesses, how = found[name]
-            rows.append(measure.row(name, f"{WHAT[name]}{f' ({how})' if how else ''}", guesses))
+        if name in near:
+            guesses, how = near[name]
+            found.append(Answers(name, f"{WHAT[name]}{f' ({how})' if how else ''}", *guesses))
+    return found
+
+
+def _played(measure: Measure, player: Answers, shown_N: NDArray[np.int64], model: Answers | None) -> list[Row]:
+    """A player's row, then the model's on the same photos."""
+    part = measure.part(shown_N)
+    played = f"{len(shown_N):,} of {len(measure.truth.lat):,} photos"
+    rows = [part.row(player.part(shown_N, f"{player.name}, {played}", player.what))]
+    if model is not None:
+        same = part.row(model.part(shown_N, f"model, those of {player.name}", ""))
+        won = f"nearer than {player.name} in {(same.km < rows[0].km)[:, 0].sum()} of {len(shown_N)} rounds"
+        what = f"the model on the photos that were played: {won}"
+        rows.append(replace(same, answers=replace(same.answers, what=what)))
     return rows
-
-
-def model_rows(measure: Measure, photoset: PhotoSet, predictor: Locator, name: str = MODEL) -> list[Row]:
-    """The model's likeliest cells and, where there is time for it, the best points for each distance."""
-    answers = asking.ask(predictor, photoset, measure.distances_km)
-    row = measure.row(name, WHAT[MODEL], (answers.lat, answers.lng), answers.scores)
-    if answers.points is None:
-        return [row]
-    return [row, measure.points_row(row, answers.points, WHAT[POINTS], POINTS)]
-
-
-def prediction_rows(measure: Measure, path: Path, model: Row | None) -> list[Row]:
-    """The rows of a file of guesses. A player's row is followed by the model's on the same photos."""
-    rows = []
-    for each in read_predictions(path, measure.truth):
-        what = f"the guesses in {path.name}, made by others"
-        if each.strangers:
-            what += f" ({each.strangers:,} of its rows are of photos not in this set)"
-        if not each.human:
-            rows.append(measure.row(each.name, what, (each.lat, each.lng)))
-            continue
-        part = measure.part(each.asked)
-        played = f"{len(each.asked):,} of {len(measure.truth.lat):,} photos"
-        guesses = each.lat[each.asked], each.lng[each.asked]
-        rows.append(part.row(f"{each.name}, {played}", what, guesses))
-        if model is not None:
-            same = model.lat[each.asked], model.lng[each.asked]
-            km_N, model_km_N = (metrics.distances(*g, part.truth.lat, part.truth.lng)[:, 0] for g in (guesses, same))
-            won = f"nearer than {each.name} in {(model_km_N < km_N).sum()} of {len(km_N)} rounds"
-            what = f"the model on the photos that were played: {won}"
-            rows.append(part.row(f"model, those of {each.name}", what, same))
-    return rows
-
-
-def bayes_row(world: Path, measure: Measure) -> Row:
-    """The Bayes limit on the photos of the synthetic planet in folder ``world`` (or its ``world.parquet``).
-
-    Raises InputError where no planet is there, DatasetError where a photo is not of it.
-    """
-    folder = world.parent if world.is_file() else world
-    truth = measure.truth
-    limit = limit_of(folder, truth.photo_id, truth.lat, truth.lng, measure.distances_km)
-    row = measure.limit_row(measure.row(BAYES, WHAT[BAYES], (limit.lat_NK, limit.lng_NK)), limit.km_DNK)
-    assert row.intervals is not None
-    # the country is answered by itself too: the interval of the site's would be another figure's
-    return replace(row, summary=limit.summary, intervals=replace(row.intervals, country=None))

@@ -1,36 +1,55 @@
-"""What an evaluation found: several locators on the same photos, as plain values and as tables."""
+"""What was found of several contestants on the same photos: of photos, of albums, or of a comparison."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
+from openplanet.evaluation.answers import BAYES, MODEL, Truth
 from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.measures.breakdown import Breakdown
-from openplanet.evaluation.measures.metrics import COUNTRY_METHOD
+from openplanet.evaluation.measures.paired import Difference
+from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.report import tables
-from openplanet.evaluation.rows import BAYES, MODEL, NEAREST, POINTS, PRIOR, Intervals, Row, Truth
+from openplanet.evaluation.report.tables import Block
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.published import Published
 
-__all__ = ["BAYES", "MODEL", "NEAREST", "POINTS", "PRIOR", "Evaluation", "Intervals", "Row", "Truth"]
+Pair = tuple[str, str, tuple[Difference, ...]]
+"""The names of two contestants, and the first's figures less the second's."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The measures of several locators on the same photos."""
+class Layout:
+    """How a kind of result is laid out: its tables, its JSON, and the tables that only files hold."""
 
-    split: str
+    blocks: Callable[["Result"], list[Block]]
+    to_dict: Callable[["Result"], dict[str, Any]]
+    more: Callable[["Result"], list[Block]] = lambda _: []
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows of figures on the photos of ``truth``, with what a reader must know of them."""
+
+    layout: Layout
+    where: str  # the set in a sentence: "the test split"
     truth: Truth
     distances_km: tuple[float, ...]
-    outside: int  # photos whose true position no cell holds: counted like any other
-    cells: int
     rows: tuple[Row, ...]
+    groups: Groups  # what was drawn together for the intervals
     notes: tuple[str, ...]
-    where: str = ""  # the set in a sentence: "the test split"
+    split: str = ""
     subject: str = MODEL  # name of the row that the report is about
-    groups: Groups | None = None  # what was drawn together for the intervals
-    breakdowns: tuple[Breakdown, ...] = ()  # of the subject's first guesses
+    cells: int = 0  # of the subject
+    outside: int = 0  # photos whose true position no cell holds: counted like any other
+    albums: int = 0
+    breakdowns: tuple[Breakdown, ...] = ()
     published: tuple[Published, ...] = ()  # what others report on the same set: not run by us
     leaks: tuple[Leak, ...] = ()
+    differences: tuple[Pair, ...] = ()
+    verdicts: tuple[str, ...] = ()  # what the differences show, in sentences
 
     def row(self, name: str) -> Row | None:
         """The row of that name, if it is there."""
@@ -51,44 +70,37 @@ class Evaluation:
         limit = self.row(BAYES)
         if limit is None:
             return None
-        pairs = zip(row.summary.within_top1, limit.summary.within_top1, strict=True)
-        return tuple(ours / best if best > 0 else None for ours, best in pairs)
+        return tuple(ours / best if best > 0 else None for ours, best in zip(row.shares, limit.shares, strict=True))
+
+    def blocks(self) -> list[Block]:
+        """The tables as text."""
+        return self.layout.blocks(self)
+
+    def all_blocks(self) -> list[Block]:
+        """Every table there is."""
+        return [*self.blocks(), *self.layout.more(self)]
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, JSON-safe (no NaN, no Infinity). Shares are 0 to 1."""
-        points = self.row(POINTS)
-        return {
-            "split": self.split,
-            "photos": len(self.truth.lat),
-            "failed": self.model.summary.failed,
-            "outside_partition": self.outside,
-            "cells": self.cells,
-            "distances_km": list(self.distances_km),
-            "country_method": COUNTRY_METHOD,
-            "drawn_together": None if self.groups is None else {"what": self.groups.what, "count": self.groups.count},
-            "rows": [row.to_dict() for row in self.rows],
-            "subject": self.subject,
-            "breakdowns": [each.to_dict() for each in self.breakdowns],
-            "published_not_run": [each.to_dict() for each in self.published],
-            "leaks": [each.to_dict() for each in self.leaks],
-            "model_share_of_bayes_limit": self._by_km(self.share_of_limit),
-            "best_point_share_of_bayes_limit": self._by_km(None if points is None else self.over_limit(points)),
-            "notes": list(self.notes),
-        }
-
-    def _by_km(self, shares: tuple[float | None, ...] | None) -> list[dict[str, float | None]] | None:
-        if shares is None:
-            return None
-        return [{"km": km, "share": share} for km, share in zip(self.distances_km, shares, strict=True)]
-
-    def blocks(self) -> list[tables.Block]:
-        """The tables as text: ``tables.blocks``."""
-        return tables.blocks(self)
+        return self.layout.to_dict(self)
 
     def to_text(self) -> str:
-        """The tables for a terminal, with the notes on how it was measured."""
-        return tables.to_text(self)
+        """The tables for a terminal, what they show, and how it was measured."""
+        parts = [*map(tables.text, self.blocks()), "\n".join(self.verdicts), "\n".join(self.notes)]
+        return "\n\n".join(part for part in parts if part)
 
     def to_markdown(self) -> str:
-        """The tables as Markdown, with the notes on how it was measured."""
-        return tables.to_markdown(self)
+        """All tables as Markdown, with the notes on how it was measured."""
+        return tables.to_markdown(self.all_blocks(), (*self.verdicts, *self.notes))
+
+    def to_html(self) -> Markup:
+        """The tables for a section of a report."""
+        return tables.to_html(self.blocks(), (*self.verdicts, *self.notes))
+
+    def to_latex(self) -> str:
+        """All tables for a paper (booktabs), the notes as comments."""
+        return tables.to_latex(self.all_blocks(), (*self.verdicts, *self.notes))
+
+    def to_csv(self) -> str:
+        """All figures in long form: table, row, column, value (as shown)."""
+        return tables.to_csv(self.all_blocks())

@@ -72,9 +72,9 @@ def test_rounds_as_the_page_saves_them_stand_in_the_table(dataset, predictor, tm
     (tmp_path / "rounds.json").write_text(json.dumps({"rounds": saved}))
     found = evaluate(dataset, predictor, predictions=[tmp_path / "rounds.json"])
     player = found.row("player ann, 3 of 20 photos")
-    assert player.summary.within_top1 == pytest.approx((1 / 3,) * 5)
-    assert player.summary.failed == 1 and player.summary.median_km > 1000
-    assert found.row("model, those of player ann").summary.photos == 3
+    assert player.shares == pytest.approx((1 / 3,) * 5)
+    assert player.failed == 1 and player.value("median km") > 1000
+    assert found.row("model, those of player ann").photos == 3
 
 
 def test_nothing_to_play_is_told(dataset, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from openplanet.errors import InputError
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.contestants.predictions import read_predictions
-from openplanet.evaluation.rows import Truth
 
 TRUTH = Truth(("a1", "b2", "c3"), ("x/a.jpg", "x/b.jpg", "y/b.jpg"), np.array([1.0, 2, 3]), np.array([1.0, 2, 3]))
 
@@ -20,15 +20,15 @@ def write(path: Path, text: str) -> Path:
 def test_ranked_by_probability_and_matched_by_id_or_file(tmp_path: Path) -> None:
     text = "photo,lat,lng,probability\na1,1,1,0.2\nx/a.jpg,5,5,0.7\nx/b.jpg,2,2,0.1\nzzz,0,0,1\n"
     (found,) = read_predictions(write(tmp_path / "theirs.csv", text), TRUTH)
-    assert found.name == "theirs" and not found.human and found.strangers == 1
+    assert found.name == "theirs" and found.what.endswith("(1 of its rows are of photos not in this set)")
     np.testing.assert_array_equal(found.lat[0, :3], [5, 1, np.nan])
     assert found.lat[1, 0] == 2 and np.isnan(found.lat[2]).all()  # no row: no guess
-    assert found.asked.tolist() == [0, 1, 2]  # and it is measured all the same
+    assert found.shown_N is None  # and it is measured all the same
 
 
 def test_a_name_of_two_photos_is_nobodys(tmp_path: Path) -> None:
     (found,) = read_predictions(write(tmp_path / "t.csv", "image,latitude,longitude\nb.jpg,9,9\na.jpg,1,1\n"), TRUTH)
-    assert found.strangers == 1 and np.isnan(found.lat[1:]).all()
+    assert "(1 of its rows" in found.what and np.isnan(found.lat[1:]).all()
 
 
 def test_file_order_where_there_is_no_probability(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_players_are_measured_on_their_rounds(form: str, tmp_path: Path) -> None
         lines = ["photo,lat,lng,player,round", *(",".join(map(str, each.values())) for each in rounds)]
         path = write(tmp_path / "game.csv", "\n".join(lines))
     ann, bob = read_predictions(path, TRUTH)
-    assert (ann.name, bob.name) == ("player ann", "player bob") and ann.human
-    assert ann.asked.tolist() == [0, 1] and bob.asked.tolist() == [2]
+    assert (ann.name, bob.name) == ("player ann", "player bob")
+    assert ann.shown_N.tolist() == [0, 1] and bob.shown_N.tolist() == [2]
 
 
 def test_no_answer_is_an_empty_field(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from openplanet.earth.partition import adaptive as partitions
+from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.measures import breakdown
+from openplanet.evaluation.measures.row import Row
 
 LAT = np.array([48.86, 48.80, 44.5, 35.68, -23.5, -80.0])
 LNG = np.array([2.35, 2.40, 3.5, 139.69, -46.6, 0.0])  # Paris twice, rural France, Tokyo, São Paulo, Antarctica
@@ -34,19 +36,22 @@ def test_countries_of_few_photos_are_put_together() -> None:
 
 
 def test_parts_are_the_measures_of_their_photos(divisions: dict[str, breakdown.Division]) -> None:
-    km = np.array([0.5, 100.0, 10.0, np.inf, 3000.0, 1.0])
-    right = np.array([True, True, False, False, False, True])
-    for found in breakdown.break_down(list(divisions.values()), km, right, (1.0, 200.0)):
+    guess_lat, guess_lng = LAT + np.array([0.5, 0, 10, np.nan, 3000, 1]) / 111.195, LNG.copy()
+    guess_lat[1], guess_lng[1] = 50.85, 4.35  # Brussels for Paris
+    answers = Answers("", "", guess_lat[:, None], guess_lng[:, None])
+    row = Row(answers, Truth(("",) * 6, ("",) * 6, LAT, LNG), (1.0, 300.0), {})
+    for found in breakdown.break_down(list(divisions.values()), row):
         assert sum(part.photos for part in found.parts) == 6  # every photo once
     (europe,) = [
         part
-        for found in breakdown.break_down([divisions["Continent"]], km, right, (1.0, 200.0))
+        for found in breakdown.break_down([divisions["Continent"]], row)
         for part in found.parts
         if part.name == "Europe"
     ]
-    assert europe.photos == 3 and europe.within == pytest.approx((1 / 3, 1.0)) and europe.median_km == 10
+    assert europe.photos == 3 and europe.within == pytest.approx((1 / 3, 1.0))
+    assert europe.median_km == pytest.approx(10, rel=1e-3)
     assert europe.country == pytest.approx(2 / 3)
-    assert europe.geoscore == pytest.approx(5000 * np.exp(-np.array([0.5, 100, 10]) / 1492.7).mean())
+    assert europe.geoscore == pytest.approx(5000 * np.exp(-np.array([0.5, 265.9, 10]) / 1492.7).mean(), rel=1e-3)
 
 
 def test_no_cells_no_division_by_cell() -> None:

@@ -7,9 +7,17 @@ import pytest
 from geographiclib.geodesic import Geodesic
 
 from openplanet.earth import geo
+from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.row import COUNTRY, GEOSCORE, MEAN, MEDIAN, Measure, Row
 
 DISTANCES = (1.0, 25.0, 200.0, 750.0, 2500.0)
+
+
+def summarise(lat_NK, lng_NK, lat, lng, distances_km=DISTANCES) -> Row:
+    ids = tuple(map(str, range(len(lat))))
+    truth = Truth(ids, ids, lat, lng)
+    return Measure(truth, tuple(distances_km), truth.groups()).row(Answers("", "", lat_NK, lng_NK))
 
 
 def haversine(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
@@ -47,17 +55,17 @@ def test_summary_is_the_obvious_one(photos: int, failed_share: float) -> None:
     failed = rng.random(photos) < failed_share
     lat_NK[failed] = lng_NK[failed] = np.nan
     lat_NK[:, 6] = lng_NK[:, 6] = np.nan  # fewer guesses than columns
-    got = metrics.summarise(lat_NK, lng_NK, *truth)
+    got = summarise(lat_NK, lng_NK, *truth)
     guesses = [
         [None if math.isnan(lat) else (lat, lng) for lat, lng in zip(*pair, strict=True)]
         for pair in zip(lat_NK.tolist(), lng_NK.tolist(), strict=True)
     ]
     slow = slow_summary(guesses, truth.T.tolist())
-    assert got.within_top1 == pytest.approx(slow["top1"])
-    assert got.within_top5 == pytest.approx(slow["top5"])
-    assert got.median_km == pytest.approx(slow["median"])
-    assert got.mean_km == pytest.approx(slow["mean"])
-    assert got.geoscore == pytest.approx(slow["geoscore"])
+    assert got.shares == pytest.approx(slow["top1"])
+    assert got.best_of[-1] == pytest.approx(slow["top5"])
+    assert got.value(MEDIAN) == pytest.approx(slow["median"])
+    assert got.value(MEAN) == pytest.approx(slow["mean"])
+    assert got.value(GEOSCORE) == pytest.approx(slow["geoscore"])
     assert (got.photos, got.failed) == (photos, int(failed.sum()))
 
 
@@ -68,18 +76,18 @@ def test_within_means_at_most() -> None:
 def test_only_the_first_five_guesses_count() -> None:
     lat_NK, lng_NK = np.full((1, 6), 80.0), np.zeros((1, 6))
     lat_NK[0, 5] = 0.0  # the sixth guess is right
-    got = metrics.summarise(lat_NK, lng_NK, np.zeros(1), np.zeros(1))
-    assert got.within_top5 == (0, 0, 0, 0, 0)
+    got = summarise(lat_NK, lng_NK, np.zeros(1), np.zeros(1))
+    assert got.best_of[-1] == (0, 0, 0, 0, 0)
 
 
 def test_failed_photo_is_wrong_and_stays_in_the_denominator() -> None:
     lat_NK = np.array([[10.0], [np.nan]])
-    got = metrics.summarise(lat_NK, lat_NK.copy(), np.array([10.0, 10.0]), np.array([10.0, 10.0]))
-    assert got.within_top1 == (0.5,) * 5
-    assert got.geoscore == pytest.approx(2500)
-    assert got.country == 0.5
-    assert got.median_km == math.inf and got.to_dict()["median_km"] is None
-    assert got.mean_km == pytest.approx(math.pi * 6371.0088 / 2)
+    got = summarise(lat_NK, lat_NK.copy(), np.array([10.0, 10.0]), np.array([10.0, 10.0]))
+    assert got.shares == (0.5,) * 5
+    assert got.value(GEOSCORE) == pytest.approx(2500)
+    assert got.value(COUNTRY) == 0.5
+    assert got.value(MEDIAN) == math.inf and got.to_dict()["median_km"] is None
+    assert got.value(MEAN) == pytest.approx(math.pi * 6371.0088 / 2)
 
 
 def test_geoscore_of_known_distances() -> None:
@@ -97,7 +105,7 @@ def test_best_of_k_is_the_loop() -> None:
     rng = np.random.default_rng(8)
     lat_NK, lng_NK = rng.uniform(-60, 60, (40, 5)), rng.uniform(-180, 180, (40, 5))
     lat, lng = rng.uniform(-60, 60, 40), rng.uniform(-180, 180, 40)
-    got = metrics.summarise(lat_NK, lng_NK, lat, lng, [2500.0, 8000.0])
+    got = summarise(lat_NK, lng_NK, lat, lng, [2500.0, 8000.0])
     for k in range(1, 6):
         for column, km in enumerate([2500.0, 8000.0]):
             hits = 0
@@ -105,7 +113,7 @@ def test_best_of_k_is_the_loop() -> None:
                 off = [float(geo.distance_km(lat_NK[n, i], lng_NK[n, i], lat[n], lng[n])) for i in range(k)]
                 hits += min(off) <= km
             assert got.best_of[k - 1][column] == pytest.approx(hits / 40)
-    assert got.best_of[0] == got.within_top1 and got.best_of[4] == got.within_top5
+    assert got.best_of[0] == got.shares
 
 
 def test_same_place_is_by_names() -> None:

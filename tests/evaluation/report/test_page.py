@@ -10,20 +10,18 @@ from openplanet.errors import InputError
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.report import maps, samples
 from openplanet.evaluation.report.page import Section, write_report
-from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.result import Result
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.dataset import Dataset
 
 
 @pytest.fixture(scope="module")
-def evaluation(dataset: Dataset, predictor: Predictor) -> Evaluation:
+def evaluation(dataset: Dataset, predictor: Predictor) -> Result:
     return evaluate(dataset, predictor, "test")
 
 
 @pytest.fixture(scope="module")
-def page(
-    evaluation: Evaluation, predictor: Predictor, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> str:
+def page(evaluation: Result, predictor: Predictor, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "evaluation.html"
     sections = [Section("Extra <1>", "and <text>", Markup("<em>figure</em>"))]
     write_report(path, evaluation, predictor, dataset, title="A & B", intro="Intro <b>", sections=sections, drawn=4)
@@ -79,7 +77,7 @@ def test_untrusted_names_are_text(page: str, hostile: str) -> None:
     assert "Extra &lt;1&gt;" in page and "and &lt;text&gt;" in page and "<em>figure</em>" in page
 
 
-def test_page_shows_table_and_counts(page: str, evaluation: Evaluation) -> None:
+def test_page_shows_table_and_counts(page: str, evaluation: Result) -> None:
     text = "".join(Outline(page).text)
     for block in evaluation.blocks():
         for line in block.lines:
@@ -89,7 +87,7 @@ def test_page_shows_table_and_counts(page: str, evaluation: Evaluation) -> None:
         assert note in text
 
 
-def test_samples_are_drawn_by_chance_and_never_the_unreadable(evaluation: Evaluation) -> None:
+def test_samples_are_drawn_by_chance_and_never_the_unreadable(evaluation: Result) -> None:
     drawn, best, worst = samples.choose(evaluation, drawn=4, extremes=2, seed=0)
     assert drawn.indices == samples.choose(evaluation, 4, 2, seed=0)[0].indices
     assert drawn.indices != samples.choose(evaluation, 4, 2, seed=1)[0].indices
@@ -100,7 +98,7 @@ def test_samples_are_drawn_by_chance_and_never_the_unreadable(evaluation: Evalua
 
 
 def test_page_that_cannot_be_written_is_named(
-    evaluation: Evaluation, predictor: Predictor, dataset: Dataset, tmp_path: Path
+    evaluation: Result, predictor: Predictor, dataset: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/report\.html"):
@@ -112,7 +110,7 @@ def test_distances_in_words(km: float, words: str) -> None:
     assert samples.km_words(km) == words
 
 
-def test_errors_are_shown_large_only_where_most_photos_lie(evaluation: Evaluation) -> None:
+def test_errors_are_shown_large_only_where_most_photos_lie(evaluation: Result) -> None:
     assert maps.errors_detail(evaluation) is None  # five cities on five continents
     truth = evaluation.truth
     near = dataclasses.replace(truth, lat=48 + 0 * truth.lat, lng=2 + 0.01 * truth.lng)

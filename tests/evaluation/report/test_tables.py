@@ -8,16 +8,16 @@ import pytest
 
 from openplanet.earth.geo import distance_km
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.measures.scoring import label_accuracy
+from openplanet.evaluation.measures.labels import label_accuracy
 from openplanet.evaluation.report import tables
 from openplanet.evaluation.report.tables import Block, Line
-from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 
 
 @pytest.fixture(scope="module")
-def guessed(dataset, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+def guessed(dataset, tmp_path_factory: pytest.TempPathFactory) -> Result:
     """Someone's guesses of a set on which others report, and two players' rounds; nothing of ours."""
     truth = of_dataset(dataset, "test").truth
     photoset = PhotoSet("Im2GPS3k", truth, lambda: iter([b""] * 20), key="im2gps3k")
@@ -29,9 +29,9 @@ def guessed(dataset, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     return evaluate(photoset, None, predictions=[folder / "theirs.csv", folder / "game.csv"], train=dataset)
 
 
-def test_other_systems_stand_beside_what_is_published(guessed: Evaluation) -> None:
+def test_other_systems_stand_beside_what_is_published(guessed: Result) -> None:
     assert guessed.subject == "theirs"
-    assert guessed.rows[0].summary.within_top1[0] == 0.75 and guessed.rows[0].summary.failed == 5
+    assert guessed.rows[0].shares[0] == 0.75 and guessed.rows[0].failed == 5
     titles = [block.title for block in guessed.blocks()]
     assert "published, not run, % within" in titles
     text = guessed.to_text()
@@ -42,16 +42,16 @@ def test_other_systems_stand_beside_what_is_published(guessed: Evaluation) -> No
     assert "† Written down from memory" in text and "Guesses are as given" in text
 
 
-def test_published_columns_are_those_that_are_reported(guessed: Evaluation) -> None:
+def test_published_columns_are_those_that_are_reported(guessed: Result) -> None:
     osv = replace(guessed, published=published_on("osv5m"))
     (block,) = [block for block in osv.blocks() if block.title == "published, not run, % within"]
     assert block.columns == ("mean", "GeoScore")
     assert {line.name: line.cells for line in block.lines}["PLONK (2024)"] == ("1,069 km", "3,767")
 
 
-def test_players_are_counted_on_their_rounds(guessed: Evaluation) -> None:
+def test_players_are_counted_on_their_rounds(guessed: Result) -> None:
     (row,) = [row for row in guessed.rows if row.name.startswith("player")]
-    assert row.name == "player ann & bob, 4 of 20 photos" and row.summary.photos == 4
+    assert row.name == "player ann & bob, 4 of 20 photos" and row.photos == 4
 
 
 def test_players_stand_beside_the_model_on_the_same_photos(dataset, predictor, tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_players_stand_beside_the_model_on_the_same_photos(dataset, predictor, t
     (tmp_path / "game.csv").write_text("\n".join(["photo,lat,lng,player", *lines]))
     found = evaluate(dataset, predictor, predictions=[tmp_path / "game.csv"])
     player, model = found.rows[-2:]
-    assert player.summary.within_top1[0] == 1 and model.name == "model, those of player ann"
-    assert model.summary.photos == 6 and "in 0 of 6 rounds" in model.what
+    assert player.shares[0] == 1 and model.name == "model, those of player ann"
+    assert model.photos == 6 and "in 0 of 6 rounds" in model.answers.what
 
 
 def test_strict_refuses_shared_albums(dataset, predictor) -> None:
@@ -69,8 +69,8 @@ def test_strict_refuses_shared_albums(dataset, predictor) -> None:
         evaluate(dataset, predictor, strict=True)
 
 
-def test_csv_has_every_figure(guessed: Evaluation) -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.to_csv(guessed))))
+def test_csv_has_every_figure(guessed: Result) -> None:
+    rows = list(csv.DictReader(io.StringIO(guessed.to_csv())))
     assert {"table": "first guess, % within", "row": "theirs", "column": "1 km", "value": "75.0"} in rows
     assert any(row["table"] == "Continent" and row["row"] == "Europe" for row in rows)
 
@@ -78,8 +78,8 @@ def test_csv_has_every_figure(guessed: Evaluation) -> None:
 def test_best_of_one_to_five_stands_in_every_table(dataset, predictor) -> None:
     """A photo counts where any of its first k guesses is near, one after the other."""
     found = evaluate(dataset, predictor)
-    (block,) = (each for each in tables.all_blocks(found) if each.title == "model: best of its guesses, % within")
-    truth, model = found.truth, found.model
+    (block,) = (each for each in found.all_blocks() if each.title == "model: best of its guesses, % within")
+    truth, model = found.truth, found.model.answers
     for k, line in enumerate(block.lines, 1):
         for km, cell in zip(found.distances_km, line.cells, strict=True):
             near = 0
@@ -88,11 +88,11 @@ def test_best_of_one_to_five_stands_in_every_table(dataset, predictor) -> None:
                 near += any(each <= km for each in off)
             assert cell == f"{100 * near / len(truth.lat):.1f}"
     assert [line.name for line in block.lines] == [f"best of {k}" for k in range(1, 6)]
-    assert "| best of 3 |" in tables.to_markdown(found) and "best of 4 &" in tables.to_latex(found)
+    assert "| best of 3 |" in found.to_markdown() and "best of 4 &" in found.to_latex()
 
 
-def test_latex_is_escaped_and_balanced(guessed: Evaluation) -> None:
-    text = tables.to_latex(guessed)
+def test_latex_is_escaped_and_balanced(guessed: Result) -> None:
+    text = guessed.to_latex()
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     assert r"player ann \& bob" in body and r"\% within" in body and r"$^\dagger$" in body
     assert body.count(r"\begin{tabular}") == body.count(r"\end{tabular}") >= 5
@@ -116,6 +116,6 @@ def test_names_of_the_authors_are_compared_without_accents() -> None:
 
 
 def test_every_figure_of_the_csv_has_a_name_of_its_own(dataset, predictor) -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.to_csv(evaluate(dataset, predictor)))))
+    rows = list(csv.DictReader(io.StringIO(evaluate(dataset, predictor).to_csv())))
     names = [(row["table"], row["row"], row["column"]) for row in rows]
     assert len(names) == len(set(names)) > 300

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from openplanet.errors import InputError
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset

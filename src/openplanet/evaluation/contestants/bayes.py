@@ -9,7 +9,7 @@ Legend: N photos, S sites, P candidate points, K guesses, C cells, D distances.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from scipy.stats import ncx2
 from openplanet.earth.geo import EARTH_RADIUS_KM, distance_km, to_xyz
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import DatasetError
+from openplanet.evaluation.answers import BAYES, Answers
 from openplanet.evaluation.measures import metrics
 from openplanet.synthetic.cities import SITE_SPACING_KM
 from openplanet.synthetic.planet import TRUTH, cues_of, load_world
@@ -35,39 +36,29 @@ OFFSETS = 64  # points that stand for the normal step about a site when it is sh
 LEAST = 1e-12  # probability of a cell that no site reaches: keeps the likelihood finite
 
 
-@dataclass(frozen=True)
-class BayesLimit:
-    """``summary``: what the best guesses achieved on these photos; ``expected`` [D]: what they achieve on average.
-
-    ``lat_NK``, ``lng_NK``: the sites a single answer would name, by expected GeoScore (K = 5, best first).
-    ``km_DNK``: how far from the truth the points chosen for each distance lie.
-    """
-
-    summary: metrics.Summary
-    expected_top1: tuple[float, ...]
-    lat_NK: Floats
-    lng_NK: Floats
-    km_DNK: Floats
-
-
 def limit_of(
     folder: Path,
     photo_ids: Sequence[str],
-    lat_N: Floats,
-    lng_N: Floats,
     distances_km: Sequence[float] = metrics.DISTANCES_KM,
     posterior_of: Callable[[World, pa.Table], Floats] | None = None,
-) -> BayesLimit:
-    """The limit on photos of the planet in ``folder``, matched by ``photo_id`` (as the dataset has it).
+    name: str = BAYES,
+    what: str = "",
+) -> Answers:
+    """The limit on photos of the planet in ``folder`` (or its ``world.parquet``), matched by ``photo_id`` (as the
+    dataset has it), as the answers of a contestant.
 
     ``posterior_of``: exact probabilities [N, S] of the sites from the photos' rows of the table of truth [default: from
     each picture alone]. Raises InputError where ``folder`` holds no planet, DatasetError where a photo is not of it.
     """
+    folder = folder.parent if folder.is_file() else folder
     world, truth = load_world(folder)
     rows = rows_of(truth, photo_ids, folder)
-    if posterior_of is None:
-        return bayes_limit(world, cues_of(rows), lat_N, lng_N, distances_km)
-    return limit_of_posterior(world, posterior_of(world, rows), lat_N, lng_N, distances_km)
+    probability_NS = (posterior_of or _of_photos)(world, rows)
+    return replace(limit_of_posterior(world, probability_NS, distances_km)[0], name=name, what=what)
+
+
+def _of_photos(world: World, rows: pa.Table) -> Floats:
+    return np.exp(posterior(world, cues_of(rows)))
 
 
 def rows_of(truth: pa.Table, photo_ids: Sequence[str], folder: Path) -> pa.Table:
@@ -83,39 +74,37 @@ def rows_of(truth: pa.Table, photo_ids: Sequence[str], folder: Path) -> pa.Table
 
 
 def bayes_limit(
-    world: World,
-    cues: Cues,
-    lat_N: Floats,
-    lng_N: Floats,
-    distances_km: Sequence[float] = metrics.DISTANCES_KM,
-) -> BayesLimit:
-    """The best achievable share within each distance, for photos with ``cues`` truly at ``lat_N``, ``lng_N``.
+    world: World, cues: Cues, distances_km: Sequence[float] = metrics.DISTANCES_KM
+) -> tuple[Answers, tuple[float, ...]]:
+    """The best achievable share within each distance, for photos with ``cues``: the answers that reach it, and the
+    share [D] that they reach on average.
 
     Top 1 is exact up to the spacing of the candidate points (a sixth of the distance). Top 5 adds points one by
     one, each the best for what the others leave, which bounds the best five from below by a little. Median and
     GeoScore are of the site with the highest expected GeoScore; country is of the most probable country.
     """
-    return limit_of_posterior(world, np.exp(posterior(world, cues)), lat_N, lng_N, distances_km)
+    return limit_of_posterior(world, np.exp(posterior(world, cues)), distances_km)
 
 
 def limit_of_posterior(
-    world: World, probability_NS: Floats, lat_N: Floats, lng_N: Floats, distances_km: Sequence[float]
-) -> BayesLimit:
+    world: World, probability_NS: Floats, distances_km: Sequence[float]
+) -> tuple[Answers, tuple[float, ...]]:
     """``bayes_limit`` where the exact posterior of each photo over the sites is given."""
-    top1, top5, expected, km_DNK = [], [], [], []
+    points, expected = [], []
     for distance in distances_km:
-        km_NK, mass_N = _best_points(world, probability_NS, lat_N, lng_N, distance)
-        top1.append(float((km_NK[:, 0] <= distance).mean()))
-        top5.append(float((km_NK.min(axis=1) <= distance).mean()))
+        points_NK2, mass_N = _best_points(world, probability_NS, distance)
+        points.append(points_NK2)
         expected.append(float(mass_N.mean()))
-        km_DNK.append(km_NK)
-    site_NK = _best_sites(world, probability_NS)
-    lat_NK, lng_NK = world.lat_S[site_NK], world.lng_S[site_NK]
-    country_N = _best_country(world, probability_NS)
-    single = metrics.summarise(lat_NK, lng_NK, lat_N, lng_N, distances_km)
-    country = metrics.same_country(world.lat_S[country_N], world.lng_S[country_N], lat_N, lng_N)
-    summary = replace(single, within_top1=tuple(top1), within_top5=tuple(top5), country=float(country.mean()))
-    return BayesLimit(summary, tuple(expected), lat_NK, lng_NK, np.stack(km_DNK))
+    site_NK, country_N = _best_sites(world, probability_NS), _best_country(world, probability_NS)
+    return Answers(
+        BAYES,
+        "",
+        world.lat_S[site_NK],
+        world.lng_S[site_NK],
+        points_DNK2=np.stack(points),
+        country_N2=np.column_stack([world.lat_S[country_N], world.lng_S[country_N]]),
+        is_limit=True,
+    ), tuple(expected)
 
 
 def cell_posterior(world: World, cues: Cues, partition: Partition) -> Floats:
@@ -140,15 +129,13 @@ def within_probability(km: Floats, distance: float) -> Floats:
     return probability
 
 
-def _best_points(
-    world: World, probability_NS: Floats, lat_N: Floats, lng_N: Floats, distance: float
-) -> tuple[Floats, Floats]:
-    """Distances [N, K] of the points chosen for ``distance`` from the truth, and the mass [N] within the first."""
+def _best_points(world: World, probability_NS: Floats, distance: float) -> tuple[Floats, Floats]:
+    """lat, lng [N, K, 2] of the points chosen for ``distance``, and the mass [N] within the first."""
     lat_P, lng_P = candidates(world, distance)
     within_PS = within_probability(distance_km(lat_P[:, None], lng_P[:, None], world.lat_S, world.lng_S), distance)
-    km_NK = np.empty((len(lat_N), metrics.TOP_K))
-    mass_N = np.empty(len(lat_N))
-    for start in range(0, len(lat_N), PHOTOS_AT_A_TIME):
+    count = len(probability_NS)
+    points_NK2, mass_N = np.empty((count, metrics.TOP_K, 2)), np.empty(count)
+    for start in range(0, count, PHOTOS_AT_A_TIME):
         rows = slice(start, start + PHOTOS_AT_A_TIME)
         left_NS = probability_NS[rows].copy()
         for guess in range(metrics.TOP_K):
@@ -156,9 +143,9 @@ def _best_points(
             best_N = mass_NP.argmax(axis=1)
             if guess == 0:
                 mass_N[rows] = mass_NP[np.arange(len(best_N)), best_N]
-            km_NK[rows, guess] = distance_km(lat_P[best_N], lng_P[best_N], lat_N[rows], lng_N[rows])
+            points_NK2[rows, guess] = np.column_stack([lat_P[best_N], lng_P[best_N]])
             left_NS *= 1.0 - within_PS[best_N]
-    return km_NK, mass_N
+    return points_NK2, mass_N
 
 
 def candidates(world: World, distance: float) -> tuple[Floats, Floats]:

@@ -5,7 +5,7 @@ Shapes: N photos, K guesses.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
+from openplanet.evaluation.answers import DENSITY, EMBEDDED, NEAREST, Answers
 from openplanet.evaluation.contestants import asking, baselines, retrieval, travel_choice
-from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, ask_all
-from openplanet.evaluation.contestants.asking import Answers
-from openplanet.evaluation.contestants.predictions import Guesses, read_predictions
+from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, told
+from openplanet.evaluation.contestants.predictions import read_predictions
 from openplanet.evaluation.contestants.retrieval import Gallery
 from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.measures.cell_scores import CellScores
 from openplanet.evaluation.measures.metrics import TOP_K
-from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet
@@ -36,7 +34,6 @@ from openplanet.inference.locator import (
     prefix_of,
 )
 from openplanet.models.album.base import AlbumConfig
-from openplanet.models.album.embedded import embedded_albums
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
@@ -53,35 +50,18 @@ NAMED = (*BASELINES, *OF_ALBUMS)
 SUFFIXES = (".csv", ".json")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One contestant's guesses lat, lng [N, K], most likely first, NaN for none; where it gives probabilities, what
-    they are worth, and the cells that they are over."""
-
-    lat: Floats
-    lng: Floats
-    scores: CellScores | None = None
-    partition: Partition | None = None
-
-    @classmethod
-    def of(cls, answers: Answers) -> "Entry":
-        """The entry of a model that was asked."""
-        return cls(answers.lat, answers.lng, answers.scores, answers.partition)
-
-
 def need_pictures(texts: Sequence[str]) -> bool:
     """Whether any of them looks at photos, as guesses made by others do not."""
     return any(is_name(text) or Path(text).suffix.lower() not in SUFFIXES for text in texts)
 
 
 class Contestants:
-    """The contestants that ``texts`` name, on one set; ``told`` says of each what a reader must know."""
+    """The contestants that ``texts`` name, on one set."""
 
     def __init__(self, texts: Sequence[str], photoset: PhotoSet, train: Dataset | None) -> None:
         if len(texts) < 2:
             raise InputError(f"a comparison needs two: checkpoints, files of predictions, or {', '.join(NAMED)}")
         self.photoset, self.train = photoset, train
-        self.told: dict[str, str] = {}
         self._texts = texts
         self._models = {text: open_locator(text) for text in texts if _is_model(text)}
         self._guesses = {text: self._read(text) for text in texts if text not in NAMED and text not in self._models}
@@ -119,9 +99,9 @@ class Contestants:
         gallery = self._fitted(named)
         return (leakage.check_gallery(self.photoset, gallery.lat, gallery.lng),)
 
-    def entries(self) -> dict[str, Entry]:
-        """What each says, by name, in the order given."""
-        return {name: entry for text in self._texts for name, entry in self._of(text).items()}
+    def answers(self) -> list[Answers]:
+        """What each says, in the order given."""
+        return [each for text in self._texts for each in self._of(text)]
 
     def _names(self, text: str) -> list[str]:
         if text in NAMED:
@@ -130,63 +110,61 @@ class Contestants:
             return [prefix_of(text) or Path(text).resolve().name]
         return [each.name for each in self._guesses[text]]
 
-    def _read(self, text: str) -> list[Guesses]:
+    def _read(self, text: str) -> list[Answers]:
         found = read_predictions(Path(text), self.photoset.truth)
-        if any(each.human for each in found):
+        if any(each.shown_N is not None for each in found):
             raise InputError(f"{text} holds rounds of a game: measure it with openplanet evaluate --predictions {text}")
         return found
 
-    def _of(self, text: str) -> dict[str, Entry]:
+    def _of(self, text: str) -> list[Answers]:
         if text in OF_ALBUMS:
-            return {text: self._untrained(text)}
+            return [self._untrained(text)]
         if text in BASELINES:
-            return {text: self._baseline(text)}
-        if text in self._models:
-            model, (name,) = self._models[text], self._names(text)
-            if places_albums(model):
-                self.told[name] = f"an album model ({model.variant}), given whole albums"
-                return {name: self._by_albums(model.model, model.predictor.checkpoint, model.coarser)}
-            return {name: Entry.of(asking.ask(model, self.photoset, ()))}
-        return {each.name: Entry(each.lat, each.lng) for each in self._guesses[text]}
+            return [self._baseline(text)]
+        if text not in self._models:
+            return self._guesses[text]
+        model, (name,) = self._models[text], self._names(text)
+        if places_albums(model):
+            what = f"an album model ({model.variant}), given whole albums"
+            return [self._by_albums(name, what, model.model, model.predictor.checkpoint, model.coarser)]
+        return [asking.ask(model, self.photoset, name=name)]
 
-    def _by_albums(self, answer: AlbumAnswer, image: Checkpoint, coarser: Sequence[Partition]) -> Entry:
+    def _by_albums(
+        self, name: str, what: str, answer: AlbumAnswer, image: Checkpoint, coarser: Sequence[Partition]
+    ) -> Answers:
         dataset, split = self.photoset.dataset, self.photoset.split
         assert dataset is not None, "_need_albums has seen to it"
-        embedded = tuple(embedded_albums(dataset, split, image))
-        albums = AlbumSet(self.photoset.truth, embedded, image, ())
-        return Entry.of(ask_all(albums, answer, coarser))
+        albums = AlbumSet.of(dataset, split, image, ())
+        found = asking.collect(told(albums, answer), albums.truth, albums.partition, coarser=coarser)
+        return replace(found, name=name, what=what)
 
-    def _untrained(self, name: str) -> Entry:
+    def _untrained(self, name: str) -> Answers:
         text, locator, image = self._checkpoint(name)
         model, how = build(AlbumConfig(name), image.partition, image.model.embedding_dim), ""
         if name == "travel":
             model, learnt = travel_choice.learnt_on(self._needed(name), image, metrics.DISTANCES_KM)
             how = f"; {learnt}"
-        self.told[name] = f"over what {text} says of the albums' photos{how}"
         device = next(image.model.parameters()).device
-        return self._by_albums(model.to(device), image, locator.coarser)
+        what = f"over what {text} says of the albums' photos{how}"
+        return self._by_albums(name, what, model.to(device), image, locator.coarser)
 
-    def _baseline(self, name: str) -> Entry:
+    def _baseline(self, name: str) -> Answers:
         gallery = self._fitted(name)
-        count = len(self.photoset)
         if name == "random":
-            return Entry(*baselines.random_guesses(gallery.lat, gallery.lng, count, TOP_K))
+            drawn = baselines.random_guesses(gallery.lat, gallery.lng, len(self.photoset), TOP_K)
+            return Answers(name, "", *drawn)
         if name == "prior":
             text, locator = self._first(name)
-            self.told[name] = f"over the cells of {text}"
-            guesses = baselines.prior_guesses(locator.partition, gallery.lat, gallery.lng, count, TOP_K)
-            told_C = baselines.prior_log_probs(locator.partition, gallery.lat, gallery.lng)
-            scores = asking.constant_scores(locator, told_C, self.photoset.truth)
-            return Entry(*guesses, scores, locator.partition)
+            what = f"over the cells of {text}"
+            return asking.prior(locator, gallery.lat, gallery.lng, self.photoset.truth, what=what)
         if name == "embedding":
             text, locator = self._network(name)
             guesses, how = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
-            self.told[name] = f"by the embedding of {text}; {how}"
-            return Entry(*guesses)
+            return Answers(name, f"by the embedding of {text}; {how}", *guesses)
         if not self._features:
             self._features = retrieval.by_features(gallery, self.photoset)
-        guesses, self.told[name] = self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
-        return Entry(*guesses)
+        guesses, how = self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
+        return Answers(name, how, *guesses)
 
     def _found(self, name: str, found: retrieval.Found, row: str) -> tuple[tuple[Floats, Floats], str]:
         if row not in found:

@@ -62,9 +62,7 @@ def _shown(photoset: PhotoSet, rounds: int, seed: int) -> list[dict[str, str]]:
     # some more are looked at than are wanted, for those that cannot be read
     wanted = set(order[: 2 * rounds + 10])
     found: dict[int, dict[str, str]] = {}
-    for index, photo in enumerate(photoset.images()):
-        if index not in wanted:
-            continue
+    for index, photo in photoset.some(wanted):
         try:
             jpeg = images.encode_jpeg(images.load(photo, short_side=SIDE), quality=86)
         except PhotoError:

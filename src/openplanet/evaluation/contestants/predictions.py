@@ -8,43 +8,28 @@ Shapes: N photos, K guesses.
 
 import csv
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openplanet.errors import InputError
+from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.measures.metrics import TOP_K
-from openplanet.evaluation.rows import Truth
 from openplanet.evaluation.testsets.table import LAT, LNG, PHOTO, stem
 from openplanet.photos.sources.source import printable
 from openplanet.storage import open_input, parse_json
-
-Floats = NDArray[np.float64]
 
 PROBABILITY = ("probability", "prob", "score", "confidence")
 PLAYER = ("player", "player_name", "human")
 
 
-@dataclass(frozen=True)
-class Guesses:
-    """One system's or player's guesses [N, K], NaN for none. ``asked``: indices of the photos it was shown."""
-
-    name: str
-    lat: Floats
-    lng: Floats
-    asked: NDArray[np.int64]
-    human: bool
-    strangers: int  # rows of photos that are not of the set
-
-
-def read_predictions(path: Path, truth: Truth) -> list[Guesses]:
-    """The guesses in a CSV or JSON file, one ``Guesses`` for a system, one for each player of a game.
+def read_predictions(path: Path, truth: Truth) -> list[Answers]:
+    """The guesses in a CSV or JSON file, one ``Answers`` for a system, one for each player of a game.
 
     A photo is found by its id, its file's path or name, with or without suffix. A system is measured on all photos of
-    the set: one without a row counts as wrong. A player is measured on the rounds played.
+    the set: one without a row counts as wrong. A player is measured on the rounds played
+    (``Answers.shown_N``).
     Raises InputError, naming the file, for columns, numbers or positions that are none, and where no photo matches.
     """
     rows = _rows(path)
@@ -66,20 +51,23 @@ def read_predictions(path: Path, truth: Truth) -> list[Guesses]:
             f"{path}: none of its {len(rows):,} rows is of a photo of this set (which has such as "
             f"{printable(truth.source[0])}); give predictions for the photos that are measured"
         )
-    return [_guesses(player or path.stem, found, truth, bool(player), strangers) for player, found in by_player.items()]
+    what = f"the guesses in {path.name}, made by others"
+    if strangers:
+        what += f" ({strangers:,} of its rows are of photos not in this set)"
+    return [_answers(player, player or path.stem, what, found, truth) for player, found in by_player.items()]
 
 
-def _guesses(
-    name: str, found: dict[int, list[tuple[float, float, float]]], truth: Truth, human: bool, strangers: int
-) -> Guesses:
+def _answers(
+    player: str, name: str, what: str, found: dict[int, list[tuple[float, float, float]]], truth: Truth
+) -> Answers:
     lat_NK, lng_NK = (np.full((len(truth.photo_id), TOP_K), np.nan) for _ in range(2))
     for index, guesses in found.items():
         # the file's order decides between equals, and everything where there is no probability
         ordered = sorted(guesses, key=lambda guess: -np.nan_to_num(guess[2], nan=0.0))[:TOP_K]
         lat_NK[index, : len(ordered)] = [lat for lat, _, _ in ordered]
         lng_NK[index, : len(ordered)] = [lng for _, lng, _ in ordered]
-    asked = np.array(sorted(found), np.int64) if human else np.arange(len(truth.photo_id))
-    return Guesses(f"player {name}" if human else name, lat_NK, lng_NK, asked, human, strangers)
+    shown = np.array(sorted(found), np.int64) if player else None
+    return Answers(f"player {name}" if player else name, what, lat_NK, lng_NK, shown_N=shown)
 
 
 def _finder(truth: Truth) -> Any:

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from openplanet.evaluation.answers import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.contestants import baselines, neighbours
 from openplanet.evaluation.measures.metrics import TOP_K
-from openplanet.evaluation.rows import DENSITY, EMBEDDED, NEAREST, Truth
 from openplanet.evaluation.testsets.photoset import PhotoSet, read_images, read_truth
 from openplanet.inference.locator import Embedder, checkpoint_of
 from openplanet.models import features

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from openplanet.evaluation.contestants.album_asking import AlbumSet, ask
-from openplanet.evaluation.testsets.photoset import read_truth
+from openplanet.evaluation.contestants.album_asking import AlbumSet, first_guesses
+from openplanet.evaluation.measures import metrics
 from openplanet.models.album.embedded import EmbeddedAlbum, embedded_albums, mean_answer
 from openplanet.models.album.movement import Movement
 from openplanet.models.album.travel import EXPONENT, JUMP, Travel
@@ -19,8 +19,7 @@ LEAST_PHOTOS = 20  # of val albums of several photos; with fewer the defaults st
 
 def learnt_on(dataset: Dataset, image: Checkpoint, distances_km: Sequence[float]) -> tuple[Travel, str]:
     """``learnt`` on the train and val splits of a dataset, as the image model sees them."""
-    val = embedded_albums(dataset, "val", image)
-    chosen_on = AlbumSet(read_truth(dataset, "val", needed=False), tuple(val), image, tuple(distances_km))
+    chosen_on = AlbumSet.of(dataset, "val", image, distances_km, needed=False)
     return learnt(embedded_albums(dataset, "train", image), chosen_on)
 
 
@@ -39,8 +38,9 @@ def learnt(train: Sequence[EmbeddedAlbum], val: AlbumSet) -> tuple[Travel, str]:
     quick = replace(several, distances_km=())
     scores = {}
     for exponent, jump in itertools.product(EXPONENTS, JUMPS):
-        guesses = ask(quick, Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump))
-        scores[exponent, jump] = float(guesses.first_hits(val.truth, val.distances_km).mean())
+        guesses = first_guesses(quick, Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump))
+        km_N = metrics.distances(guesses.lat, guesses.lng, val.truth.lat, val.truth.lng)[:, 0]
+        scores[exponent, jump] = float(metrics.share_within(km_N, val.distances_km).mean())
     exponent, jump = max(scores, key=lambda pair: scores[pair])
     model = Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump)
     return model, f"{steps}; exponent {exponent:g} and jump {jump:g} chosen on {len(several.albums)} val albums"

@@ -112,20 +112,5 @@ def interval(
     return percentiles(np.concatenate([statistic(times_RG) for times_RG in draws(groups, replicates, seed)]))
 
 
-def mean_intervals(
-    values_NM: Floats, groups: Groups, replicates: int = REPLICATES, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """95 % percentile intervals (low [M], high [M]) of the means of M measures over the photos."""
-    return interval(means(values_NM, groups), groups, replicates, seed)
-
-
-def median_interval(
-    values_N: Floats, groups: Groups, replicates: int = REPLICATES, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of the median; infinite values are allowed."""
-    low, high = interval(median(values_N[:, None], groups), groups, replicates, seed)
-    return float(low[0]), float(high[0])
-
-
 def _sizes(groups: Groups) -> Floats:
     return np.bincount(groups.group_N, minlength=groups.count).astype(np.float64)

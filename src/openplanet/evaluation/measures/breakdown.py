@@ -3,7 +3,7 @@
 Shapes: N photos.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from openplanet.earth import places
 from openplanet.earth.continents import CONTINENTS, continent_of
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.evaluation.measures import metrics
+from openplanet.evaluation.measures.row import Row
 
 Floats = NDArray[np.float64]
 
@@ -40,15 +41,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """The parts of one division of the set; every photo is in exactly one part."""
+    """The parts of a set by one contestant, or one part of it by several contestants."""
 
     title: str
     rule: str
     parts: tuple[Part, ...]
+    anchors: float | None = None  # share of each album's photos whose positions were given
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-safe."""
-        return asdict(self)
+        return {"title": self.title, "rule": self.rule, "parts": [asdict(part) for part in self.parts]}
 
 
 @dataclass(frozen=True)
@@ -68,31 +70,34 @@ def divide(partition: Partition | None, lat_N: Floats, lng_N: Floats) -> tuple[D
     return (_by_continent(country_N), _by_country(country_N), _by_town(lat_N, lng_N), *by_cell)
 
 
-def break_down(
-    divisions: Sequence[Division], km_N: Floats, same_country_N: NDArray[np.bool_], distances_km: Sequence[float]
-) -> tuple[Breakdown, ...]:
-    """The measures of the first guesses, ``km_N`` off (infinite: none), in every part that has a photo."""
+def break_down(divisions: Sequence[Division], row: Row) -> tuple[Breakdown, ...]:
+    """The measures of a row's first guesses in every part that has a photo."""
     return tuple(
-        Breakdown(each.title, each.rule, tuple(_parts(each, km_N, same_country_N, distances_km))) for each in divisions
+        Breakdown(
+            each.title,
+            each.rule,
+            tuple(part for index, name in enumerate(each.names) for part in part_of(row, each.part_N == index, name)),
+        )
+        for each in divisions
     )
 
 
-def _parts(
-    division: Division, km_N: Floats, same_country_N: NDArray[np.bool_], distances_km: Sequence[float]
-) -> Iterator[Part]:
-    for index, name in enumerate(division.names):
-        inside = division.part_N == index
-        if not inside.any():
-            continue
-        median = metrics.median_km(km_N[inside])
-        yield Part(
+def part_of(row: Row, inside_N: NDArray[np.bool_], name: str) -> list[Part]:
+    """The measures of a row on some of its photos, as one part; nothing where there are none of these."""
+    if not inside_N.any():
+        return []
+    km_N = row.km[inside_N, 0]
+    median = metrics.median_km(km_N)
+    return [
+        Part(
             name=name,
-            photos=int(inside.sum()),
-            within=tuple(metrics.share_within(km_N[inside], distances_km).tolist()),
+            photos=int(inside_N.sum()),
+            within=tuple(row.hits[inside_N].mean(axis=0).tolist()),
             median_km=median if np.isfinite(median) else None,
-            geoscore=float(metrics.geoscore(km_N[inside]).mean()),
-            country=float(same_country_N[inside].mean()),
+            geoscore=float(metrics.geoscore(km_N).mean()),
+            country=float(row.same_country[inside_N].mean()),
         )
+    ]
 
 
 def _by_continent(country_N: NDArray[np.int64]) -> Division:

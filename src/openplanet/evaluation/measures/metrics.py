@@ -7,8 +7,6 @@ without any guess (it could not be read) therefore counts as wrong and stays in 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +26,11 @@ COUNTRY_METHOD = (
     "near a border that can be the neighbour's (of photos on land in Im2GPS3k and YFCC4k, 1 % are nearest to a city of "
     "a country other than the one around them: benchmarks/naming.py)"
 )
+
+
+def with_standard(extra_km: Sequence[float]) -> tuple[float, ...]:
+    """The standard distances and some more, ascending."""
+    return tuple(sorted({*DISTANCES_KM, *map(float, extra_km)}))
 
 
 def geoscore(km: Floats) -> Floats:
@@ -72,67 +75,3 @@ def same_place(guess_lat_N: Floats, guess_lng_N: Floats, lat_N: Floats, lng_N: F
 def same_country(guess_lat_N: Floats, guess_lng_N: Floats, lat_N: Floats, lng_N: Floats) -> NDArray[np.bool_]:
     """Whether guess and truth lie in one country [N], each by ``COUNTRY_METHOD``; no guess is wrong."""
     return np.asarray(same_place(guess_lat_N, guess_lng_N, lat_N, lng_N)[0])
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The measures of one locator on one set. Shares are 0 to 1, in the order of ``distances_km``."""
-
-    photos: int
-    failed: int  # photos without any guess, wrong in every measure
-    distances_km: tuple[float, ...]
-    within_top1: tuple[float, ...]
-    within_top5: tuple[float, ...]
-    best_of: tuple[tuple[float, ...], ...]  # share within each distance of the best of 1, 2, ... 5 guesses
-    median_km: float  # infinite where half of the photos failed
-    mean_km: float  # a failed photo counts as half way round the Earth, so that the mean stays a number
-    geoscore: float
-    country: float  # of the first guess, as are region and city
-    region: float
-    city: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, JSON-safe: an infinite median is None."""
-        return {
-            "photos": self.photos,
-            "failed": self.failed,
-            "within_km": [
-                {"km": km, "top1": one, "top5": five}
-                for km, one, five in zip(self.distances_km, self.within_top1, self.within_top5, strict=True)
-            ],
-            "median_km": self.median_km if math.isfinite(self.median_km) else None,
-            "mean_km": self.mean_km,
-            "geoscore": self.geoscore,
-            "country_accuracy": self.country,
-            "region_accuracy": self.region,
-            "city_accuracy": self.city,
-            "best_of": [{"guesses": k, "within": list(shares)} for k, shares in enumerate(self.best_of, 1)],
-        }
-
-
-def summarise(
-    top_lat_NK: Floats,
-    top_lng_NK: Floats,
-    lat_N: Floats,
-    lng_N: Floats,
-    distances_km: Sequence[float] = DISTANCES_KM,
-) -> Summary:
-    """All measures of the guesses [N, K] (most likely first, NaN for none) against the truth [N], N > 0."""
-    km_NK = distances(top_lat_NK, top_lng_NK, lat_N, lng_N)
-    km_N = best_of(km_NK, 1)
-    best = [tuple(share_within(best_of(km_NK, k), distances_km).tolist()) for k in range(1, TOP_K + 1)]
-    country, region, city = same_place(top_lat_NK[:, 0], top_lng_NK[:, 0], lat_N, lng_N).mean(axis=1).tolist()
-    return Summary(
-        photos=len(km_N),
-        failed=int(np.isinf(km_NK).all(axis=1).sum()),
-        distances_km=tuple(float(km) for km in distances_km),
-        within_top1=best[0],
-        within_top5=best[-1],
-        best_of=tuple(best),
-        median_km=median_km(km_N),
-        mean_km=float(np.minimum(km_N, FARTHEST_KM).mean()),
-        geoscore=float(geoscore(km_N).mean()),
-        country=country,
-        region=region,
-        city=city,
-    )

@@ -8,10 +8,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
-from openplanet.evaluation.album_result import AlbumEvaluation, Variant
+from openplanet.evaluation.measures.row import Row
+from openplanet.evaluation.report.album_tables import best, ways
 from openplanet.evaluation.report.page import Section
 from openplanet.evaluation.report.samples import km_words
-from openplanet.evaluation.testsets.photoset import read_truth
+from openplanet.evaluation.result import Result
 from openplanet.maps.world_map import WorldMap, bounds_of
 from openplanet.photos.dataset import Dataset
 
@@ -19,23 +20,23 @@ WIDTH = 560
 LEAST_PHOTOS = 5
 
 
-def before_and_after(found: AlbumEvaluation, dataset: Dataset) -> Section | None:
+def before_and_after(found: Result, dataset: Dataset) -> Section | None:
     """A section with two maps of the album that gained most by the best variant; None where no album is long enough."""
-    truth = read_truth(dataset, found.split)
+    truth = found.truth
     order = dataset.table(["album_order"], found.split, located=True)["album_order"].fill_null(0).to_numpy()
-    one, best = found.variants[0], found.best
-    chosen = _most_gained(found, one, best)
+    one, together = ways(found)[0], best(found)
+    chosen = _most_gained(found, one, together)
     if chosen is None:
         return None
     rows_T = np.flatnonzero(found.groups.group_N == chosen)
     rows_T = rows_T[np.argsort(order[rows_T], kind="stable")]
     lat_T, lng_T = truth.lat[rows_T], truth.lng[rows_T]
     parts = []
-    for each, how in ((one, "one by one"), (best, f"together, by {best.name}")):
-        assert each.guess_N2 is not None
-        km_T = distance_km(each.guess_N2[rows_T, 0], each.guess_N2[rows_T, 1], lat_T, lng_T)
+    for each, how in ((one, "one by one"), (together, f"together, by {together.name}")):
+        guess_T2 = np.stack([each.answers.lat[rows_T, 0], each.answers.lng[rows_T, 0]], axis=1)
+        km_T = distance_km(guess_T2[:, 0], guess_T2[:, 1], lat_T, lng_T)
         figures = f"median error {km_words(float(np.nanmedian(km_T)))}"
-        drawn = _drawn(each.guess_N2[rows_T], lat_T, lng_T, km_T, how)
+        drawn = _drawn(guess_T2, lat_T, lng_T, km_T, how)
         svg = Markup(drawn.html(shared_land=True))
         parts.append(Markup("<h3>{}: {}</h3>{}").format(how.capitalize(), figures, svg))
     text = (
@@ -46,9 +47,9 @@ def before_and_after(found: AlbumEvaluation, dataset: Dataset) -> Section | None
     return Section("An album, before and after", text, Markup("").join(parts))
 
 
-def _most_gained(found: AlbumEvaluation, one: Variant, best: Variant) -> int | None:
+def _most_gained(found: Result, one: Row, together: Row) -> int | None:
     """Number of the album whose photos gained most, over all distances; of the same gain the first."""
-    gain_N = (best.first_ND - one.first_ND).mean(axis=1)
+    gain_N = (together.hits.astype(np.float64) - one.hits).mean(axis=1)
     group_N = found.groups.group_N
     size_G = np.bincount(group_N)
     gain_G = np.bincount(group_N, weights=gain_N) / size_G

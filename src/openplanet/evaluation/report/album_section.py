@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openplanet.errors import InputError
-from openplanet.evaluation.album_result import AlbumEvaluation
-from openplanet.evaluation.albums import evaluate_albums, load_trained
+from openplanet.evaluation.albums import load_trained
 from openplanet.evaluation.report.page import Section
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator, checkpoint_of
 from openplanet.models.checkpoint import Checkpoint
@@ -18,38 +18,23 @@ TEXT = (
 )
 
 
-def check_albums(photos: Dataset | PhotoSet, predictor: Locator | None, album_checkpoints: Sequence[Path] = ()) -> None:
-    """Raise InputError where ``place_albums`` could not begin: to be told before a model has looked at photos."""
-    load_trained(album_checkpoints, _asked(photos, predictor)[1])
+def albums_of(
+    photos: Dataset | PhotoSet, locator: Locator | None, album_checkpoints: Sequence[Path] = ()
+) -> tuple[Dataset, Checkpoint]:
+    """What ``evaluate_albums`` needs of what ``evaluate`` is asked about: to be known before a model looks at photos.
 
-
-def place_albums(
-    photos: Dataset | PhotoSet,
-    predictor: Locator | None,
-    split: str,
-    album_checkpoints: Sequence[Path] = (),
-    world: Path | None = None,
-    extra_distances: Sequence[float] = (),
-    anchor_shares: Sequence[float] = (),
-    strict: bool = False,
-) -> AlbumEvaluation:
-    """``evaluate_albums`` of what ``evaluate`` was asked about.
-
-    Raises InputError where that is no dataset, or no checkpoint of ours: albums need embeddings of all their photos.
+    Raises InputError where that is no dataset, or no checkpoint of ours: albums need embeddings of all their photos;
+    and where an album checkpoint was not trained on those.
     """
-    dataset, checkpoint = _asked(photos, predictor)
-    return evaluate_albums(dataset, checkpoint, split, album_checkpoints, world, extra_distances, anchor_shares, strict)
-
-
-def _asked(photos: Dataset | PhotoSet, predictor: Locator | None) -> tuple[Dataset, Checkpoint]:
     if not isinstance(photos, Dataset):
         raise InputError(f"--albums needs a dataset, which knows its albums; {photos.name} is a set of single photos")
-    checkpoint = None if predictor is None else checkpoint_of(predictor)
+    checkpoint = None if locator is None else checkpoint_of(locator)
     if checkpoint is None:
         raise InputError("--albums needs --checkpoint with a folder of `openplanet train`: its embeddings are used")
+    load_trained(album_checkpoints, checkpoint)
     return photos, checkpoint
 
 
-def section(found: AlbumEvaluation) -> Section:
+def section(found: Result) -> Section:
     """The tables as a section of the report."""
     return Section("Albums", TEXT, found.to_html())

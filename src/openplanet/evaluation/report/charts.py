@@ -17,11 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
-from openplanet.evaluation import rows
+from openplanet.evaluation import answers
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.distribution import Bin
-from openplanet.evaluation.result import Evaluation
-from openplanet.evaluation.rows import MODEL, Row
+from openplanet.evaluation.measures.row import Row
+from openplanet.evaluation.result import Result
 
 FROM_KM, TO_KM = 0.5, 20_100.0
 STEPS = 240
@@ -29,15 +29,15 @@ MOST_KM2 = 5.101e8  # the Earth
 
 Dashes = str | tuple[int, tuple[int, ...]]
 LINES: dict[str, tuple[str, Dashes]] = {  # colour and dashes of each locator
-    rows.RANDOM: ("#b9bec6", (0, (1, 3))),
-    rows.PRIOR: ("#8b929c", (0, (2, 3))),
-    rows.PRIOR_POINTS: ("#77767b", (0, (5, 3))),
-    rows.NEAREST: ("#c2700a", (0, (7, 3))),
-    rows.DENSITY: ("#8f5a0a", (0, (3, 3))),
-    rows.EMBEDDED: ("#2a7d4f", (0, (7, 3))),
-    rows.MODEL: ("#1a5fb4", "-"),
-    rows.POINTS: ("#1a5fb4", (0, (5, 3))),
-    rows.BAYES: ("#2b2f36", (0, (9, 3, 2, 3))),
+    answers.RANDOM: ("#b9bec6", (0, (1, 3))),
+    answers.PRIOR: ("#8b929c", (0, (2, 3))),
+    answers.PRIOR_POINTS: ("#77767b", (0, (5, 3))),
+    answers.NEAREST: ("#c2700a", (0, (7, 3))),
+    answers.DENSITY: ("#8f5a0a", (0, (3, 3))),
+    answers.EMBEDDED: ("#2a7d4f", (0, (7, 3))),
+    answers.MODEL: ("#1a5fb4", "-"),
+    answers.POINTS: ("#1a5fb4", (0, (5, 3))),
+    answers.BAYES: ("#2b2f36", (0, (9, 3, 2, 3))),
 }
 OTHER: tuple[str, Dashes] = ("#7a3e9d", "-")
 SHADES = ("#1a5fb4", "#3f7cc4", "#6699d3", "#8fb6e1", "#b6d1ee")  # best of one to five
@@ -63,24 +63,24 @@ def _view_box(text: str) -> str:
     return found.group()
 
 
-def share_curve(evaluation: Evaluation) -> Figure:
+def share_curve(result: Result) -> Figure:
     """Share of photos within each distance, for every locator that was asked of all photos."""
     figure, axes = _axes("km from the true place")
-    _distance_axis(axes, evaluation.distances_km)
-    for row in evaluation.rows:
-        if len(row.lat) == len(evaluation.truth.lat):  # a player's few rounds make no curve
-            _draw(axes, evaluation, row)
-    _best_of(axes, evaluation, metrics.TOP_K, LINES[MODEL][0], f"{MODEL}, best of five", ":")
+    _distance_axis(axes, result.distances_km)
+    for row in result.rows:
+        if row.photos == len(result.truth.lat):  # a player's few rounds make no curve
+            _draw(axes, row)
+    _best_of(axes, result.model, metrics.TOP_K, LINES[answers.MODEL][0], f"{answers.MODEL}, best of five", ":")
     axes.legend(ncols=2)
     return figure
 
 
-def best_of_curves(evaluation: Evaluation) -> Figure:
+def best_of_curves(result: Result) -> Figure:
     """The paper's figure 4: share within each distance for the best of the first one to five guesses."""
     figure, axes = _axes("km from the true place")
-    _distance_axis(axes, evaluation.distances_km)
+    _distance_axis(axes, result.distances_km)
     for k, ink in enumerate(SHADES, 1):
-        _best_of(axes, evaluation, k, ink, f"best of {k}" if k > 1 else "first guess")
+        _best_of(axes, result.model, k, ink, f"best of {k}" if k > 1 else "first guess")
     axes.legend()
     return figure
 
@@ -91,7 +91,7 @@ def reliability_diagram(row: Row) -> Figure:
     figure, axes = _axes("probability that the model gives its answer")
     axes.plot([0, 1], [0, 1], color="#8b929c", linewidth=1.2, label="as sure as right")
     levels = row.distribution.levels
-    for level, ink in {levels[0]: LINES[MODEL][0], levels[-1]: "#c2700a"}.items():
+    for level, ink in {levels[0]: LINES[answers.MODEL][0], levels[-1]: "#c2700a"}.items():
         _discs(axes, level.bins, ink, level.name)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -156,24 +156,22 @@ def _look(row: Row) -> tuple[str, Dashes]:
     return LINES.get(row.name, OTHER)
 
 
-def _draw(axes: Axes, evaluation: Evaluation, row: Row) -> None:
+def _draw(axes: Axes, row: Row) -> None:
     ink, dashes = _look(row)
     if row.per_distance:  # it answers each distance by itself: a ring at each
-        found = row.summary
-        km = [max(each, FROM_KM) for each in found.distances_km]
-        axes.plot(km, found.within_top1, color=ink, linestyle=dashes, marker="o", mfc="white", lw=1.2, label=row.name)
+        km = [max(each, FROM_KM) for each in row.distances_km]
+        axes.plot(km, row.shares, color=ink, linestyle=dashes, marker="o", mfc="white", lw=1.2, label=row.name)
     else:
-        axes.plot(*_shares(evaluation, row, 1), color=ink, linestyle=dashes, label=row.name)
+        axes.plot(*_shares(row, 1), color=ink, linestyle=dashes, label=row.name)
 
 
-def _best_of(axes: Axes, evaluation: Evaluation, k: int, ink: str, name: str, dashes: Dashes = "-") -> None:
-    axes.plot(*_shares(evaluation, evaluation.model, k), color=ink, linestyle=dashes, label=name)
+def _best_of(axes: Axes, row: Row, k: int, ink: str, name: str, dashes: Dashes = "-") -> None:
+    axes.plot(*_shares(row, k), color=ink, linestyle=dashes, label=name)
 
 
-def _shares(evaluation: Evaluation, row: Row, k: int) -> tuple[Any, Any]:
+def _shares(row: Row, k: int) -> tuple[Any, Any]:
     km_X = np.geomspace(FROM_KM, TO_KM, STEPS)
-    km_NK = metrics.distances(row.lat, row.lng, evaluation.truth.lat, evaluation.truth.lng)
-    return km_X, metrics.share_within(metrics.best_of(km_NK, k), km_X.tolist())
+    return km_X, metrics.share_within(metrics.best_of(row.km, k), km_X.tolist())
 
 
 def _discs(axes: Axes, bins: Sequence[Bin], ink: str, name: str) -> None:

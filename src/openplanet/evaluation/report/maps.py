@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
 from openplanet.evaluation.report import samples
-from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.result import Result
 from openplanet.inference.locator import Locator
 from openplanet.maps.world_map import Bounds, WorldMap, bounds_of
 
@@ -42,31 +42,31 @@ def cells_detail(locator: Locator) -> Markup | None:
     return None if near.sum() < LEAST_CELLS else cells(locator, bounds_of(p.lat[near], p.lng[near]))
 
 
-def errors(evaluation: Evaluation, bounds: Bounds | None = None) -> Markup:
+def errors(result: Result, bounds: Bounds | None = None) -> Markup:
     """Lines from the truth to the subject's first guess; of the world, or of a region."""
-    truth, model = evaluation.truth, evaluation.model
+    truth, guess = result.truth, result.model.answers
     drawn = WorldMap(WIDTH, bounds, title="From where photos were taken to where the model puts them")
-    chosen = samples.errors_shown(evaluation, MOST_ERRORS, SEED)
+    chosen = samples.errors_shown(result, MOST_ERRORS, SEED)
     for index in chosen.tolist():
         lat, lng = float(truth.lat[index]), float(truth.lng[index])
-        to_lat, to_lng = float(model.lat[index, 0]), float(model.lng[index, 0])
+        to_lat, to_lng = float(guess.lat[index, 0]), float(guess.lng[index, 0])
         off = samples.km_words(float(distance_km(lat, lng, to_lat, to_lng)))
         drawn.line(lat, lng, to_lat, to_lng, title=f"{truth.source[index]}: {off} off")
     drawn.points(truth.lat[chosen], truth.lng[chosen], kind="photo", key="where it was taken")
     return Markup(drawn.html(shared_land=True))
 
 
-def errors_detail(evaluation: Evaluation) -> Markup | None:
+def errors_detail(result: Result) -> Markup | None:
     """The same around the point that most photos lie near; None where those are less than half of them."""
-    truth = evaluation.truth
+    truth = result.truth
     near = _crowd(truth.lat, truth.lng)
-    return None if near.mean() < LEAST_SHARE else errors(evaluation, bounds_of(truth.lat[near], truth.lng[near]))
+    return None if near.mean() < LEAST_SHARE else errors(result, bounds_of(truth.lat[near], truth.lng[near]))
 
 
-def errors_text(evaluation: Evaluation) -> str:
+def errors_text(result: Result) -> str:
     """Which photos the map of errors shows."""
-    shown = len(samples.errors_shown(evaluation, MOST_ERRORS, SEED))
-    if shown < len(evaluation.truth.lat):
+    shown = len(samples.errors_shown(result, MOST_ERRORS, SEED))
+    if shown < len(result.truth.lat):
         return f"{shown:,} photos, drawn by chance, so that single lines can be seen."
     return "All photos are shown."
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from openplanet.evaluation import rows as named
+from openplanet.evaluation import answers as named
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.bootstrap import FEW_GROUPS, Groups
-from openplanet.evaluation.rows import Row
+from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.evaluation.testsets.published import Published
@@ -47,10 +47,9 @@ def notes(
     neighbours: bool = True,
 ) -> tuple[str, ...]:
     """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
-    summary = first.summary
     failed = "could not be read" if cells else "have no guess"
     found = [
-        f"{summary.photos:,} photos with a known position. {summary.failed:,} {failed} and count as wrong.",
+        f"{first.photos:,} photos with a known position. {first.failed:,} {failed} and count as wrong.",
         *photoset.notes,
     ]
     if cells:
@@ -66,7 +65,7 @@ def notes(
     ]
     if any(row.distribution is not None for row in rows):
         found.append(PROBABILITIES)
-    found += [f"{row.name}: {row.what}." for row in rows]
+    found += [f"{row.name}: {row.answers.what}." for row in rows]
     for row in rows:
         if row.labels:
             shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in row.labels)

@@ -1,4 +1,4 @@
-"""``evaluation.html``: one page that opens anywhere and asks nothing of the network.
+"""``result.html``: one page that opens anywhere and asks nothing of the network.
 
 Text from photos (file names) and from place names is escaped by the template; only figures that are drawn
 here go in as they are.
@@ -12,9 +12,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from openplanet.evaluation.report import charts, maps, samples, tables
+from openplanet.evaluation.answers import BAYES, NEAREST, PRIOR
+from openplanet.evaluation.measures.row import COUNTRY, GEOSCORE, MEDIAN, Row
+from openplanet.evaluation.report import charts, maps, photo_tables, samples
 from openplanet.evaluation.report.learning import learning
-from openplanet.evaluation.result import BAYES, NEAREST, PRIOR, Evaluation, Row
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.inference.locator import Locator
 from openplanet.maps.world_map import MAP_SCRIPT, MAP_STYLE, land_symbol
@@ -37,7 +39,7 @@ class Section:
 
 def write_report(
     path: Path,
-    evaluation: Evaluation,
+    result: Result,
     predictor: Locator,
     photos: Dataset | PhotoSet,
     title: str = TITLE,
@@ -47,10 +49,10 @@ def write_report(
 ) -> None:
     """Write the page: table, curve, cells, errors, ``drawn`` photos at random, the best and the worst.
 
-    ``evaluation`` must be of ``predictor`` on ``photos``. ``title`` and ``intro`` open the page;
+    ``result`` must be of ``predictor`` on ``photos``. ``title`` and ``intro`` open the page;
     ``sections`` come before the table. Raises InputError where the file cannot be written.
     """
-    photoset = of_dataset(photos, evaluation.split) if isinstance(photos, Dataset) else photos
+    photoset = of_dataset(photos, result.split) if isinstance(photos, Dataset) else photos
     environment = Environment(
         loader=PackageLoader("openplanet.evaluation.report", "."), autoescape=True, undefined=StrictUndefined
     )
@@ -58,30 +60,30 @@ def write_report(
         title=title,
         intro=intro,
         sections=sections,
-        headline=headline(evaluation),
-        figures=figures(evaluation),
-        photos=f"{len(evaluation.truth.lat):,}",
-        where=evaluation.where,
-        cells=f"{evaluation.cells:,}",
-        blocks=evaluation.blocks(),
-        curve=charts.svg(charts.share_curve(evaluation), "Share of photos against distance"),
-        best_of=charts.svg(charts.best_of_curves(evaluation), "Share of photos against distance, best of one to five"),
-        best_of_table=tables.best_of_block(evaluation.model),
-        probable=_probable(evaluation),
+        headline=headline(result),
+        figures=figures(result),
+        photos=f"{len(result.truth.lat):,}",
+        where=result.where,
+        cells=f"{result.cells:,}",
+        blocks=result.blocks(),
+        curve=charts.svg(charts.share_curve(result), "Share of photos against distance"),
+        best_of=charts.svg(charts.best_of_curves(result), "Share of photos against distance, best of one to five"),
+        best_of_table=photo_tables.best_of_block(result.model),
+        probable=_probable(result),
         breakdowns=[
             (block, each.rule)
-            for block, each in zip(tables.breakdown_blocks(evaluation), evaluation.breakdowns, strict=True)
+            for block, each in zip(photo_tables.breakdown_blocks(result), result.breakdowns, strict=True)
         ],
-        subject=evaluation.subject,
-        limited=evaluation.row(BAYES) is not None,
+        subject=result.subject,
+        limited=result.row(BAYES) is not None,
         learning=learning(predictor),
         partition_map=maps.cells(predictor),
         partition_detail=maps.cells_detail(predictor),
-        errors_map=maps.errors(evaluation),
-        errors_detail=maps.errors_detail(evaluation),
-        errors_shown=maps.errors_text(evaluation),
-        groups=_groups(evaluation, predictor, photoset, drawn),
-        notes=evaluation.notes,
+        errors_map=maps.errors(result),
+        errors_detail=maps.errors_detail(result),
+        errors_shown=maps.errors_text(result),
+        groups=_groups(result, predictor, photoset, drawn),
+        notes=result.notes,
         version=version("openplanet"),
         map_style=Markup(MAP_STYLE),
         map_script=Markup(f"<script>{MAP_SCRIPT}</script>"),
@@ -90,81 +92,81 @@ def write_report(
     write_text(path, page)
 
 
-def _probable(evaluation: Evaluation) -> dict[str, object] | None:
+def _probable(result: Result) -> dict[str, object] | None:
     """The figures of the model's probabilities; None for a subject without any."""
-    row = evaluation.model
+    row = result.model
     if row.distribution is None:
         return None
-    sure = [each for each in evaluation.rows if each.distribution is not None]
+    sure = [each for each in result.rows if each.distribution is not None]
     return {
         "reliability": charts.svg(charts.reliability_diagram(row), "How often it is right against how sure it is"),
         "recall": charts.svg(charts.recall_area(sure), "Share of photos found against area searched"),
-        "levels": tables.level_block(row),
+        "levels": photo_tables.level_block(row),
     }
 
 
-def write_tables(report: Path, evaluation: Evaluation) -> None:
+def write_tables(report: Path, result: Result) -> None:
     """Write the tables beside a report, as .csv, .md and .tex of the same name; none beside a device or a pipe."""
     if is_stream(report):
         return
-    for suffix, form in ((".csv", tables.to_csv), (".md", tables.to_markdown), (".tex", tables.to_latex)):
-        write_text(report.with_suffix(suffix), form(evaluation))
+    for suffix, text in ((".csv", result.to_csv()), (".md", result.to_markdown()), (".tex", result.to_latex())):
+        write_text(report.with_suffix(suffix), text)
 
 
-def _groups(evaluation: Evaluation, predictor: Locator, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:
-    groups = samples.choose(evaluation, drawn, EXTREMES, SEED)
+def _groups(result: Result, predictor: Locator, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:
+    groups = samples.choose(result, drawn, EXTREMES, SEED)
     wanted = [index for group in groups for index in group.indices]
-    shown = samples.describe(evaluation, predictor, photoset, wanted)
+    shown = samples.describe(result, predictor, photoset, wanted)
     return [
         {"title": group.title, "text": group.text, "samples": [shown[i] for i in group.indices]} for group in groups
     ]
 
 
-def telling_distance(evaluation: Evaluation) -> int:
+def telling_distance(result: Result) -> int:
     """Index of the distance to speak of: 750 km, or a smaller one where the prior alone nearly gets that."""
-    prior = evaluation.row(PRIOR)
+    prior = result.row(PRIOR)
     best = 0
-    for index, km in enumerate(evaluation.distances_km):
-        if km <= 750 and (prior is None or prior.summary.within_top1[index] < 0.9):
+    for index, km in enumerate(result.distances_km):
+        if km <= 750 and (prior is None or prior.shares[index] < 0.9):
             best = index
     return best
 
 
-def headline(evaluation: Evaluation) -> str:
+def headline(result: Result) -> str:
     """The result in a few sentences."""
-    at = telling_distance(evaluation)
-    km = f"{evaluation.distances_km[at]:g} km"
+    at = telling_distance(result)
+    km = f"{result.distances_km[at]:g} km"
 
     def share(row: Row) -> str:
-        return f"{100 * row.summary.within_top1[at]:.1f}%"
+        return f"{100 * row.shares[at]:.1f}%"
 
     text = (
-        f"Of {len(evaluation.truth.lat):,} photos of {evaluation.where}, the model's first guess "
-        f"puts {share(evaluation.model)} within {km} of where they were taken."
+        f"Of {len(result.truth.lat):,} photos of {result.where}, the model's first guess "
+        f"puts {share(result.model)} within {km} of where they were taken."
     )
     others = {
         PRIOR: "naming the place with most photos every time gets {}",
         NEAREST: "copying the place of the training photo that looks most alike gets {}",
     }
-    said = [words.format(share(row)) for name, words in others.items() if (row := evaluation.row(name))]
+    said = [words.format(share(row)) for name, words in others.items() if (row := result.row(name))]
     if said:
         text += f" For comparison: {'; '.join(said)}."
-    limit, shares = evaluation.row(BAYES), evaluation.share_of_limit
+    limit, shares = result.row(BAYES), result.share_of_limit
     if limit is not None and shares is not None and (reached := shares[at]) is not None:
         text += f" The best that anyone could do here is {share(limit)}; the model reaches "
         text += f"{100 * reached:.1f}% of that."
     return text
 
 
-def figures(evaluation: Evaluation) -> list[dict[str, object]]:
+def figures(result: Result) -> list[dict[str, object]]:
     """The large figures at the top: those of the model."""
-    summary, at = evaluation.model.summary, telling_distance(evaluation)
-    km = f"{evaluation.distances_km[at]:g} km"
+    model, at = result.model, telling_distance(result)
+    km = f"{result.distances_km[at]:g} km"
     found = [
-        (f"{100 * summary.within_top1[at]:.1f}%", f"within {km}, first guess"),
-        (f"{100 * summary.within_top5[at]:.1f}%", f"within {km}, best of five"),
-        (samples.km_words(summary.median_km), "median distance from the truth"),
-        (f"{100 * summary.country:.1f}%", "in the right country"),
-        (f"{summary.geoscore:,.0f}", "GeoScore, of 5,000"),
+        (f"{100 * model.shares[at]:.1f}%", f"within {km}, first guess"),
+        (f"{100 * model.best_of[-1][at]:.1f}%", f"within {km}, best of five"),
+        (samples.km_words(model.value(MEDIAN)), "median distance from the truth"),
+        (f"{100 * model.value(COUNTRY):.1f}%", "in the right country"),
+        (f"{model.value(GEOSCORE):,.0f}", "GeoScore, of 5,000"),
     ]
     return [{"value": value, "what": what, "model": index == 0} for index, (value, what) in enumerate(found)]

@@ -1,6 +1,6 @@
 """The photos that a report shows: which, with what the model said of each.
 
-Shapes: N photos of the evaluation.
+Shapes: N photos of the result.
 """
 
 import base64
@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
-from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.result import Evaluation
+from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator
 from openplanet.inference.output.prediction_map import CANDIDATES, prediction_map
@@ -44,18 +43,17 @@ class Group:
     indices: tuple[int, ...]
 
 
-def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list[Group]:
+def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
     """Photos drawn at random, then the best and the worst: none that the model could not read."""
-    model, truth = evaluation.model, evaluation.truth
-    km_N = distance_km(model.lat[:, 0], model.lng[:, 0], truth.lat, truth.lng)
-    readable = np.flatnonzero(~np.isnan(km_N))
+    km_N = result.model.km[:, 0]
+    readable = np.flatnonzero(np.isfinite(km_N))
     order = readable[np.argsort(km_N[readable], kind="stable")]
     rng = np.random.default_rng(seed)
     at_random = rng.permutation(readable)[:drawn]
     groups = [
         Group(
             "Photos drawn at random",
-            f"{len(at_random)} photos of {evaluation.where}, not picked by hand: drawn by chance "
+            f"{len(at_random)} photos of {result.where}, not picked by hand: drawn by chance "
             f"(seed {seed}). The darker a cell, the more probable the model holds it that the photo was "
             "taken there; the target is where it was.",
             tuple(at_random.tolist()),
@@ -75,23 +73,19 @@ def choose(evaluation: Evaluation, drawn: int, extremes: int, seed: int) -> list
     return [group for group in groups if group.indices]
 
 
-def describe(
-    evaluation: Evaluation, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]
-) -> dict[int, Sample]:
+def describe(result: Result, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]) -> dict[int, Sample]:
     """Locate the photos of these indices, all of which have an answer, again and draw each; the images are read in one
     pass."""
-    wanted = set(indices)
     described = {}
-    for index, photo in enumerate(photoset.images()):
-        if index in wanted:
-            (answer,) = predictor.locate_many([photo])
-            assert answer.prediction is not None, "photos without an answer are not chosen"
-            described[index] = _sample(evaluation, index, photo, answer.prediction)
+    for index, photo in photoset.some(set(indices)):
+        (answer,) = predictor.locate_many([photo])
+        assert answer.prediction is not None, "photos without an answer are not chosen"
+        described[index] = _sample(result, index, photo, answer.prediction)
     return described
 
 
-def _sample(evaluation: Evaluation, index: int, photo: bytes, prediction: Prediction) -> Sample:
-    truth = evaluation.truth
+def _sample(result: Result, index: int, photo: bytes, prediction: Prediction) -> Sample:
+    truth = result.truth
     lat, lng = float(truth.lat[index]), float(truth.lng[index])
     top = prediction.top(CANDIDATES)
     km = distance_km([c.lat for c in top], [c.lng for c in top], lat, lng)
@@ -122,8 +116,7 @@ def km_words(km: float) -> str:
     return f"{km:.1f} km" if km < 10 else f"{km:,.0f} km"
 
 
-def errors_shown(evaluation: Evaluation, most: int, seed: int) -> np.ndarray:
+def errors_shown(result: Result, most: int, seed: int) -> np.ndarray:
     """Indices of at most ``most`` photos with a guess, drawn at random, for the map of errors."""
-    km_NK = metrics.distances(evaluation.model.lat, evaluation.model.lng, evaluation.truth.lat, evaluation.truth.lng)
-    readable = np.flatnonzero(np.isfinite(km_NK[:, 0]))
+    readable = np.flatnonzero(np.isfinite(result.model.km[:, 0]))
     return np.sort(np.random.default_rng(seed).permutation(readable)[:most])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from openplanet.errors import InputError
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.testsets.known import KNOWN, KnownSet
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.pictures import Pictures

@@ -1,12 +1,12 @@
 """A set of photos to be measured on: where each was taken, and their pictures one after the other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from openplanet.errors import DatasetError
-from openplanet.evaluation.rows import Truth
+from openplanet.evaluation.answers import Truth
 from openplanet.photos.dataset import Dataset
 
 READ_AT_A_TIME = 256
@@ -28,6 +28,10 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self.truth.lat)
+
+    def some(self, wanted: Collection[int]) -> Iterator[tuple[int, bytes]]:
+        """The pictures of the photos of these indices, each with its index, in one pass over the set."""
+        return ((index, photo) for index, photo in enumerate(self.images()) if index in wanted)
 
 
 def of_dataset(dataset: Dataset, split: str) -> PhotoSet:
