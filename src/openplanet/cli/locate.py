@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     type=OutputFile(html_page("map")),
     help="Write a self-contained HTML page with a map for each photo.",
 )
+@click.option("--evidence", is_flag=True, help="Say what each answer hangs on; looks 50 times at each photo.")
+@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: name its most alike photos.")
 @click.option("--album", "as_album", is_flag=True, help="The photos are one album: place each by the others.")
 @click.option("--anchors", is_flag=True, help="Keep positions that photos have, and place the others by them.")
 @click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
@@ -78,6 +80,8 @@ def locate(
     as_json: bool,
     as_geojson: bool,
     map_file: Path | None,
+    evidence: bool,
+    reference: Path | None,
     as_album: bool,
     anchors: bool,
     clock_offset: str | None,
@@ -99,6 +103,8 @@ def locate(
 
     if (form is not None) + as_json + as_geojson > 1:
         raise click.UsageError("give one of --format, --json and --geojson")
+    if reference is not None and not evidence:
+        raise click.UsageError("--reference goes with --evidence")
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
@@ -123,6 +129,12 @@ def locate(
         stream, number = single.locate_many(paths), len(paths)
     if not all_pictures:
         stream = photographs(stream)
+    if evidence:
+        from openplanet.inference.evidence import with_evidence
+        from openplanet.photos.dataset import Dataset
+
+        known = None if reference is None else Dataset.open(reference)
+        stream = with_evidence(stream, locator if as_album else single, within_km, known)
     page = None if map_file is None else MapPage(map_file, about, number)
     counts = Counter[str]()
     error: str | None = None

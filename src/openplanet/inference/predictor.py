@@ -71,7 +71,7 @@ class Predictor:
 
         Raises PhotoError, naming the file, where it cannot be read.
         """
-        return self._predict([self._pixels(photo)])[0]
+        return self._predict([self.pixels(photo)])[0]
 
     def locate_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Located]:
         """Locate photos in their order, ``batch_size`` at a time; a bad one never stops the rest.
@@ -115,11 +115,12 @@ class Predictor:
 
     def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
         try:
-            return self._pixels(photo)
+            return self.pixels(photo)
         except PhotoError as error:
             return error
 
-    def _pixels(self, photo: Photo) -> Tensor:
+    def pixels(self, photo: Photo) -> Tensor:
+        """What the network is given of a photo: uint8 [3, H, W]. Raises PhotoError where it cannot be read."""
         config = self.checkpoint.image
         if isinstance(photo, Image.Image):
             image = _upright(photo)
