@@ -62,11 +62,11 @@ Pairs = Annotated[tuple[tuple[Count, Count], ...], BeforeValidator(_pairs)]
 Object = Annotated[dict[str, Any], OBJECT]
 
 
-def one_of(names: Iterable[str]) -> AfterValidator:
-    """The text is one of ``names``."""
-    known = list(names)
+def one_of(names: Callable[[], Iterable[str]]) -> AfterValidator:
+    """The text is one of ``names()``, which are asked for each time: others may register theirs."""
 
     def check(name: str) -> str:
+        known = list(names())
         if name not in known:
             raise ValueError(f"one of {', '.join(known)}")
         return name

@@ -57,7 +57,7 @@ class ImageConfig:
     """Side of the square input in pixels."""
     embedding_dim: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = None
     """Width of the layers between backbone and head; None: the backbone's pooled features are the embedding."""
-    embedding: Annotated[str, fields.one_of(EMBEDDINGS)] = "relu"
+    embedding: Annotated[str, fields.one_of(lambda: EMBEDDINGS)] = "relu"
     """What those layers are: a name of ``EMBEDDINGS``."""
     aux_head: bool = False
     """Train a second softmax on earlier features (only backbones that have one, such as inception_v3)."""
@@ -75,7 +75,7 @@ class ImageConfig:
     feature_norm: bool = False
     """Standardise the backbone's features over the training photos (batch norm without weights) before the heads:
     features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
-    head: Annotated[str, fields.one_of(HEADS)] = "softmax"
+    head: Annotated[str, fields.one_of(lambda: HEADS)] = "softmax"
     """Name of a head of models/heads/registry.py."""
     head_args: dict[str, Annotated[int, Field(ge=1, le=MAX_HEAD_ARG)]] = dataclasses.field(default_factory=dict)
     """What this head alone knows: whole numbers."""

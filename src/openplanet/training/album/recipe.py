@@ -19,7 +19,7 @@ class AlbumRecipe(RunRecipe):
     ``batch_size`` counts albums here. Raises RecipeError where a value is out of its range.
     """
 
-    variant: Annotated[str, fields.one_of(ALBUM_MODELS)]
+    variant: Annotated[str, fields.one_of(lambda: ALBUM_MODELS)]
     """Name of the album model (models/album/registry.py)."""
     width: Width = 256
     """Hidden units, of each direction where there are two."""

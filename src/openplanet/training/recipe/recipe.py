@@ -17,7 +17,6 @@ from openplanet.training.recipe.base import RunRecipe, as_dict, override
 __all__ = ["Recipe", "as_dict", "override", "weights_path"]
 
 PREPROCESSING = ("image_size", "mean", "std", "centre_crop")
-TRAINED = [name for name, head in HEADS.items() if head.trained]
 
 
 @dataclass(frozen=True, kw_only=True, config=fields.RECIPE)
@@ -65,7 +64,7 @@ class Recipe(RunRecipe):
     trained. Nothing is augmented then."""
     feature_norm: bool = False
     """Standardise the backbone's features before what follows (see ImageConfig)."""
-    head: Annotated[str, fields.one_of(TRAINED)] = "softmax"
+    head: Annotated[str, fields.one_of(lambda: (name for name, head in HEADS.items() if head.trained))] = "softmax"
     """softmax: a matrix (the paper's); embeddings: the cosine with learned embeddings of the cells (after GeoSURGE);
     overlaid: a softmax for each of the levels, which are partitions of spheres turned at random (the first is not),
     and none for the cells of the answer, which their overlay tells apart (CPlaNet)."""
