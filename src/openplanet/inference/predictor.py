@@ -66,6 +66,13 @@ class Predictor:
             scores_BC = self.model(pixels_B3HW.to(self.device))
             return self.checkpoint.calibration.log_probs(scores_BC).cpu()
 
+    def locate_features(self, features_BF: Tensor) -> list[Prediction]:
+        """Locate photos by what the backbone has seen of them (``models.features.of_backbone``), float32 [B, F]."""
+        with torch.inference_mode():
+            scores_BC = self.model.combine(self.model.classify(features_BF.to(self.device)))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return [Prediction(self.partition, row.numpy()) for row in log_probs_BC]
+
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
 
