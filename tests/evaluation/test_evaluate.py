@@ -4,18 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from openplanet.earth import geo
 from openplanet.earth.partition.best_point import PointFinder
 from openplanet.errors import DatasetError, InputError
 from openplanet.evaluation import evaluate as evaluating
+from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.answers import Answers
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.report.charts import share_curve
+from openplanet.evaluation.report.page import write_report
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import of_dataset, read_images
 from openplanet.inference.predictor import Predictor
+from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
 
 ROWS = [
@@ -58,6 +62,23 @@ def test_model_row_is_what_the_predictor_says(evaluation: Result, predictor: Pre
         )
         hits += km[0, 0] <= 750
     assert evaluation.model.shares[5] == pytest.approx(hits / 20)
+
+
+def test_no_photo_goes_through_the_network_twice(
+    tmp_path: Path, write_dataset, predictor: Predictor, rows: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, seen, features = write_dataset(tmp_path / "new", rows), [], ImageModel.features
+
+    def counted(model: ImageModel, pixels_B3HW: torch.Tensor) -> torch.Tensor:
+        seen.append(len(pixels_B3HW))
+        return features(model, pixels_B3HW)
+
+    monkeypatch.setattr(ImageModel, "features", counted)
+    result = evaluate(asked, predictor, "test")
+    write_report(tmp_path / "report.html", result, predictor, asked, drawn=4)
+    assert sum(seen) == 60 + 19 and result.model.failed == 1  # of 20 test photos one cannot be decoded
+    evaluate_albums(asked, predictor.checkpoint, "test")
+    assert sum(seen) == 60 + 19 + 1  # a test photo without a position is part of its album
 
 
 def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Result) -> None:

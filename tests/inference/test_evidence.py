@@ -53,7 +53,8 @@ def reference(tmp_path: Path, photo: Path) -> Dataset:
     rows = []
     for number, data in enumerate([photo.read_bytes(), b"no photo"]):
         rows.append({
-            "photo_id": hashlib.sha256(data).hexdigest(), "image": {"bytes": data, "path": f"{number}.png"}, "lat": 48.9,
+            "photo_id": hashlib.sha256(data).hexdigest(), "image": {"bytes": data, "path": f"{number}.png"},
+            "lat": 48.9,
             "lng": 2.3, "taken_at_is_utc": False, "width": 28, "height": 28, "dhash": number, "split": "train",
             "source": f"{number}.png", "attribution": "A. Nother", "licence": "CC0",
         })  # fmt: skip

@@ -167,7 +167,7 @@ def test_features_are_standardised_by_the_training_albums() -> None:
 
 
 def test_impossible_settings_are_told() -> None:
-    with pytest.raises(RecipeError, match="window must be from 2"):
+    with pytest.raises(RecipeError, match="window must be at least 2"):
         build(AlbumConfig("blstm", options={"window": 1}), cases.cells(), DIM)
     with pytest.raises(RecipeError, match="width 8 cannot be cut into 3 heads"):
         build(AlbumConfig("transformer", width=8, options={"heads": 3}), cases.cells(), DIM)

@@ -66,6 +66,13 @@ class Predictor:
             scores_BC = self.model(pixels_B3HW.to(self.device))
             return self.checkpoint.calibration.log_probs(scores_BC).cpu()
 
+    def locate_features(self, features_BF: Tensor) -> list[Prediction]:
+        """Locate photos by what the backbone has seen of them (``models.features.of_backbone``), float32 [B, F]."""
+        with torch.inference_mode():
+            scores_BC = self.model.combine(self.model.classify(features_BF.to(self.device)))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return self._predictions(log_probs_BC)
+
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
 
@@ -110,8 +117,11 @@ class Predictor:
     def _predict(self, pixels_3HW: list[Tensor]) -> list[Prediction]:
         if not pixels_3HW:
             return []
+        return self._predictions(self.log_probs(torch.stack(pixels_3HW)))
+
+    def _predictions(self, log_probs_BC: Tensor) -> list[Prediction]:
         regions = self.checkpoint.calibration.regions
-        return [Prediction(self.partition, row.numpy(), regions) for row in self.log_probs(torch.stack(pixels_3HW))]
+        return [Prediction(self.partition, row.numpy(), regions) for row in log_probs_BC]
 
     def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
         try:

@@ -17,8 +17,11 @@ from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.testsets.photoset import PhotoSet
-from openplanet.inference.locator import Locator
+from openplanet.inference.locator import Locator, reads_features
 from openplanet.inference.prediction import Prediction
+from openplanet.inference.predictor import Predictor
+from openplanet.models import features
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import track
 
 Floats = NDArray[np.float64]
@@ -34,8 +37,8 @@ def ask(
 ) -> Answers:
     """Locate all photos of a set, each by itself; a photo that cannot be read has no answer."""
     wanted = len(photoset) * len(locator.partition) <= MOST_POINTS
-    told = _one_by_one(locator, photoset)
-    asked = collect(told, photoset.truth, locator.partition, distances_km if wanted else (), locator.coarser)
+    answers = predicted(locator, photoset)
+    asked = collect(answers, photoset.truth, locator.partition, distances_km if wanted else (), locator.coarser)
     return replace(asked, name=name, what=what)
 
 
@@ -93,12 +96,27 @@ def prior(
     return Answers(PRIOR, what, *guesses, points, scorer.finish(), partition)
 
 
-def _one_by_one(locator: Locator, photoset: PhotoSet) -> Told:
-    count = len(photoset)
-    located = iter(track(locator.locate_many(photoset.images()), "locating", total=count))
-    for start in range(0, count, SCORED_AT_A_TIME):
-        batch = list(islice(located, SCORED_AT_A_TIME))
-        yield range(start, start + len(batch)), [each.prediction for each in batch]
+def predicted(locator: Locator, photoset: PhotoSet, rows: Sequence[int] | None = None) -> Told:
+    """What a locator says of the photos of these rows (ascending), each by itself; None: of all.
+
+    Of a dataset's photos the features are kept (models/features.py): the network sees each of them once.
+    """
+    rows = range(len(photoset)) if rows is None else rows
+    if photoset.dataset is not None and reads_features(locator):
+        yield from _by_features(locator, photoset, photoset.dataset, rows)
+        return
+    located = iter(track(locator.locate_many(photo for _, photo in photoset.some(rows)), "locating", total=len(rows)))
+    for start in range(0, len(rows), SCORED_AT_A_TIME):
+        part = rows[start : start + SCORED_AT_A_TIME]
+        yield part, [each.prediction for each in islice(located, len(part))]
+
+
+def _by_features(predictor: Predictor, photoset: PhotoSet, dataset: Dataset, rows: Sequence[int]) -> Told:
+    row_of = {photoset.truth.photo_id[row]: row for row in rows}
+    seen = features.of_backbone(dataset, photoset.split, predictor.model, photo_ids=row_of)
+    for start in range(0, len(seen.photo_ids), features.BATCH):
+        part = slice(start, start + features.BATCH)
+        yield [row_of[name] for name in seen.photo_ids[part]], predictor.locate_features(seen.features_NF[part])
 
 
 def _all_rows(told: Told, count: int) -> Iterator[tuple[Sequence[int], Sequence[Prediction | None]]]:
