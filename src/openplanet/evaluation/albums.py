@@ -35,7 +35,7 @@ from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
 LIMIT = "the best that anyone could do from the pictures; for each distance another point"
-PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
+PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album, without times"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
 Trained = tuple[Path, AlbumCheckpoint]  # the folder, and what is in it
 LEAST_LONG = 5  # photos of an album whose places are compared
@@ -73,7 +73,9 @@ def evaluate_albums(
     rows: list[Row] = []
     for name, (answer, what) in models.items():
         say(f"albums: {name}")
-        rows += map(measure.row, replace(first_guesses(albums, answer), name=name, what=what).apart(what))
+        timed = getattr(answer, "reads_times", False)
+        answers = replace(first_guesses(albums, answer), name=name, what=what, reads_times=timed)
+        rows += map(measure.row, answers.apart(what))
     unsure_N, rule = _unsure(rows[0].answers)
     if world is not None:
         limits = ((PHOTO_LIMIT, None), (ALBUM_LIMIT, of_albums))

@@ -61,6 +61,7 @@ class Answers:
     entropy_N: Floats | None = None  # of the distributions, in nats; NaN for a photo without one
     country_N2: Floats | None = None  # lat, lng in the country that it names, where it names that by itself
     is_limit: bool = False  # the best that anyone could do, not a contestant's own
+    reads_times: bool = False  # it knows when photos were taken, which a limit of the pictures does not
     shown_N: NDArray[np.int64] | None = None  # the photos that a player was shown; None: all
 
     def apart(self, what: str) -> "list[Answers]":
