@@ -27,6 +27,7 @@ ROWS = [
     "embedding, density",
     "model",
     "model, best point",
+    "model, cell centre",
 ]
 
 
@@ -40,7 +41,7 @@ def test_every_located_photo_is_counted(evaluation: Result) -> None:
     assert all(row.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
     # chance and the prior look at no photo
-    assert [row.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert [row.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1, 1]
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
@@ -58,6 +59,18 @@ def test_model_row_is_what_the_predictor_says(evaluation: Result, predictor: Pre
         )
         hits += km[0, 0] <= 750
     assert evaluation.model.shares[5] == pytest.approx(hits / 20)
+
+
+def test_the_centre_of_the_cell_stands_beside_the_mean_of_its_photos(
+    evaluation: Result, dataset: Dataset, predictor: Predictor
+) -> None:
+    centres = evaluation.row("model, cell centre")
+    assert centres is not None and "PlaNet" in centres.answers.what
+    located = predictor.locate_many(of_dataset(dataset, "test").images())
+    cells = [int(np.argmax(each.prediction.log_probs)) for each in located if each.prediction is not None]
+    assert centres.answers.lat[:-1, 0] == pytest.approx(predictor.partition.lat[cells])
+    assert centres.answers.lng[:-1, 0] == pytest.approx(predictor.partition.lng[cells])
+    assert np.isnan(centres.answers.lat[-1]).all()  # the photo that cannot be read
 
 
 def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Result) -> None:
@@ -163,7 +176,7 @@ def test_split_without_positions_is_refused(dataset: Dataset, predictor: Predict
 
 def test_train_split_is_not_compared_with_itself(dataset: Dataset, predictor: Predictor) -> None:
     found = evaluate(dataset, predictor, "train")
-    assert [row.name for row in found.rows] == ["prior", "prior, best point", "model", "model, best point"]
+    assert [row.name for row in found.rows] == ["prior", "prior, best point", *ROWS[-3:]]
     assert found.leaks == ()
     assert any("No nearest neighbour" in note for note in found.notes)
     assert math.isfinite(found.model.value("median km"))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from openplanet.errors import InputError
 from openplanet.evaluation.answers import (
     BAYES,
+    CENTRES,
     DENSITY,
     EMBEDDED,
     MODEL,
@@ -90,7 +91,8 @@ def evaluate(
     asked_all: list[Answers] = []
     if predictor is not None:
         asked_all += _baselines(photoset, predictor, gallery, distances_km, held_out, neighbours)
-        asked_all += asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL]).apart(WHAT[POINTS])
+        asked_model = asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL])
+        asked_all += [*asked_model.apart(WHAT[POINTS]), *asked_model.at_centres(WHAT[CENTRES])]
     rows = [measure.row(each) for each in asked_all]
     model = next((each for each in asked_all if each.name == MODEL), None)
     for each in guessed:

@@ -37,6 +37,7 @@ LINES: dict[str, tuple[str, Dashes]] = {  # colour and dashes of each locator
     answers.EMBEDDED: ("#2a7d4f", (0, (7, 3))),
     answers.MODEL: ("#1a5fb4", "-"),
     answers.POINTS: ("#1a5fb4", (0, (5, 3))),
+    answers.CENTRES: ("#1a5fb4", (0, (1, 2))),
     answers.BAYES: ("#2b2f36", (0, (9, 3, 2, 3))),
 }
 OTHER: tuple[str, Dashes] = ("#7a3e9d", "-")
