@@ -24,7 +24,10 @@ ROWS = [
     "prior, best point",
     "nearest neighbour",
     "k nearest, density",
+    "k nearest, density, best point",
+    "embedding, nearest",
     "embedding, density",
+    "embedding, density, best point",
     "model",
     "model, best point",
     "model, cell centre",
@@ -41,7 +44,7 @@ def test_every_located_photo_is_counted(evaluation: Result) -> None:
     assert all(row.photos == 20 for row in evaluation.rows)
     assert evaluation.outside == 1
     # chance and the prior look at no photo
-    assert [row.failed for row in evaluation.rows] == [0, 0, 0, 1, 1, 1, 1, 1, 1]
+    assert [row.failed for row in evaluation.rows] == [0, 0, 0, *[1] * 9]
     assert evaluation.distances_km == (1, 5, 25, 100, 200, 750, 2500)
 
 
@@ -73,6 +76,16 @@ def test_the_centre_of_the_cell_stands_beside_the_mean_of_its_photos(
     assert np.isnan(centres.answers.lat[-1]).all()  # the photo that cannot be read
 
 
+def test_one_nearest_neighbour_on_the_embedding(evaluation: Result, dataset: Dataset, predictor: Predictor) -> None:
+    """Angles between embeddings, computed photo by photo."""
+    train = of_dataset(dataset, "train")
+    embedded = [list(predictor.embed_many(of_dataset(dataset, split).images())) for split in ("train", "test")]
+    unit = [[row.numpy() / np.linalg.norm(row.numpy()) for row in rows if row is not None] for rows in embedded]
+    best = [int(np.argmax(np.stack(unit[0]) @ row)) for row in unit[1]]
+    found = evaluation.row("embedding, nearest")
+    assert found is not None and found.answers.lat[:-1, 0] == pytest.approx(train.truth.lat[best])
+
+
 def test_nearest_neighbour_sees_the_colours_that_tell_the_cities(evaluation: Result) -> None:
     nearest = evaluation.row("nearest neighbour")
     assert nearest is not None
@@ -99,7 +112,7 @@ def test_same_evaluation_twice(evaluation: Result, dataset: Dataset, predictor: 
 def test_dict_is_json_without_nan(evaluation: Result) -> None:
     got = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert got["photos"] == 20 and got["failed"] == 1 and got["outside_partition"] == 1
-    model = got["rows"][6]
+    model = got["rows"][ROWS.index("model")]
     assert model["name"] == "model"
     assert [entry["km"] for entry in model["within_km"]] == [1, 5, 25, 100, 200, 750, 2500]
     assert all(0 <= entry["top1"] <= entry["top5"] <= 1 for entry in model["within_km"])
@@ -212,7 +225,7 @@ def test_bayes_limit_stands_beside_the_model(
     assert intervals["within_km"][0]["top1_interval_95"] == [0.0, 0.0]  # none of its points was right
     assert intervals["interval_95"]["country_accuracy"] is None  # answered by itself
     rings = [line for line in share_curve(found).axes[0].lines if line.get_marker() == "o"]
-    assert [len(line.get_xdata()) for line in rings] == [5, 5, 5]  # one a distance, of the limit and both best points
+    assert [len(line.get_xdata()) for line in rings] == [5] * 5  # one a distance, of the limit and all best points
 
 
 def test_folder_that_is_no_planet_is_named(dataset: Dataset, predictor: Predictor, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 
 PRIOR, RANDOM, NEAREST, MODEL, BAYES = "prior", "random", "nearest neighbour", "model", "Bayes limit"
 DENSITY, EMBEDDED = "k nearest, density", "embedding, density"
+EMBEDDED_NEAREST = "embedding, nearest"
 BEST_POINT, CELL_CENTRE = ", best point", ", cell centre"
 POINTS, PRIOR_POINTS = f"{MODEL}{BEST_POINT}", f"{PRIOR}{BEST_POINT}"
 CENTRES = f"{MODEL}{CELL_CENTRE}"

@@ -14,10 +14,7 @@ from openplanet.errors import InputError
 from openplanet.evaluation.answers import (
     BAYES,
     CENTRES,
-    DENSITY,
-    EMBEDDED,
     MODEL,
-    NEAREST,
     POINTS,
     PRIOR,
     PRIOR_POINTS,
@@ -31,7 +28,7 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.breakdown import break_down, divide
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.measures.row import Measure, Row
-from openplanet.evaluation.report.notes import WHAT, notes
+from openplanet.evaluation.report.notes import KERNELS, WHAT, notes
 from openplanet.evaluation.report.photo_tables import PHOTOS
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
@@ -150,13 +147,11 @@ def _baselines(
     found.insert(0, Answers(RANDOM, WHAT[RANDOM], *random))
     if not neighbours:
         return found
-    near = retrieval.by_features(gallery, photoset)
+    near = retrieval.by_features(gallery, photoset, distances_km)
     if embeds(predictor):
-        near |= retrieval.by_embedding(gallery, photoset, predictor)
-    for name in (NEAREST, DENSITY, EMBEDDED):
-        if name in near:
-            guesses, how = near[name]
-            found.append(Answers(name, f"{WHAT[name]}{f' ({how})' if how else ''}", *guesses))
+        near |= retrieval.by_embedding(gallery, photoset, predictor, distances_km)
+    for name, each in near.items():
+        found += replace(each, what=f"{WHAT[name]} ({each.what})").apart(KERNELS)
     return found
 
 

@@ -17,16 +17,18 @@ WHAT = {
     "photo: what is known without looking at one (its median, mean, GeoScore and country are the prior's)",
     named.NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
     named.DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
-    named.EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",
+    named.EMBEDDED_NEAREST: "the places of the training photos that look most alike by the network's own embedding",
+    named.EMBEDDED: "where most of the training photos lie that look alike by that embedding, after Vo et al. 2017",
     named.MODEL: "the trained network: the mean position of the training photos of the most probable cells",
     named.POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
     "(its median, mean, GeoScore and country are those of its likeliest cell)",
-    named.CENTRES: "the same network, measured from the centre of the most probable cells, as PlaNet's published figures "
-    "are: compare those with this row, not with the model's",
+    named.CENTRES: "the same network, measured from the centre of the most probable cells: PlaNet's published figures "
+    "are to be compared with this row, not with the model's",
     named.BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
     "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
+KERNELS = "the same, with a kernel for each distance, the one that places most validation photos within it"
 VAL = "the val split"
 CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
 PROBABILITIES = (
