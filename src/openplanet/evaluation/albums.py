@@ -22,7 +22,7 @@ from openplanet.evaluation.measures.breakdown import Breakdown, part_of
 from openplanet.evaluation.measures.row import Measure, Row
 from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
 from openplanet.evaluation.result import Result
-from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets import leakage, nearness
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
@@ -94,6 +94,7 @@ def evaluate_albums(
             f"{len(truth.lat):,} located photos of the {split} split in {len(albums.albums):,} albums; intervals by "
             f"drawing {groups.count:,} albums again",
             f"ambiguous: {rule}",
+            *(nearness.notes(truth, dataset) if split != "train" else ()),
             *notes,
             *_on_set(alone, rows[0].failed, len(truth.lat)),
             *(["travel was set on the photos that it is measured on"] if split == "val" else []),

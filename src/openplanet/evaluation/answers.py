@@ -21,6 +21,7 @@ EMBEDDED_NEAREST = "embedding, nearest"
 BEST_POINT, CELL_CENTRE = ", best point", ", cell centre"
 POINTS, PRIOR_POINTS = f"{MODEL}{BEST_POINT}", f"{PRIOR}{BEST_POINT}"
 CENTRES = f"{MODEL}{CELL_CENTRE}"
+RIGHT_CELL = "right cell"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from openplanet.evaluation.answers import (
     PRIOR,
     PRIOR_POINTS,
     RANDOM,
+    RIGHT_CELL,
     Answers,
 )
 from openplanet.evaluation.contestants import asking, baselines, retrieval
@@ -28,11 +29,12 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.breakdown import break_down, divide
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.measures.row import Measure, Row
-from openplanet.evaluation.report.notes import KERNELS, WHAT, notes
+from openplanet.evaluation.report.notes import FAR, KERNELS, WHAT, notes
 from openplanet.evaluation.report.photo_tables import PHOTOS
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.nearness import FAR_KM, Nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
@@ -90,8 +92,12 @@ def evaluate(
         asked_all += _baselines(photoset, predictor, gallery, distances_km, held_out, neighbours)
         asked_model = asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL])
         asked_all += [*asked_model.apart(WHAT[POINTS]), *asked_model.at_centres(WHAT[CENTRES])]
+        asked_all.append(asking.right_cells(predictor.partition, truth, WHAT[RIGHT_CELL]))
     rows = [measure.row(each) for each in asked_all]
     model = next((each for each in asked_all if each.name == MODEL), None)
+    near = Nearness.of(truth, train) if held_out else None
+    if model is not None and near is not None and 0 < len(near.far) < len(truth.lat):
+        rows.append(_far(measure, model, near))
     for each in guessed:
         rows += [measure.row(each)] if each.shown_N is None else _played(measure, each, each.shown_N, model)
     rows += [measure.row(each) for each in limit]
@@ -109,7 +115,7 @@ def evaluate(
         distances_km=distances_km,
         rows=tuple(rows),
         groups=groups,
-        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours),
+        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours, near),
         split=split,
         subject=first.name,
         cells=cells,
@@ -117,6 +123,7 @@ def evaluate(
         breakdowns=break_down(divide(partition, truth.lat, truth.lng), first) if whole else (),
         published=published,
         leaks=leaks,
+        near=near,
     )
 
 
@@ -153,6 +160,12 @@ def _baselines(
     for name, each in near.items():
         found += replace(each, what=f"{WHAT[name]} ({each.what})").apart(KERNELS)
     return found
+
+
+def _far(measure: Measure, model: Answers, near: Nearness) -> Row:
+    """The model's row on the photos far from all training photos."""
+    name = f"{model.name}, over {FAR_KM:g} km from train ({len(near.far):,} photos)"
+    return measure.part(near.far).row(model.part(near.far, name, FAR.format(km=FAR_KM)))
 
 
 def _played(measure: Measure, player: Answers, shown_N: NDArray[np.int64], model: Answers | None) -> list[Row]:

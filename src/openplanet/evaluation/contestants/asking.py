@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.evaluation.answers import PRIOR, Answers, Truth
+from openplanet.evaluation.answers import PRIOR, RIGHT_CELL, Answers, Truth
 from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
@@ -77,6 +77,14 @@ def collect(
     centroids = (partition.centroid_lat, partition.centroid_lng)
     lat_NK, lng_NK = (np.where(cell_NK < 0, np.nan, at_C[cell_NK]) for at_C in centroids)
     return Answers("", "", lat_NK, lng_NK, points, scores, partition, cell_NK, entropy_N)
+
+
+def right_cells(partition: Partition, truth: Truth, what: str = "") -> Answers:
+    """Each photo's own cell, by the mean position of its training photos; no guess for a photo in no cell."""
+    cell_N = partition.assign(truth.lat, truth.lng)
+    centroids = (partition.centroid_lat, partition.centroid_lng)
+    lat_N, lng_N = (np.where(cell_N < 0, np.nan, at_C[cell_N]) for at_C in centroids)
+    return Answers(RIGHT_CELL, what, lat_N[:, None], lng_N[:, None])
 
 
 def prior(

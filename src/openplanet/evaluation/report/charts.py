@@ -39,6 +39,7 @@ LINES: dict[str, tuple[str, Dashes]] = {  # colour and dashes of each locator
     answers.MODEL: ("#1a5fb4", "-"),
     answers.POINTS: ("#1a5fb4", (0, (5, 3))),
     answers.CENTRES: ("#1a5fb4", (0, (1, 2))),
+    answers.RIGHT_CELL: ("#5e5c64", (0, (1, 1))),
     answers.BAYES: ("#2b2f36", (0, (9, 3, 2, 3))),
 }
 OTHER: tuple[str, Dashes] = ("#7a3e9d", "-")

@@ -7,6 +7,7 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.bootstrap import FEW_GROUPS, Groups
 from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.nearness import Nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.evaluation.testsets.published import Published
 
@@ -24,10 +25,13 @@ WHAT = {
     "(its median, mean, GeoScore and country are those of its likeliest cell)",
     named.CENTRES: "the same network, measured from the centre of the most probable cells: PlaNet's published figures "
     "are to be compared with this row, not with the model's",
+    named.RIGHT_CELL: "what the cells cap: each photo's own cell, so that only its size is left of the error (no guess "
+    "for a photo outside all cells)",
     named.BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
     "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
+FAR = "the model on the photos taken over {km:g} km from all training photos: their places cannot be known by heart"
 KERNELS = "the same, with a kernel for each distance, the one that places most validation photos within it"
 VAL = "the val split"
 CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
@@ -49,12 +53,14 @@ def notes(
     blind: Sequence[str],
     published: Sequence[Published],
     neighbours: bool = True,
+    near: Nearness | None = None,
 ) -> tuple[str, ...]:
     """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
     failed = "could not be read" if cells else "have no guess"
     found = [
         f"{first.photos:,} photos with a known position. {first.failed:,} {failed} and count as wrong.",
         *photoset.notes,
+        *([near.text] if near is not None else []),
     ]
     if cells:
         found.append(f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.")

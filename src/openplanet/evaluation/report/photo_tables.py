@@ -167,6 +167,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "subject": result.subject,
         "breakdowns": [each.to_dict() for each in result.breakdowns],
         "published_not_run": [each.to_dict() for each in result.published],
+        "near_training_photos": None if result.near is None else result.near.to_dict(),
         "leaks": [each.to_dict() for each in result.leaks],
         "model_share_of_bayes_limit": _by_km(result, result.model),
         "best_point_share_of_bayes_limit": _by_km(result, points),
