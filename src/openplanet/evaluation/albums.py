@@ -92,7 +92,7 @@ def evaluate_albums(
         groups=groups,
         notes=(
             f"{len(truth.lat):,} located photos of the {split} split in {len(albums.albums):,} albums; intervals by "
-            f"drawing {groups.count:,} albums again",
+            f"drawing {groups.text} again{': few, and so too narrow' if groups.few else ''}",
             f"ambiguous: {rule}",
             *(nearness.notes(truth, dataset) if split != "train" else ()),
             *notes,

@@ -96,8 +96,8 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
 def _counted(photoset: PhotoSet, groups: Groups, rows: Sequence[Row]) -> Iterator[str]:
     """What counts how."""
     yield (
-        f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo without "
-        "a guess counts as wrong, and in the median as half way round the Earth."
+        f"{len(photoset):,} photos of {photoset.name}, {groups.text} drawn together. A photo without a "
+        "guess counts as wrong, and in the median as half way round the Earth."
     )
     if ECE in measures(rows):
         yield (

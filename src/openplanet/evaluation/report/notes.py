@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from openplanet.evaluation import answers as named
 from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.measures.bootstrap import FEW_GROUPS, Groups
+from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.nearness import Nearness
@@ -100,9 +100,9 @@ def _drawn(groups: Groups) -> str:
     if groups.count == 1:
         return f"Intervals say nothing here: all photos are of one {groups.what.removesuffix('s')}, drawn every time."
     text = (
-        f"Intervals hold 95 %: 1,000 times, {groups.count:,} {groups.what} were drawn again with all their photos, "
-        "because photos of one album are alike."
+        f"Intervals hold 95 %: 1,000 times, {groups.text} were drawn again with all their photos, because "
+        "photos of one album are alike."
     )
-    if groups.count < FEW_GROUPS:
-        text += f" {groups.count} are few: the intervals are too narrow."
+    if groups.few:
+        text += f" {groups.effective:.1f} are few: the intervals are too narrow (benchmarks/cross_validation.py)."
     return text

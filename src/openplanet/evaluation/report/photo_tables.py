@@ -162,7 +162,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "cells": result.cells,
         "distances_km": list(result.distances_km),
         "country_method": COUNTRY_METHOD,
-        "drawn_together": {"what": groups.what, "count": groups.count},
+        "drawn_together": {"what": groups.what, "count": groups.count, "effective": groups.effective},
         "rows": [row_dict(row) for row in result.rows],
         "subject": result.subject,
         "breakdowns": [each.to_dict() for each in result.breakdowns],
