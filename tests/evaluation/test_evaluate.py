@@ -79,6 +79,18 @@ def test_the_centre_of_the_cell_stands_beside_the_mean_of_its_photos(
     assert np.isnan(centres.answers.lat[-1]).all()  # the photo that cannot be read
 
 
+def test_one_headline_at_one_distance_in_every_format(evaluation: Result) -> None:
+    (said,) = evaluation.verdicts
+    assert said.startswith("Within 25 km, of 20 photos of the test split: model ")
+    for name in ("model", "model, best point", "prior, best point"):
+        row = evaluation.row(name)
+        assert row is not None and f"{100 * row.shares[2]:.1f} %" in said
+    assert "the prior's best point" in said
+    for text in (evaluation.to_text(), evaluation.to_markdown(), evaluation.to_latex()):
+        assert said in text
+    assert evaluation.to_dict()["headline"] == [said]
+
+
 def test_what_the_cells_cap(evaluation: Result, predictor: Predictor) -> None:
     cells, truth, cap = predictor.partition, evaluation.truth, evaluation.row("right cell")
     cell_N = cells.assign(truth.lat, truth.lng)

@@ -29,6 +29,7 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.breakdown import break_down, divide
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.measures.row import Measure, Row
+from openplanet.evaluation.report.headline import headline
 from openplanet.evaluation.report.notes import FAR, KERNELS, WHAT, notes
 from openplanet.evaluation.report.photo_tables import PHOTOS
 from openplanet.evaluation.result import Result
@@ -108,7 +109,7 @@ def evaluate(
     cells = 0 if partition is None else len(partition)
     outside = 0 if partition is None else int((partition.assign(truth.lat, truth.lng) < 0).sum())
     whole = first.photos == len(truth.lat)  # not some rounds of a player
-    return Result(
+    found = Result(
         layout=PHOTOS,
         where=photoset.name,
         truth=truth,
@@ -125,6 +126,7 @@ def evaluate(
         leaks=leaks,
         near=near,
     )
+    return replace(found, verdicts=(headline(found),))
 
 
 def _leaks(

@@ -165,6 +165,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "drawn_together": {"what": groups.what, "count": groups.count, "effective": groups.effective},
         "rows": [row_dict(row) for row in result.rows],
         "subject": result.subject,
+        "headline": list(result.verdicts),
         "breakdowns": [each.to_dict() for each in result.breakdowns],
         "published_not_run": [each.to_dict() for each in result.published],
         "near_training_photos": None if result.near is None else result.near.to_dict(),
