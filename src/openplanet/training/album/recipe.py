@@ -48,6 +48,7 @@ class AlbumRecipe(RunRecipe):
         self._check(known, "variant", f"one of {', '.join(ALBUM_MODELS)}")
         self._check_at_least({"width": 1, "layers": 1, "dropout": 0, "crop": 1, "shorten": 0, "anchors": 0, "noise": 0})
         self._check_at_least({"swap": 0})
+        self._check(self.optimizer != "lda", "optimizer", "adamw or adagrad for an album model")
         self._check_less_than_1("dropout")
         for name in ("shorten", "anchors", "swap"):
             self._check(getattr(self, name) <= 1, name, "at most 1")

@@ -104,6 +104,9 @@ class Recipe(RunRecipe):
         trained = [name for name, head in HEADS.items() if head.trained]
         self._check(self.head in trained, "head", f"one of {', '.join(trained)}")
         self._check_levels()
+        plain = self.frozen and self.head == "softmax" and not self.levels and self.embedding_dim is None
+        rule = "adamw or adagrad unless frozen=true, head=softmax, without levels, embedding_dim, ema_decay"
+        self._check(self.optimizer != "lda" or (plain and self.ema_decay is None), "optimizer", rule)
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(0 < s < math.inf for s in self.std or ()), "std", "more than 0, and finite")
         self._check(all(math.isfinite(m) for m in self.mean or ()), "mean", "finite")
