@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.partition.best_point import PointFinder
-from openplanet.evaluation.answers import PRIOR, Answers, Truth
+from openplanet.evaluation.answers import PRIOR, RIGHT_CELL, Answers, Truth
 from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
@@ -57,7 +57,7 @@ def collect(
     """
     count, finder = len(truth.lat), PointFinder(partition)
     scorer = None if coarser is None else CellScorer(partition, coarser)
-    cells_NK2, entropy_N = np.full((count, k, 2), np.nan), np.full(count, np.nan)
+    cell_NK, entropy_N = np.full((count, k), -1, np.int64), np.full(count, np.nan)
     points_DNK2 = np.full((len(distances_km), count, k, 2), np.nan)
     order: list[int] = []
     for rows, predictions in _all_rows(told, count):
@@ -70,15 +70,24 @@ def collect(
             if each is None:
                 continue
             cells = each.top_cells(k)
-            cells_NK2[row, : len(cells), 0] = partition.centroid_lat[cells]
-            cells_NK2[row, : len(cells), 1] = partition.centroid_lng[cells]
+            cell_NK[row, : len(cells)] = cells
             entropy_N[row] = -(each.probabilities * np.maximum(each.log_probs, -1e3)).sum(dtype=np.float64)
             for points_NK2, km in zip(points_DNK2, distances_km, strict=True):
                 lat_K, lng_K, _ = finder.best_within(each.probabilities, km, k)
                 points_NK2[row, : len(lat_K)] = np.column_stack([lat_K, lng_K])
     scores = None if scorer is None else scorer.finish().take(np.argsort(order))
     points = points_DNK2 if distances_km else None
-    return Answers("", "", cells_NK2[..., 0], cells_NK2[..., 1], points, scores, partition, entropy_N)
+    centroids = (partition.centroid_lat, partition.centroid_lng)
+    lat_NK, lng_NK = (np.where(cell_NK < 0, np.nan, at_C[cell_NK]) for at_C in centroids)
+    return Answers("", "", lat_NK, lng_NK, points, scores, partition, cell_NK, entropy_N)
+
+
+def right_cells(partition: Partition, truth: Truth, what: str = "") -> Answers:
+    """Each photo's own cell, by the mean position of its training photos; no guess for a photo in no cell."""
+    cell_N = partition.assign(truth.lat, truth.lng)
+    centroids = (partition.centroid_lat, partition.centroid_lng)
+    lat_N, lng_N = (np.where(cell_N < 0, np.nan, at_C[cell_N]) for at_C in centroids)
+    return Answers(RIGHT_CELL, what, lat_N[:, None], lng_N[:, None])
 
 
 def prior(

@@ -95,10 +95,12 @@ class AlbumModel(nn.Module):
     Made with (partition, width of the embedding, AlbumConfig, **AlbumConfig.options), on the CPU.
     ``needs_training``: False where the answer follows from the image model (and statistics of training albums).
     ``reads_log_probs``: False where ``Albums.log_probs_BTC`` may be without cells.
+    ``reads_times``: True where the answer depends on ``Albums.seconds_BT``, not on the order of the photos alone.
     """
 
     needs_training = True
     reads_log_probs = True
+    reads_times = False
 
     def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig) -> None:
         super().__init__()

@@ -45,6 +45,10 @@ class AlbumRecipe(RunRecipe):
     noise: FromZero = 0.0
     """Standard deviation of what is added to the standardised embeddings at random."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.optimizer != "lda", "optimizer", "adamw or adagrad for an album model")
+
     def album_config(self) -> AlbumConfig:
         """The part of it that the model is built from."""
         names = [f.name for f in dataclasses.fields(AlbumConfig)]

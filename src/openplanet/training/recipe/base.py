@@ -31,8 +31,9 @@ class RunRecipe:
     seen: str
     """What it was seen to give and to cost, and on what; or that nobody has measured it yet."""
 
-    optimizer: Literal["adagrad", "adamw"]
-    """AdaGrad is the paper's."""
+    optimizer: Literal["adagrad", "adamw", "lda"]
+    """AdaGrad is the paper's. lda, of a frozen image model with a plain softmax: no steps, a linear discriminant
+    analysis in closed form (training/discriminant.py); epochs, learning rate and losses then change nothing."""
     learning_rate: Positive
     """The highest that the schedule reaches."""
     weight_decay: FromZero = 0.0

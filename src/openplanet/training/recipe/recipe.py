@@ -94,6 +94,9 @@ class Recipe(RunRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        plain = self.frozen and self.head == "softmax" and not self.levels and self.embedding_dim is None
+        rule = "adamw or adagrad unless frozen=true, head=softmax, without levels, embedding_dim, ema_decay"
+        self._check(self.optimizer != "lda" or (plain and self.ema_decay is None), "optimizer", rule)
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         if HEADS[self.head].nested:
             splits = [pair[0] for pair in self.levels] + [self.max_photos]
