@@ -22,19 +22,29 @@ if TYPE_CHECKING:
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or a downloaded model [default: the only one].")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
+@click.option(
+    "--checkpoint",
+    type=PATH,
+    help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model [default: the only downloaded one].",
+)
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidate cells per photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
 @click.option(
     "--map",
     "map_file",
     type=OutputFile(html_page("map")),
-    help="Write a self-contained HTML page with a map for each photo.",
+    help="Write a self-contained HTML page with a map of each photo.",
 )
-@click.option("--album", "as_album", is_flag=True, help="The photos are one album: place each by the others.")
-@click.option("--anchors", is_flag=True, help="Keep positions that photos have, and place the others by them.")
-@click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
+@click.option(
+    "--album", "as_album", is_flag=True, help="Treat the photos as one album: each helps to place the others."
+)
+@click.option("--anchors", is_flag=True, help="Keep the positions that photos have, and use them to place the others.")
+@click.option(
+    "--clock-offset",
+    metavar="auto|SECONDS",
+    help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
+)
 def locate(
     photos: tuple[Path, ...],
     checkpoint: Path | None,
@@ -46,9 +56,12 @@ def locate(
     anchors: bool,
     clock_offset: str | None,
 ) -> None:
-    """Say where photos were taken: the most probable cells, named. Photos are read, never changed.
+    """Locate photos, or whole albums.
 
-    With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
+    Prints the most probable cells of each photo, with place names. Photos are never changed.
+
+    With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
+    of how far people travel in a given time.
     """
     from openplanet.inference.finding import Names, find_photos
     from openplanet.inference.locator import open_locator, places_albums

@@ -9,12 +9,13 @@ from openplanet.cli.base import PATH, Command, show
 
 @click.command(cls=Command, example="openplanet download geoclip\nopenplanet locate holiday/")
 @click.argument("name", required=False)
-@click.option("--from", "given", type=PATH, help="Folder with the files, brought from a machine with a network.")
+@click.option("--from", "given", type=PATH, help="Folder of files downloaded on another machine.")
 def download(name: str | None, given: Path | None) -> None:
-    """Fetch a published model once and keep it; without NAME, list what there is.
+    """Download a published model, or list those available.
 
-    NAME is one of the list, or hf:OWNER/NAME for an OpenPlaNet checkpoint on a Hugging Face Hub. Then
-    `--checkpoint NAME` works in every command; where one model was downloaded, `locate` needs no --checkpoint.
+    NAME is one of the list that the command prints without it, or hf:OWNER/NAME for an OpenPlaNet checkpoint on the
+    Hugging Face Hub. Afterwards every command accepts `--checkpoint NAME`. If it is the only downloaded model,
+    `locate` uses it by default.
     """
     from openplanet.models import hub
     from openplanet.models.checkpoint import is_finished
