@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.contestants import baselines, neighbours
 from openplanet.evaluation.contestants.neighbours import Kernel
@@ -23,7 +24,6 @@ from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.distribution import distribution_of
 from openplanet.evaluation.measures.metrics import median_km
 from openplanet.evaluation.testsets.photoset import read_images
-from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
 from openplanet.models import features
 from openplanet.models.checkpoint import Checkpoint

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from openplanet.earth import geo
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.errors import DatasetError, InputError
 from openplanet.evaluation import evaluate as evaluating
 from openplanet.evaluation.answers import Answers
@@ -14,7 +15,6 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.report.charts import share_curve
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import of_dataset, read_images
-from openplanet.inference.best_point import PointFinder
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.dataset import Dataset
 

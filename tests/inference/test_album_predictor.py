@@ -299,6 +299,11 @@ def test_the_command(checkpoint, holiday, tmp_path):
     assert "d.jpg" in text.output and "given" in text.output
     assert "1 of 6 photos could not be read" in text.output
     assert "The journey" in (tmp_path / "map.html").read_text()
+    assert {photo["status"] for photo in json.loads(locate(*command, "--json").stdout)["photos"]} == {
+        "no place",
+        "failed",
+    }  # pictures of one colour
+    command.append("--all-pictures")
     album = json.loads(locate(*command, "--json", "--top", "2").stdout)
     assert [len(photo["top"]) for photo in album["photos"] if photo["error"] is None] == [2] * 5
     assert {photo["status"] for photo in album["photos"]} == {"located", "failed"}
@@ -318,7 +323,7 @@ def test_anchors_without_a_position_are_told(checkpoint, holiday):
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--anchors"], "go with --album"), (["--clock-offset", "auto"], "go with --album"),
-     (["--album", "--clock-offset", "soon"], "auto or seconds"), (["--album", "--json", "--geojson"], "not both")],
+     (["--album", "--clock-offset", "soon"], "auto or seconds"), (["--album", "--json", "--geojson"], "give one of")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told(checkpoint, holiday, options, message):
     done = locate(holiday, "--checkpoint", checkpoint, *options)

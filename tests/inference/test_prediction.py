@@ -6,7 +6,9 @@ import pytest
 
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import InputError
-from openplanet.inference.prediction import Prediction
+from openplanet.inference.place_tree import COUNTRY_KM, CellPlace
+from openplanet.inference.prediction import Options, Prediction
+from openplanet.models.regions import Regions
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +66,21 @@ def test_candidate_names_its_cell(cells: partitions.Partition) -> None:
     assert cells.assign(np.array([best.lat]), np.array([best.lng])).tolist() == [best.cell_index]
     assert best.cell_token == cells.cell_token[best.cell_index]
     assert best.probability == pytest.approx(np.exp(p.log_probs[best.cell_index]), rel=1e-6)
-    assert best.place.country == cells.country[best.cell_index]
-    assert best.place.text.endswith(best.place.country)
+    assert best.area_km2 == cells.area_km2[best.cell_index]
+    country = cells.country[best.cell_index]
+    assert best.place.country == (country if best.area_km2 <= np.pi * COUNTRY_KM**2 else "")
 
 
 def test_to_dict_has_exactly_the_agreed_keys(cells: partitions.Partition) -> None:
     got = json.loads(json.dumps(predict(cells).to_dict(2), allow_nan=False))
-    assert set(got) == {"best", "top"} and set(got["best"]) == {"lat", "lng"} and len(got["top"]) == 2
+    assert set(got) == {"best", "answer", "places", "top"} and len(got["top"]) == 2
+    assert set(got["best"]) == {"lat", "lng", "within_km", "probability", "radius_km", "calibrated"}
     for candidate in got["top"]:
-        assert set(candidate) == {"rank", "lat", "lng", "probability", "cell_token", "place"}
-        assert set(candidate["place"]) == {"country", "region", "city"}
-    assert got["best"] == {"lat": got["top"][0]["lat"], "lng": got["top"][0]["lng"]}
+        assert set(candidate) == {"rank", "lat", "lng", "probability", "cell_token", "area_km2", "place"}
+        assert set(candidate["place"]) == {"country", "region", "city", "country_code"}
+    capped = predict(cells).to_dict(2, Options(finest="country"))
+    assert capped["best"] is None and capped["top"] == [] and capped["answer"]["level"] in ("country", None)
+    assert all(node["places"] == [] for node in capped["places"])
 
 
 def test_country_probabilities_sum_the_cells(cells: partitions.Partition) -> None:
@@ -96,4 +102,70 @@ def test_geojson_has_cells_and_the_best_point(cells: partitions.Partition) -> No
     assert [f["properties"]["probability"] for f in polygons] == [c.probability for c in p.top(3)]
     assert {f["geometry"]["type"] for f in polygons} <= {"Polygon", "MultiPolygon"}
     assert point["geometry"]["type"] == "Point"
-    assert point["geometry"]["coordinates"] == pytest.approx([p.best.lng, p.best.lat], abs=1e-6)
+    assert point["geometry"]["coordinates"] == pytest.approx([p.best_point().lng, p.best_point().lat], abs=1e-6)
+    assert set(point["properties"]["radius_km"]) == {"0.68", "0.95"}
+
+
+@pytest.fixture(scope="module")
+def sydney() -> partitions.Partition:
+    """Small cells in and about Sydney and Newcastle, and a few in Auckland."""
+    rng = np.random.default_rng(2)
+    spots = [(-33.87, 151.2, 400, 0.08), (-32.93, 151.77, 100, 0.03), (-36.85, 174.76, 60, 0.03)]
+    lat = np.concatenate([rng.normal(lat, spread, count) for lat, _, count, spread in spots])
+    lng = np.concatenate([rng.normal(lng, spread, count) for _, lng, count, spread in spots])
+    return partitions.build([(lat, lng)], max_photos=12, min_photos=1)
+
+
+def spread_over(cells: partitions.Partition, shares: dict[str, float]) -> Prediction:
+    """Evenly over the cells of each city."""
+    probability = np.full(len(cells), 1e-9)
+    for city, share in shares.items():
+        inside = [i for i, name in enumerate(cells.city) if name == city]
+        assert inside, city
+        probability[inside] += share / len(inside)
+    return Prediction(cells, np.log(probability))
+
+
+def test_cells_of_one_city_are_one_line(sydney: partitions.Partition) -> None:
+    assert sydney.city.count("Sydney") > 20
+    p = spread_over(sydney, {"Sydney": 0.37, "Newcastle": 0.4, "Auckland": 0.23})
+    australia, zealand = p.places()
+    assert (australia.name, australia.place.country_code, zealand.name) == ("Australia", "AU", "New Zealand")
+    assert australia.probability == pytest.approx(0.77, abs=1e-3)
+    (wales,) = australia.inside
+    assert wales.name == "New South Wales" and wales.probability == pytest.approx(0.77, abs=1e-3)
+    assert [(city.name, round(city.probability, 2)) for city in wales.inside] == [("Newcastle", 0.4), ("Sydney", 0.37)]
+    assert wales.inside[1].place.text == "Sydney, New South Wales, Australia"
+    assert [node.inside for node in p.places("country")] == [(), ()]
+
+
+def test_the_answer_is_as_fine_as_it_is_sure(sydney: partitions.Partition) -> None:
+    p = spread_over(sydney, {"Sydney": 0.37, "Newcastle": 0.4, "Auckland": 0.23})
+    told = {confidence: p.answer(confidence) for confidence in (0.3, 0.5, 0.9)}
+    assert [told[each].level for each in (0.3, 0.5, 0.9)] == ["city", "region", None]
+    assert told[0.3].text == "Newcastle, New South Wales, Australia" and told[0.5].text == "New South Wales, Australia"
+    assert told[0.9].text == "not enough evidence"
+    assert p.answer(0.3, finest="country").text == "Australia"
+
+
+def test_a_large_cell_names_no_town() -> None:
+    """What made "Florence, Oregon 100 %" of a cell of 21 million square kilometres."""
+    rng = np.random.default_rng(1)
+    whole = partitions.build([(rng.uniform(20, 60, 30), rng.uniform(-130, -70, 30))], max_photos=100, min_photos=1)
+    p = Prediction(whole, np.zeros(len(whole)))
+    assert whole.area_km2.max() > 2e7 and any(whole.country)
+    assert all(c.place == CellPlace("", "", "") for c in p.top(9)) and p.places() == ()
+    assert p.answer(0.0).text == "not enough evidence"
+
+
+def test_radii_and_regions_follow_what_validation_said(sydney: partitions.Partition) -> None:
+    p = spread_over(sydney, {"Sydney": 0.6, "Auckland": 0.4})
+    best = p.best_point()
+    assert best.probability == pytest.approx(0.6, abs=0.02) and not best.calibrated
+    near, far = best.radius_km["0.68"], best.radius_km["0.95"]
+    assert near > 1500 and far >= near  # Auckland is 2,150 km off
+    regions = Regions(99, {"0.68": 0.5, "0.95": 100.0}, {"0.9": 2.0, "0.5": 0.1})
+    told = Prediction(sydney, p.log_probs, regions)
+    assert told.best_point().radius_km["0.68"] == pytest.approx(near / 2)
+    assert told.best_point().radius_km["0.95"] == pytest.approx(np.pi * 6371.0088)  # never more than half way round
+    assert len(told.region(0.9)) == len(sydney) and len(told.region(0.5)) < len(p.region(0.5))

@@ -41,7 +41,7 @@ def test_of_very_many_photos_some_are_asked(
     checkpoint = fit(dataset, dataclasses.replace(tiny_recipe, epochs=1), tmp_path / "out")
     val = load_split(dataset, "val", checkpoint.partition, 32, drop_in_no_cell=False)
     monkeypatch.setattr(temperature, "MOST_SCORES", 55 * len(checkpoint.partition))
-    assert temperature.calibrate(checkpoint.model, val).photos == 55
+    assert temperature.calibrate(checkpoint.model, checkpoint.partition, val).photos == 55
 
 
 def test_photos_that_cannot_be_read_do_not_stop_it(make_dataset: Any, tiny_recipe: Recipe, tmp_path: Path) -> None:

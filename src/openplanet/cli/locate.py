@@ -14,6 +14,7 @@ from openplanet.storage import html_page
 if TYPE_CHECKING:
     from openplanet.inference.album_predictor import Clock
     from openplanet.inference.located import Located
+    from openplanet.inference.prediction import Finest
 
 
 @click.command(
@@ -28,8 +29,38 @@ if TYPE_CHECKING:
     help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model [default: the only downloaded one].",
 )
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidate cells per photo.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--geojson", "as_geojson", is_flag=True, help="Print GeoJSON.")
+@click.option(
+    "--within",
+    "within_km",
+    default=25.0,
+    show_default=True,
+    metavar="KM",
+    type=click.FloatRange(0.001, 5000),
+    help="Radius of the best point, in km: the point with most probability within this distance.",
+)
+@click.option(
+    "--confidence",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Minimum probability of the place to name; below it a coarser place is named.",
+)
+@click.option(
+    "--finest",
+    default="cell",
+    show_default=True,
+    type=click.Choice(["country", "region", "city", "cell"]),
+    help="Finest level to print; coordinates are printed only for cell.",
+)
+@click.option("--all-pictures", is_flag=True, help="Locate screenshots, documents and blank pictures too.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "geojson", "kml", "csv", "gpx"]),
+    help="Output format [default: text].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@click.option("--geojson", "as_geojson", is_flag=True, help="Same as --format geojson.")
 @click.option(
     "--map",
     "map_file",
@@ -49,6 +80,11 @@ def locate(
     photos: tuple[Path, ...],
     checkpoint: Path | None,
     top: int,
+    within_km: float,
+    confidence: float,
+    finest: "Finest",
+    all_pictures: bool,
+    form: str | None,
     as_json: bool,
     as_geojson: bool,
     map_file: Path | None,
@@ -58,22 +94,28 @@ def locate(
 ) -> None:
     """Locate photos, or whole albums.
 
-    Prints the most probable cells of each photo, with place names. Photos are never changed.
+    Prints for each photo the finest place of which the model is confident, the best point with the radii that hold
+    68 and 95 % of photos, and the most probable places. Photos are never changed.
 
     With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
     of how far people travel in a given time.
     """
-    from openplanet.inference.finding import Names, find_photos
+    from openplanet.inference.finding import Names, find_photos, photographs
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
     from openplanet.inference.output.as_map import MapPage
+    from openplanet.inference.prediction import Options
     from openplanet.models import hub
 
-    if as_json and as_geojson:
-        raise click.UsageError("give --json or --geojson, not both")
+    if (form is not None) + as_json + as_geojson > 1:
+        raise click.UsageError("give one of --format, --json and --geojson")
+    form = form or ("json" if as_json else "geojson" if as_geojson else "text")
+    if map_file is not None and finest != "cell":
+        raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
     if not as_album and (anchors or clock_offset is not None):
         raise click.UsageError("--anchors and --clock-offset go with --album")
+    options = Options(within_km, confidence, finest)
     clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
@@ -81,13 +123,17 @@ def locate(
 
         locator = AlbumPredictor.load(checkpoint)
         album = locator.locate(photos, anchors, clock)
-        about, stream, number = About(names, top, locator.provenance, album), album.photos, len(album.photos)
+        about = About(names, top, locator.provenance, album, options)
+        stream, number = album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
         single = open_locator(checkpoint)
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
-        about, stream, number = About(names, top, single.provenance), single.locate_many(paths), len(paths)
+        about = About(names, top, single.provenance, options=options)
+        stream, number = single.locate_many(paths), len(paths)
+    if not all_pictures:
+        stream = photographs(stream)
     page = None if map_file is None else MapPage(map_file, about, number)
     counts = Counter[str]()
     error: str | None = None
@@ -99,7 +145,7 @@ def locate(
             error = error or about.error(each)
             yield each
 
-    for piece in FORMATS["json" if as_json else "geojson" if as_geojson else "text"](watched(), about):
+    for piece in FORMATS[form](watched(), about):
         click.echo(piece, nl=False)
     if page is not None:
         page.save(", ".join(path.name for path in photos) if as_album else "Located photos")

@@ -10,6 +10,7 @@ N coordinates asked for.
 import csv
 import gzip
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -63,6 +64,7 @@ Floats = NDArray[np.float64]
 # A position is called after a city within this distance. Beyond it "near Alice Springs" misleads, so that the distance
 # is said, and a cell is named by region and country, or by the country alone.
 CITY_KM, REGION_KM = 100.0, 300.0
+CITY_PEOPLE = 50_000  # from which on a city reaches beyond itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,42 @@ def nearest(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
     km_N: Floats = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord_N / 2, 1.0))
     found: list[tuple[int, float]] = list(zip(index_N.tolist(), km_N.tolist(), strict=True))
     return [Place(*cities.names[index], km) for index, km in found]
+
+
+def named(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
+    """What people would call each position: the city in whose reach it lies, else the nearest place.
+
+    A city of ``people`` reaches as far as ``reach_km``; of several of the nearest place's country that reach a position
+    the one with most people names it, so that a suburb of Sydney is Sydney. Otherwise as ``nearest``.
+    """
+    found = nearest(lat_N, lng_N)
+    xyz_N3 = to_xyz(np.atleast_1d(np.asarray(lat_N, float)), np.atleast_1d(np.asarray(lng_N, float)))
+    cities, (tree, index_K, chord_K) = _cities(), _reaching()
+    for row, near_K in enumerate(tree.query_ball_point(xyz_N3, float(chord_K.max(initial=0.0)))):
+        reached = [
+            k for k in near_K
+            if np.linalg.norm(tree.data[k] - xyz_N3[row]) <= chord_K[k]
+            and cities.names[index_K[k]][3] == found[row].country_code
+        ]  # fmt: skip
+        if reached:
+            best = max(reached, key=lambda k: cities.population[index_K[k]])
+            chord = float(np.linalg.norm(tree.data[best] - xyz_N3[row]))
+            found[row] = Place(*cities.names[int(index_K[best])], 2 * EARTH_RADIUS_KM * math.asin(min(chord / 2, 1.0)))
+    return found
+
+
+def reach_km(people: ArrayLike) -> Floats:
+    """How far a city of so many people reaches: twice the radius of a disc with 1,500 of them on a square km."""
+    return np.asarray(2 * np.sqrt(np.asarray(people, np.float64) / 1500 / np.pi))
+
+
+@lru_cache(maxsize=1)
+def _reaching() -> tuple[cKDTree, NDArray[np.int64], Floats]:
+    """The cities that reach beyond themselves: a tree, their indices, and their reach as a chord."""
+    cities = _cities()
+    index_K = np.flatnonzero(cities.population >= CITY_PEOPLE)
+    angle_K = reach_km(cities.population[index_K]) / EARTH_RADIUS_KM
+    return cKDTree(to_xyz(cities.lat[index_K], cities.lng[index_K])), index_K, 2 * np.sin(angle_K / 2)
 
 
 def largest(bounds: tuple[float, float, float, float], most: int) -> tuple[list[str], Floats, Floats]:

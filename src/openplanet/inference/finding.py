@@ -1,15 +1,19 @@
 """Which photos `locate` takes, and what outputs call them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from openplanet.errors import InputError
+from openplanet.errors import InputError, PhotoError
+from openplanet.inference.located import Located
+from openplanet.photos.files import exif, flags, images
 from openplanet.photos.files.images import SUFFIXES
 from openplanet.photos.sources import registry
 from openplanet.photos.sources.source import Candidate, printable
 from openplanet.progress import say
+
+FLAG_SIDE = 320  # pixels: as small as ingest keeps photos, for which the rules were made
 
 
 class Names:
@@ -30,6 +34,27 @@ class Names:
     def within(self, text: str, photo: Path | str) -> str:
         """``text`` that speaks of ``photo`` (an error) with its name for its path."""
         return printable(text.replace(str(photo), self.of(photo)))
+
+
+def no_photograph(photo: Path) -> str:
+    """Why a picture shows no place ("screenshot: ..."), by the rules by which ingest flags; "" for a photograph, and
+    for a file that cannot be read, which says so elsewhere."""
+    try:
+        metadata = exif.read(photo)
+        from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
+        image = images.load(photo, FLAG_SIDE, metadata)
+    except PhotoError:
+        return ""
+    flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
+    return "" if flag is None else f"{flag}: {reason}"
+
+
+def photographs(stream: Iterable[Located]) -> Iterator[Located]:
+    """The same answers; where a picture is no photograph of a place that is said, and its prediction withdrawn."""
+    for located in stream:
+        shown = located.prediction is not None and located.by_anchors is None and isinstance(located.photo, Path)
+        flag = no_photograph(located.photo) if shown and isinstance(located.photo, Path) else ""
+        yield replace(located, prediction=None, flag=flag) if flag else located
 
 
 def find_photos(paths: Sequence[Path]) -> list[Candidate]:

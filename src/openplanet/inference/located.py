@@ -37,6 +37,8 @@ class Located:
     utc_offset_minutes: int | None = None
     utc_offset_from: str | None = None
     """written, gps; or assumed: position, anchor, album (``photos.clocks``)."""
+    flag: str = ""
+    """Why the picture is no photograph of a place ("screenshot: ..."); it then has no prediction."""
 
     @property
     def source(self) -> Source | None:
@@ -48,9 +50,13 @@ class Located:
         return None if self.prediction is None else "model"
 
     @property
-    def status(self) -> Literal["given", "located", "failed"]:
-        """Whether the photo knew its position, was located, or could not be read."""
-        return "given" if self.given is not None else "failed" if self.prediction is None else "located"
+    def status(self) -> Literal["given", "located", "failed", "no place"]:
+        """Whether the photo knew its position, was located, could not be read, or shows no place."""
+        if self.given is not None:
+            return "given"
+        if self.flag:
+            return "no place"
+        return "failed" if self.prediction is None else "located"
 
     @property
     def by_anchors(self) -> Position | None:
@@ -59,17 +65,20 @@ class Located:
 
     @property
     def position(self) -> Position | None:
-        """(lat, lng) in degrees: the given one, else the one between given ones, else the likeliest cell's."""
+        """(lat, lng) in degrees: the given one, else the one between given ones, else the best point."""
         if self.by_anchors is not None:
             return self.by_anchors
-        return None if self.prediction is None else (self.prediction.best.lat, self.prediction.best.lng)
+        if self.prediction is None:
+            return None
+        best = self.prediction.best_point()
+        return best.lat, best.lng
 
     @property
     def place(self) -> str:
-        """The place's name; empty where there is no position."""
+        """What may be said of the place: a city, or coarser where none is likely enough; empty without a position."""
         if self.by_anchors is not None:
-            return places.nearest([self.by_anchors[0]], [self.by_anchors[1]])[0].name
-        return "" if self.prediction is None else self.prediction.best.place.text
+            return places.named([self.by_anchors[0]], [self.by_anchors[1]])[0].name
+        return "" if self.prediction is None else self.prediction.answer().text
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,55 @@ Shapes: C cells.
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth import geojson, s2
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.errors import InputError
+from openplanet.inference.place_tree import LEAST, LEVELS, CellPlace, Level, Node, likeliest, place_of, tree
+from openplanet.models.regions import WITHIN_KM, Regions
+
+Finest = Literal["country", "region", "city", "cell"]
+CONFIDENCE = 0.5
+"""Probability that a place needs to be the answer, where nobody asks for another."""
 
 
 @dataclass(frozen=True)
-class CellPlace:
-    """Name of a cell's place; "" where the list of cities has no such name."""
+class BestPoint:
+    """The point with most probability within a distance; ``radius_km`` holds shares of photos (models/regions.py)."""
 
-    country: str
-    region: str
-    city: str
+    lat: float  # degrees
+    lng: float
+    within_km: float
+    probability: float  # within that distance
+    radius_km: dict[str, float]  # by share: "0.68", "0.95"
+    calibrated: bool  # whether the radii were learned from validation photos
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The finest place that is likely enough. ``place`` is empty, and ``level`` None, where not even a country is."""
+
+    level: Level | None
+    place: CellPlace
+    probability: float
 
     @property
     def text(self) -> str:
-        """City, region and country in one line, without empty or repeated parts."""
-        return ", ".join(dict.fromkeys(part for part in (self.city, self.region, self.country) if part))
+        """The place, or that there is not enough evidence."""
+        return self.place.text or "not enough evidence"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return {"level": self.level, "name": self.text, **asdict(self.place), "probability": self.probability}
 
 
 @dataclass(frozen=True)
@@ -40,6 +67,7 @@ class Candidate:
     cell_token: str
     cell_index: int
     place: CellPlace
+    area_km2: float
 
     def to_dict(self) -> dict[str, Any]:
         """The form that ``openplanet locate --json`` writes."""
@@ -49,18 +77,30 @@ class Candidate:
             "lng": self.lng,
             "probability": self.probability,
             "cell_token": self.cell_token,
+            "area_km2": round(self.area_km2, 3),
             "place": asdict(self.place),
         }
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of an answer: the distance within which a point is to lie, how likely a place must be, and the
+    finest thing that may be told."""
+
+    within_km: float = WITHIN_KM
+    confidence: float = CONFIDENCE
+    finest: Finest = "cell"
 
 
 class Prediction:
     """Log-probabilities over the cells of a partition.
 
-    ``log_probs`` [C] is float32, natural logarithm, normalised so that the probabilities add up to 1.
+    ``log_probs`` [C] is float32, natural logarithm, normalised so that the probabilities add up to 1. ``regions``: what
+    was learned of the model's regions; by default nothing, and they are as its probabilities have them.
     Raises InputError where the scores are not one finite-or-minus-infinite number per cell.
     """
 
-    def __init__(self, partition: Partition, log_probs: NDArray[Any]) -> None:
+    def __init__(self, partition: Partition, log_probs: NDArray[Any], regions: Regions | None = None) -> None:
         scores_C = np.asarray(log_probs, dtype=np.float64)
         if scores_C.shape != (len(partition),):
             raise InputError(f"{len(partition)} cells need as many scores, not {scores_C.shape}")
@@ -69,7 +109,8 @@ class Prediction:
             raise InputError("a prediction's scores are not numbers: the model's weights may be damaged")
         # normalised in float64: a float32 sum over 26,263 cells would be off by more than 1e-6
         shifted_C = scores_C - highest
-        self.partition = partition
+        self._points: dict[float, BestPoint] = {}
+        self.partition, self.regions = partition, regions or Regions()
         self.log_probs: NDArray[np.float32] = (shifted_C - np.log(np.exp(shifted_C).sum())).astype(np.float32)
 
     @cached_property
@@ -102,12 +143,49 @@ class Prediction:
         order = np.argsort(-sums, kind="stable")
         return {str(codes[i]): float(sums[i]) for i in order}
 
-    def to_dict(self, k: int = 5) -> dict[str, Any]:
-        """``best`` {lat, lng} and ``top`` [{rank, lat, lng, probability, cell_token, place}], JSON-safe."""
-        best = self.best
-        return {"best": {"lat": best.lat, "lng": best.lng}, "top": [c.to_dict() for c in self.top(k)]}
+    def best_point(self, within_km: float = WITHIN_KM) -> BestPoint:
+        """The point with most probability within ``within_km``, and the radii about it that hold 68 and 95 %."""
+        if within_km not in self._points:
+            (lat,), (lng,), (mass,) = PointFinder.of(self.partition).best_within(self.probabilities, within_km)
+            radii = {
+                str(share): self.regions.radius_km(self.partition, self.probabilities, lat, lng, share)
+                for share in (0.68, 0.95)
+            }
+            self._points[within_km] = BestPoint(
+                float(lat), float(lng), within_km, min(1.0, float(mass)), radii, self.regions.fitted
+            )
+        return self._points[within_km]
 
-    def to_geojson(self, k: int = 5) -> dict[str, Any]:
+    def places(self, finest: Level = "city", least: float = LEAST) -> tuple[Node, ...]:
+        """Countries, the regions in them, the cities in those, with probabilities summed; at least ``least`` each."""
+        return tree(self.partition, self.probabilities, finest, least)
+
+    def answer(self, confidence: float = CONFIDENCE, finest: Finest = "cell") -> Answer:
+        """The likeliest city where it has ``confidence``, else the likeliest region, else country, else nothing."""
+        allowed: Level = "city" if finest == "cell" else finest
+        for level in reversed(LEVELS[: LEVELS.index(allowed) + 1]):
+            found = likeliest(self.partition, self.probabilities, level)
+            if found is not None and found.probability >= confidence:
+                return Answer(level, found.place, min(1.0, found.probability))
+        return Answer(None, CellPlace("", "", ""), 0.0)
+
+    def region(self, share: float) -> NDArray[np.int64]:
+        """The cells of the smallest set that holds ``share`` (one of models.regions.SHARES) of photos."""
+        return self.regions.cells(self.probabilities, share)
+
+    def to_dict(self, k: int = 5, options: Options | None = None) -> dict[str, Any]:
+        """JSON-safe: ``best``, ``answer``, ``places``, ``top``; what is finer than asked for is null or empty."""
+        asked = options or Options()
+        shown = asked.finest == "cell"
+        level: Level = "city" if asked.finest == "cell" else asked.finest
+        return {
+            "best": self.best_point(asked.within_km).to_dict() if shown else None,
+            "answer": self.answer(asked.confidence, asked.finest).to_dict(),
+            "places": [node.to_dict() for node in self.places(level)],
+            "top": [each.to_dict() for each in self.top(k)] if shown else [],
+        }
+
+    def to_geojson(self, k: int = 5, within_km: float = WITHIN_KM) -> dict[str, Any]:
         """A FeatureCollection: the ``k`` most likely cells as polygons, then the best point."""
         top = self.top(k)
         cells = geojson.cell_features(
@@ -123,8 +201,9 @@ class Prediction:
             ],
             self.partition.turn,
         )
-        best = top[0]
-        point = geojson.point_feature(best.lat, best.lng, {"best": True, "probability": best.probability})
+        best = self.best_point(within_km)
+        about = {name: value for name, value in best.to_dict().items() if name not in ("lat", "lng")}
+        point = geojson.point_feature(best.lat, best.lng, {"best": True, **about})
         return geojson.feature_collection([*cells, point])
 
     def _candidate(self, rank: int, cell: int) -> Candidate:
@@ -136,5 +215,6 @@ class Prediction:
             probability=float(self.probabilities[cell]),
             cell_token=s2.to_token(p.cell_id[cell : cell + 1])[0],
             cell_index=cell,
-            place=CellPlace(p.country[cell], p.region[cell], p.city[cell]),
+            place=place_of(p, cell),
+            area_km2=float(p.area_km2[cell]),
         )

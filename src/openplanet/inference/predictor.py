@@ -110,7 +110,8 @@ class Predictor:
     def _predict(self, pixels_3HW: list[Tensor]) -> list[Prediction]:
         if not pixels_3HW:
             return []
-        return [Prediction(self.partition, row.numpy()) for row in self.log_probs(torch.stack(pixels_3HW))]
+        regions = self.checkpoint.calibration.regions
+        return [Prediction(self.partition, row.numpy(), regions) for row in self.log_probs(torch.stack(pixels_3HW))]
 
     def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
         try:

@@ -1,4 +1,4 @@
-"""How sure a model may be: one temperature by which its scores are divided before the softmax.
+"""How sure a model may be: one temperature by which its scores are divided before the softmax, and its regions.
 
 It changes no order of the cells, only how much probability the first ones get, so that what is said to hold 90 % of
 the probability holds the photo nine times of ten.
@@ -7,10 +7,12 @@ Shapes: N photos, C cells.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from openplanet.models.regions import Regions
 
 LEAST_PHOTOS = 50
 """With fewer, chance alone moves the fitted temperature by tens of percent."""
@@ -34,6 +36,8 @@ class Calibration:
     """The same at ``temperature``."""
     note: str = ""
     """Why it was not fitted, or stopped at the end of its range."""
+    regions: Regions = field(default_factory=Regions)
+    """What regions must hold at this temperature."""
 
     def log_probs(self, scores_NC: Tensor) -> Tensor:
         """Log-probabilities [N, C], float32, of a model's scores (logits, or log-probabilities)."""

@@ -111,9 +111,13 @@ def _accuracy(config: dict[str, Any]) -> list[str]:
         *accuracy_table(accuracy),
         "",
         "Probabilities (temperature scaling, Guo et al. 2017; it changes how sure the model is, not what it"
-        f" names): {Calibration(**config.get('calibration', {})).describe()}.",
+        f" names): {_calibration(config).describe()}.",
         "",
     ]
+
+
+def _calibration(config: dict[str, Any]) -> Calibration:
+    return Calibration(**{name: value for name, value in config.get("calibration", {}).items() if name != "regions"})
 
 
 LIMITS = (

@@ -28,6 +28,7 @@ from openplanet.models.card import model_card
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import Merged, reveals
+from openplanet.models.regions import Regions
 from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
 
 FORMAT = "openplanet-checkpoint"
@@ -201,7 +202,9 @@ def read_config(folder: Path, form: str, form_version: int, kinds: dict[str, typ
 
 def _calibration(config: dict[str, Any], path: Path) -> Calibration:
     try:
-        found = Calibration(**config.get("calibration", {}))
+        values = dict(config.get("calibration", {}))
+        regions = Regions.from_dict(values.pop("regions", {}))
+        found = Calibration(**values, regions=regions)
         if not 0 < found.temperature < float("inf"):
             raise ValueError(found.temperature)
     except (TypeError, ValueError) as error:

@@ -125,7 +125,7 @@ def _outermost(ids: Any) -> Any:
 
 def _partition(before: Partition, ids: Any, cell_F: Any) -> Partition:
     lat, lng = s2.center(ids)
-    found = places.nearest(lat, lng)
+    found = places.named(lat, lng)
     count = np.bincount(cell_F, weights=before.count, minlength=len(ids)).astype(np.int64)
     return dataclasses.replace(
         before,

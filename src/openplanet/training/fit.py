@@ -68,7 +68,7 @@ def fit(
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
         kept = module.evaluated_model.eval()
-        temperature = calibrate(kept, val)
+        temperature = calibrate(kept, finest, val)
         return Checkpoint(
             kept,
             finest,

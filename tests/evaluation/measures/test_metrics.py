@@ -10,6 +10,7 @@ from openplanet.earth import geo
 from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.row import COUNTRY, GEOSCORE, MEAN, MEDIAN, Measure, Row
+from openplanet.evaluation.report.photo_tables import row_dict
 
 DISTANCES = (1.0, 25.0, 200.0, 750.0, 2500.0)
 
@@ -86,7 +87,7 @@ def test_failed_photo_is_wrong_and_stays_in_the_denominator() -> None:
     assert got.shares == (0.5,) * 5
     assert got.value(GEOSCORE) == pytest.approx(2500)
     assert got.value(COUNTRY) == 0.5
-    assert got.value(MEDIAN) == math.inf and got.to_dict()["median_km"] is None
+    assert got.value(MEDIAN) == math.inf and row_dict(got)["median_km"] is None
     assert got.value(MEAN) == pytest.approx(math.pi * 6371.0088 / 2)
 
 

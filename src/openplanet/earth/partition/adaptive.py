@@ -256,7 +256,7 @@ def _partition(
     if turn != geo.NO_TURN:
         lat, lng = geo.turn(lat, lng, turn, back=True)
         centroid_lat, centroid_lng = geo.turn(centroid_lat, centroid_lng, turn, back=True)
-    found = places.nearest(centroid_lat, centroid_lng)
+    found = places.named(centroid_lat, centroid_lng)
     return Partition(
         cell_id=cell_id,
         count=tree.count[kept],

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.evaluation.answers import PRIOR, Answers, Truth
 from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.testsets.photoset import PhotoSet
-from openplanet.inference.best_point import PointFinder
 from openplanet.inference.locator import Locator
 from openplanet.inference.prediction import Prediction
 from openplanet.progress import track
@@ -102,7 +102,7 @@ def _one_by_one(locator: Locator, photoset: PhotoSet) -> Told:
 
 
 def _all_rows(told: Told, count: int) -> Iterator[tuple[Sequence[int], Sequence[Prediction | None]]]:
-    """What is told, then the rows that were not."""
+    """The predictions as they come, then the rows that none came for."""
     missing = set(range(count))
     for rows, predictions in told:
         missing -= set(rows)

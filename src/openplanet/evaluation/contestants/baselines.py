@@ -19,9 +19,9 @@ from PIL import Image
 
 from openplanet.earth import geo
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.errors import PhotoError
 from openplanet.evaluation.contestants.textons import texton_histogram
-from openplanet.inference.best_point import PointFinder
 from openplanet.photos.files import images
 
 Floats = NDArray[np.float64]

@@ -7,10 +7,17 @@ any number of photos are written in constant memory, and the first answer is pri
 from collections.abc import Callable, Iterable, Iterator
 
 from openplanet.inference.located import Located
-from openplanet.inference.output import as_geojson, as_json, as_text
+from openplanet.inference.output import as_csv, as_geojson, as_gpx, as_json, as_kml, as_text
 from openplanet.inference.output.about import About
 
 Write = Callable[[Iterable[Located], About], Iterator[str]]
 
-FORMATS: dict[str, Write] = {"text": as_text.write, "json": as_json.write, "geojson": as_geojson.write}
+FORMATS: dict[str, Write] = {
+    "text": as_text.write,
+    "json": as_json.write,
+    "geojson": as_geojson.write,
+    "kml": as_kml.write,
+    "csv": as_csv.write,
+    "gpx": as_gpx.write,
+}
 """Every form that is printed, by name."""

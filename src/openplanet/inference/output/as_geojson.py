@@ -23,20 +23,25 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
 
 
 def _features(stream: Iterable[Located], about: About) -> Iterator[dict[str, Any]]:
-    if about.album is not None:
+    if about.album is not None and about.shows_points:
         yield from _track(about.album)
     for located in stream:
         if about.album is None:
             yield from _cells(located, about)
-        elif located.position is not None:
-            yield geojson.point_feature(*located.position, _properties(located, about))
+        elif (at := about.position(located)) is not None:
+            yield geojson.point_feature(*at, _properties(located, about))
 
 
 def _cells(located: Located, about: About) -> Iterator[dict[str, Any]]:
-    if located.prediction is not None:
-        for feature in located.prediction.to_geojson(about.top)["features"]:
-            feature["properties"]["photo"] = about.name(located)
-            yield feature
+    if located.prediction is None:
+        return
+    if not about.shows_points:
+        properties = {"photo": about.name(located), "place": about.place(located)}
+        yield {"type": "Feature", "geometry": None, "properties": properties}
+        return
+    for feature in located.prediction.to_geojson(about.top, about.options.within_km)["features"]:
+        feature["properties"]["photo"] = about.name(located)
+        yield feature
 
 
 def _track(album: LocatedAlbum) -> Iterator[dict[str, Any]]:
@@ -46,15 +51,17 @@ def _track(album: LocatedAlbum) -> Iterator[dict[str, Any]]:
 
 
 def _properties(located: Located, about: About) -> dict[str, Any]:
-    by_model = located.prediction if located.source == "model" else None
+    answer = about.answer(located)
     return {
         "photo": about.name(located),
         "time": _iso(located),
         "utc_offset_minutes": located.utc_offset_minutes,
         "status": located.status,
         "source": located.source,
-        "place": located.place,
-        "probability": None if by_model is None else by_model.best.probability,
+        "place": about.place(located),
+        "probability": None if answer is None else answer.probability,
+        "radius_68_km": about.radius_km(located, 0.68),
+        "radius_95_km": about.radius_km(located, 0.95),
     }
 
 

@@ -9,7 +9,7 @@ from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
 from openplanet.storage import generator
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
@@ -27,18 +27,20 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
 
 def record(located: Located, about: About) -> dict[str, Any]:
     """One photo, located or not: the same keys for all."""
-    answer: dict[str, Any] = {"best": None, "top": []}
+    answer: dict[str, Any] = {"best": None, "answer": None, "places": [], "top": []}
     if located.prediction is not None:
-        answer = located.prediction.to_dict(about.top)
+        answer = located.prediction.to_dict(about.top, about.options)
     if located.by_anchors is not None:
-        answer["best"] = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        at = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        answer |= {"best": at if about.shows_points else None, "answer": None}
     return {
         "photo": about.name(located),
         "status": located.status,
         "source": located.source,
         "error": about.error(located),
+        "flag": located.flag or None,
         **answer,
-        "alone": None if located.alone is None else located.alone.best.to_dict(),
+        "alone": None if located.alone is None or not about.shows_points else located.alone.best.to_dict(),
         "time": None if located.taken_at is None else located.taken_at.isoformat(),
         "utc_offset_minutes": located.utc_offset_minutes,
         "utc_offset_from": located.utc_offset_from,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from openplanet.errors import InputError, PhotoError
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output.about import About
-from openplanet.inference.output.as_text import offset_words
+from openplanet.inference.output.as_text import PLACES, km_words, offset_words
 from openplanet.inference.output.prediction_map import prediction_map
+from openplanet.inference.place_tree import Node
 from openplanet.maps.page import MapEntry, write_map_page
 from openplanet.maps.world_map import WorldMap, bounds_of
 from openplanet.photos.files import images
@@ -20,6 +22,7 @@ MAX_MAPS = 200  # sections with a map: each is about 100 kB
 MOST_PICTURES = 500  # of an album's page: about 8 kB each
 THUMBNAIL, SMALL = 240, 160  # px, short side: beside a map, in an album
 ALBUM_CANDIDATES = 3
+MOST_PLACES = 8
 JOURNEY_WIDTH = 1000
 
 
@@ -51,13 +54,19 @@ class MapPage:
 
     def _single(self, located: Located) -> MapEntry:
         title = self.about.name(located)
+        if located.flag:
+            note = f"Not a photograph of a place: {located.flag}."
+            return MapEntry(title=title, thumbnail=_thumbnail(located, THUMBNAIL), note=note)
         if located.prediction is None:
             return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
+        best = located.prediction.best_point(self.about.options.within_km)
+        radii = ", ".join(f"{float(share):.0%} within {km_words(km)}" for share, km in best.radius_km.items())
         return MapEntry(
-            title=title,
+            title=f"{title}: {self.about.place(located)}",
             map=prediction_map(located.prediction),
             thumbnail=_thumbnail(located, THUMBNAIL),
-            candidates=[(c.rank, c.place.text, c.probability) for c in located.prediction.top(self.about.top)],
+            candidates=_places(located.prediction.places()),
+            note=f"Best point {best.lat:.4f}, {best.lng:.4f}: {radii}{'' if best.calibrated else ' (not calibrated)'}.",
         )
 
     def _in_album(self, located: Located) -> MapEntry:
@@ -67,7 +76,7 @@ class MapPage:
         lat, lng = located.position
         note, candidates, alone = "", list[tuple[int, str, float]](), located.alone
         if located.prediction is not None:
-            candidates = [(c.rank, c.place.text, c.probability) for c in located.prediction.top(ALBUM_CANDIDATES)]
+            candidates = _places(located.prediction.places())[:ALBUM_CANDIDATES]
         if located.source == "given":
             note = f"Given: {located.place} ({lat:.4f}, {lng:.4f})."
         elif located.source == "between":
@@ -76,6 +85,23 @@ class MapPage:
             note = f"By itself: {alone.best.place.text} ({100 * alone.best.probability:.0f} %)."
         thumbnail = _thumbnail(located, SMALL) if self._pictures else None
         return MapEntry(title=title, thumbnail=thumbnail, candidates=candidates, note=note)
+
+
+def _places(countries: Iterable[Node]) -> list[tuple[int, str, float]]:
+    """The finest places of a tree as candidates, the likeliest first; what is left of a country is one too."""
+    found: list[Node] = []
+
+    def walk(node: Node) -> None:
+        left = node.probability - sum(each.probability for each in node.inside)
+        if left >= PLACES or not node.inside:
+            found.append(replace(node, probability=left if node.inside else node.probability))
+        for each in node.inside:
+            walk(each)
+
+    for country in countries:
+        walk(country)
+    found.sort(key=lambda node: -node.probability)
+    return [(rank, node.place.text, node.probability) for rank, node in enumerate(found[:MOST_PLACES], 1)]
 
 
 def _journey(album: LocatedAlbum, about: About) -> WorldMap:

@@ -5,11 +5,16 @@ from collections.abc import Iterable, Iterator
 from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
+from openplanet.inference.place_tree import Node
+from openplanet.inference.prediction import Prediction
 from openplanet.progress import plain
+
+PLACES = 0.05  # places less likely are not printed, unless nothing is likelier
 
 
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
-    """For each single photo its name and its candidates; of an album a line a photo, then what was found of clocks.
+    """For each single photo its name, its answer, the best point with radii, and places as a tree; of an album a line a
+    photo, then what was found of clocks.
 
     Names of files and places are made plain: they cannot steer the terminal.
     """
@@ -32,20 +37,54 @@ def offset_words(offset: ClockOffset) -> str:
     return f"clock offset {minutes:+d} minutes, applied ({low:+d} to {high:+d}; {offset.photos} photos)"
 
 
+def km_words(km: float) -> str:
+    """A distance as precise as it means something."""
+    return f"{km:.1f} km" if km < 10 else f"{km:,.0f} km"
+
+
 def _photo(located: Located, about: About) -> list[str]:
-    if located.prediction is None:
-        return [about.name(located), f"  not located: {about.error(located)}"]
-    candidates = located.prediction.top(about.top)
-    lines = [f"  {each.probability:6.1%}  {each.lat:9.4f} {each.lng:10.4f}  {each.place.text}" for each in candidates]
-    return [about.name(located), *lines]
+    name, answer = about.name(located), about.answer(located)
+    if located.flag:
+        return [name, f"  not a photograph of a place: {located.flag}"]
+    if located.prediction is None or answer is None:
+        return [name, f"  not located: {about.error(located)}"]
+    sure = f"  {answer.probability:.0%}" if answer.level else ""
+    lines = [f"{name}: {answer.text}{sure}"]
+    if about.shows_points:
+        best = located.prediction.best_point(about.options.within_km)
+        how = "" if best.calibrated else ", not calibrated"
+        lines.append(
+            f"  best point {best.lat:.4f} {best.lng:.4f}  {best.probability:.0%} within {best.within_km:g} km;"
+            f" 68 % within {km_words(best.radius_km['0.68'])}, 95 % within {km_words(best.radius_km['0.95'])}{how}"
+        )
+    return lines + _places(located.prediction, about)
+
+
+def _places(prediction: Prediction, about: About) -> list[str]:
+    finest = about.options.finest
+    countries = prediction.places("city" if finest == "cell" else finest)
+    told = [node for node in countries if node.probability >= PLACES] or list(countries[:1])
+    lines: list[str] = []
+
+    def add(node: Node, depth: int) -> None:
+        lines.append(f"  {'  ' * depth}{node.probability:6.1%}  {node.name}")
+        for each in node.inside[: about.top]:
+            if each.probability >= PLACES:
+                add(each, depth + 1)
+
+    for node in told[: about.top]:
+        add(node, 0)
+    return lines
 
 
 def _in_album(located: Located, about: About) -> str:
     time = "no time            " if located.taken_at is None else f"{located.taken_at:%Y-%m-%d %H:%M:%S}"
+    name = about.name(located)
+    if located.flag:
+        return f"{time}  {name}  not a photograph of a place: {located.flag}"
     if located.position is None:
-        return f"{time}  {about.name(located)}  not located: {about.error(located)}"
-    sure = str(located.source)
-    if located.source == "model" and located.prediction is not None:
-        sure = f"{located.prediction.best.probability:.1%}"
-    lat, lng = located.position
-    return f"{time}  {sure:>7}  {lat:9.4f} {lng:10.4f}  {located.place}  ({about.name(located)})"
+        return f"{time}  {name}  not located: {about.error(located)}"
+    answer, at = about.answer(located), about.position(located)
+    sure = str(located.source) if answer is None else f"{answer.probability:.0%}"
+    where = "" if at is None else f"  {at[0]:9.4f} {at[1]:10.4f}"
+    return f"{time}  {sure:>7}{where}  {about.place(located)}  ({name})"

@@ -1,4 +1,4 @@
-"""A prediction on a map: the cells shaded by probability, the first guess, and the truth where it is known."""
+"""A prediction on a map: the cells shaded by probability, the best point, and the truth where it is known."""
 
 from openplanet.inference.prediction import Prediction
 from openplanet.maps.world_map import WorldMap, bounds_of
@@ -14,20 +14,21 @@ def prediction_map(prediction: Prediction, truth: tuple[float, float] | None = N
 
     ``truth``: (lat, lng) in degrees of where the photo was taken, where that is known.
     """
-    p, best = prediction.partition, prediction.best
+    p, best, point = prediction.partition, prediction.best, prediction.best_point()
     likely = [c for c in prediction.top(CANDIDATES) if c.probability >= LIKELY or c.rank == 1]
     known = [] if truth is None else [truth]
-    lats = [c.lat for c in likely] + [lat for lat, _ in known]
-    lngs = [c.lng for c in likely] + [lng for _, lng in known]
+    lats = [c.lat for c in likely] + [lat for lat, _ in known] + [point.lat]
+    lngs = [c.lng for c in likely] + [lng for _, lng in known] + [point.lng]
     # the likeliest cell is always drawn, however flat the distribution
     least = min(LEAST_SHOWN, best.probability / 2)
-    title = f"Where the model looks for this photo; first guess: {best.place.text}"
+    named = prediction.answer().text
+    title = f"Where the model looks for this photo: {named}"
     drawn = (
         WorldMap(WIDTH, bounds_of(lats, lngs, 0.35, least=12), title=title)
         .cells(
             p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least, turn=p.turn
         )
-        .points([best.lat], [best.lng], kind="guess", titles=[f"first guess: {best.place.text}"], key="guess")
+        .points([point.lat], [point.lng], kind="guess", titles=[f"best point: {named}"], key="best point")
     )
     for lat, lng in known:
         drawn.points([lat], [lng], kind="truth", titles=["where it was taken"], key="truth")

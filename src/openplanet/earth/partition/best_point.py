@@ -10,6 +10,7 @@ Shapes: C cells, K guesses, G groups of cells, N pairs of neighbours.
 """
 
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,15 @@ EQUAL = 1e-9  # masses that differ by less are equal: then the likelier cell is 
 class PointFinder:
     """Finds, for predictions over one partition, the points with most probability within a distance."""
 
+    @classmethod
+    def of(cls, partition: Partition) -> "PointFinder":
+        """The finder of this partition: made once, for it knows neighbours."""
+        if partition not in _FINDERS:
+            _FINDERS[partition] = cls(partition)
+        return _FINDERS[partition]
+
     def __init__(self, partition: Partition) -> None:
-        self.partition = partition
+        self._lat_C, self._lng_C = partition.centroid_lat, partition.centroid_lng
         self._xyz_C3 = geo.to_xyz(partition.centroid_lat, partition.centroid_lng)
         self._tree: cKDTree | None = None
         self._searches: dict[float, _Search] = {}
@@ -54,7 +62,7 @@ class PointFinder:
             masses.append(mass)
             left_C[search.near(cell)] = 0.0
         cells = np.array(chosen, dtype=np.int64)
-        return self.partition.centroid_lat[cells], self.partition.centroid_lng[cells], np.array(masses)
+        return self._lat_C[cells], self._lng_C[cells], np.array(masses)
 
     def _search(self, km: float) -> "_Search":
         if km not in self._searches:
@@ -65,8 +73,11 @@ class PointFinder:
             chord = float(np.sqrt(4 * np.sin(angle / 2) ** 2 + 2 * ROUNDING))
             pairs = int(self._tree.count_neighbors(self._tree, chord))
             few = pairs <= MOST_PAIRS
-            self._searches[km] = _Listed(self._tree, chord) if few else _Grouped(self.partition, self._xyz_C3, angle)
+            self._searches[km] = _Listed(self._tree, chord) if few else _Grouped(self._lat_C, self._lng_C, angle)
         return self._searches[km]
+
+
+_FINDERS: WeakKeyDictionary[Partition, PointFinder] = WeakKeyDictionary()
 
 
 class _Search(Protocol):
@@ -102,9 +113,10 @@ class _Grouped:
     """By branch and bound. What lies in groups that are wholly near a group is near all its points; what lies in groups
     that are partly near it may be. A group is looked into, point by point, while it may hold the best."""
 
-    def __init__(self, partition: Partition, xyz_C3: Floats, angle: float) -> None:
-        self._xyz_C3, self._cosine = xyz_C3, float(np.cos(angle)) - ROUNDING
-        leaf_C = s2.leaf_ids(partition.centroid_lat, partition.centroid_lng)
+    def __init__(self, lat_C: Floats, lng_C: Floats, angle: float) -> None:
+        xyz_C3 = self._xyz_C3 = geo.to_xyz(lat_C, lng_C)
+        self._cosine = float(np.cos(angle)) - ROUNDING
+        leaf_C = s2.leaf_ids(lat_C, lng_C)
         level = max(0, int(np.ceil(np.log2(4.5 / angle))))  # squares of about a third of the distance
         while True:
             _, self._group_C = np.unique(s2.parent(leaf_C, level), return_inverse=True)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from openplanet.earth.geo import distance_km
-from openplanet.earth.partition import adaptive
-from openplanet.inference import best_point
-from openplanet.inference.best_point import PointFinder
+from openplanet.earth.partition import adaptive, best_point
+from openplanet.earth.partition.best_point import PointFinder
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,46 @@
+"""Answers as a table, a row a photo: for spreadsheets, exiftool and others who know Darwin Core's names."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from openplanet.inference.located import Located
+from openplanet.inference.output.about import About
+
+COLUMNS = (
+    "file", "status", "source", "decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters", "country",
+    "countryCode", "stateProvince", "locality", "probability", "time", "note",
+)  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(stream: Iterable[Located], about: About) -> Iterator[str]:
+    """``coordinateUncertaintyInMeters`` is the radius that holds 95 % of photos, as Darwin Core defines it: a circle
+    that contains the whole of the location. Text that a spreadsheet would run begins with an apostrophe."""
+    yield _line(COLUMNS)
+    for located in stream:
+        at, answer, radius = about.position(located), about.answer(located), about.radius_km(located, 0.95)
+        place = None if answer is None else answer.place
+        told = [
+            about.name(located),
+            located.status,
+            located.source or "",
+            *(("", "") if at is None else (f"{at[0]:.6f}", f"{at[1]:.6f}")),
+            "" if radius is None else f"{1000 * radius:.0f}",
+            *(("",) * 4 if place is None else (place.country, place.country_code, place.region, place.city)),
+            "" if answer is None or answer.level is None else f"{answer.probability:.4f}",
+            "" if located.taken_at is None else located.taken_at.isoformat(),
+            located.flag or about.error(located) or "",
+        ]
+        numbers = (3, 4)
+        yield _line([text if n in numbers else _safe(text) for n, text in enumerate(told)])
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _line(values: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
