@@ -22,8 +22,8 @@ def main() -> None:
         if answer.prediction is None:  # a file that cannot be read does not stop the others
             print(photo.name, "failed:", answer.error)
             continue
-        best = answer.prediction.best
-        print(f"{photo.name}  {best.probability:.0%}  {best.lat:.3f} {best.lng:.3f}  {best.place.text}")
+        place, point = answer.prediction.answer(), answer.prediction.best_point(within_km=200)
+        print(f"{photo.name}  {place.text}  {point.lat:.3f} {point.lng:.3f}  {point.probability:.0%} within 200 km")
 
     about = About(Names(photos), top=5, model=predictor.provenance)
     with (OUT / "located.geojson").open("w", encoding="utf-8") as file:
