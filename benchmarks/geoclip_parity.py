@@ -4,6 +4,7 @@ In an environment of its own (pip install geoclip==1.3.0):
     python benchmarks/geoclip_parity.py package WORK PHOTO...      the package's logits; keeps tower and pixels in WORK
 In OpenPlaNet's:
     python benchmarks/geoclip_parity.py ours WORK WHEEL            converts the same tower, and compares
+    python benchmarks/geoclip_parity.py cities WORK WHEEL          no tower: places of cities in place of photos
 
 Shapes: N photos, P distinct places, D embedding.
 """
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 
 PHOTOS = 50
 TOP = 100
+CITIES = 200
 
 
 def package(work: Path, photos: list[Path]) -> None:
@@ -87,13 +89,40 @@ def ours(work: Path, wheel: Path) -> None:
         print(f"    top {TOP}: {alike:.1%} at the same rank, {shared:.1%} the same places")
 
 
+def cities(wheel: Path) -> None:
+    """How far the best point lies from a city whose own place is given in place of a photo's embedding."""
+    from openplanet.earth import geo, places  # noqa: PLC0415
+    from openplanet.inference.prediction import Prediction  # noqa: PLC0415
+    from openplanet.models.published import geoclip  # noqa: PLC0415
+
+    with geoclip.zipfile.ZipFile(wheel) as archive:
+        names = ("location_encoder", "logit_scale")
+        weights = {name: geoclip._weights(archive, name) for name in names}
+        head, (*coarser, cells) = geoclip.gallery(weights, *geoclip._gallery(archive))
+    _, lat, lng = places.largest((-90, -180, 90, 180), CITIES)
+    with torch.inference_mode():
+        scores = head.combine(head(geoclip.encode_places(weights["location_encoder"], lat, lng)))
+    sizes = ", ".join(f"{len(each):,}" for each in (*coarser, cells))
+    print(f"partitions of {sizes} cells; smallest {cells.area_km2.min():.2f} km²")
+    for within_km in (1.0, 25.0):
+        best = [Prediction(cells, row.numpy()).best_point(within_km) for row in scores]
+        far = geo.distance_km(lat, lng, [each.lat for each in best], [each.lng for each in best])
+        shares = ", ".join(f"{(far <= km).mean():.1%} within {km} km" for km in (1, 5, 25, 200))
+        print(f"best point for {within_km:g} km, {CITIES} largest cities: {shares}; median {np.median(far):.1f} km")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["package", "ours"])
+    parser.add_argument("what", choices=["package", "ours", "cities"])
     parser.add_argument("work", type=Path)
     parser.add_argument("files", nargs="+", type=Path)
     args = parser.parse_args()
-    package(args.work, args.files) if args.what == "package" else ours(args.work, args.files[0])
+    if args.what == "package":
+        package(args.work, args.files)
+    elif args.what == "ours":
+        ours(args.work, args.files[0])
+    else:
+        cities(args.files[0])
 
 
 if __name__ == "__main__":

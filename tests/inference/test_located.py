@@ -1,11 +1,15 @@
 """Which photos `locate` takes, by which names, and what it says of the rest."""
 
+import csv
+import io
 import json
 import os
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+from xml.etree import ElementTree
 
 import click
 import numpy as np
@@ -14,15 +18,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from openplanet.cli import cli
+from openplanet.earth import geo
 from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.inference import locator
-from openplanet.inference.finding import Names, find_photos
+from openplanet.inference.finding import Names, find_photos, photographs
 from openplanet.inference.located import Located
 from openplanet.inference.output import FORMATS, as_geojson, as_json, as_text
 from openplanet.inference.output.about import About
 from openplanet.inference.output.as_map import MapPage
-from openplanet.inference.prediction import Prediction
+from openplanet.inference.prediction import Options, Prediction
 
 
 @pytest.fixture
@@ -143,3 +148,83 @@ def test_nothing_located_is_still_json() -> None:
     about = About(Names([]), 1)
     assert json.loads("".join(as_json.write([], about)))["photos"] == []
     assert json.loads("".join(as_geojson.write([], about)))["features"] == []
+
+
+@pytest.fixture
+def answers(here: Path) -> tuple[list[Located], About]:
+    """An answer with a hostile name, one that failed, one that is no photograph."""
+    lat, lng = np.repeat([48.86, 35.68], 30), np.repeat([2.35, 139.69], 30)
+    cells = build([(lat + np.linspace(0, 0.2, 60), lng)], max_photos=8, min_photos=1)
+    scores = np.where(np.array(cells.country_code) == "FR", 3.0, 0.0)
+    name = Path("trip/=<b>&a.jpg")
+    stream = [
+        Located(name, Prediction(cells, scores), None),
+        Located(Path("trip/b.jpg"), None, "trip/b.jpg: damaged"),
+        Located(Path("trip/c.jpg"), None, None, flag="screenshot: 1170 x 2532 is a screen"),
+    ]
+    return stream, About(Names([Path("trip")]))
+
+
+def text_of(form: str, answers: tuple[list[Located], About], **options: object) -> str:
+    stream, about = answers
+    return "".join(FORMATS[form](stream, replace(about, options=Options(**options))))  # type: ignore[arg-type]
+
+
+def test_every_form_is_a_choice_of_the_command() -> None:
+    (form,) = (each for each in cli.commands["locate"].params if each.name == "form")
+    assert isinstance(form.type, click.Choice) and set(form.type.choices) == set(FORMATS)
+
+
+def test_csv_has_darwin_cores_names(answers: tuple[list[Located], About]) -> None:
+    first, failed, flagged = csv.DictReader(io.StringIO(text_of("csv", answers)))
+    assert first["file"] == "trip/=<b>&a.jpg" and first["countryCode"] == "FR" and first["status"] == "located"
+    best = answers[0][0].prediction.best_point()  # type: ignore[union-attr]
+    assert float(first["decimalLatitude"]) == pytest.approx(best.lat, abs=1e-6)
+    assert float(first["coordinateUncertaintyInMeters"]) == pytest.approx(1000 * best.radius_km["0.95"], abs=1)
+    assert failed["note"].endswith("damaged") and failed["decimalLatitude"] == ""
+    assert flagged["status"] == "no place" and "screenshot" in flagged["note"]
+
+
+def test_kml_and_gpx_are_xml_with_the_best_point(answers: tuple[list[Located], About]) -> None:
+    best = answers[0][0].prediction.best_point()  # type: ignore[union-attr]
+    kml = ElementTree.fromstring(text_of("kml", answers))
+    space = {"k": "http://www.opengis.net/kml/2.2"}
+    (point,) = kml.findall(".//k:Point/k:coordinates", space)
+    assert [float(x) for x in str(point.text).split(",")] == pytest.approx([best.lng, best.lat], abs=1e-6)
+    assert kml.findtext(".//k:Placemark/k:name", namespaces=space) == "trip/=<b>&a.jpg"
+    for circle, share in zip(kml.findall(".//k:LineString/k:coordinates", space), ("0.68", "0.95"), strict=False):
+        lng, lat = (float(x) for x in str(circle.text).split()[7].split(","))
+        assert geo.distance_km(best.lat, best.lng, lat, lng) == pytest.approx(best.radius_km[share], rel=1e-3)
+    gpx = ElementTree.fromstring(text_of("gpx", answers))
+    (waypoint,) = gpx.findall("{http://www.topografix.com/GPX/1/1}wpt")
+    assert float(waypoint.attrib["lat"]) == pytest.approx(best.lat, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("finest", ["country", "region", "city"])
+def test_no_form_tells_what_is_finer_than_asked(answers: tuple[list[Located], About], form: str, finest: str) -> None:
+    best = answers[0][0].prediction.best_point()  # type: ignore[union-attr]
+    text = text_of(form, answers, finest=finest)
+    assert f"{best.lat:.2f}" not in text and f"{best.lng:.2f}" not in text
+    if finest == "country":
+        assert "Paris" not in text and "Île-de-France" not in text
+    if form in ("text", "json", "csv", "geojson"):
+        assert "France" in text
+
+
+def test_text_says_what_is_known_at_a_glance(answers: tuple[list[Located], About]) -> None:
+    text = text_of("text", answers)
+    assert text.splitlines()[0].startswith("trip/=<b>&a.jpg: Paris, Île-de-France, France")
+    assert "best point 48." in text and "not calibrated" in text
+    assert "not a photograph of a place: screenshot" in text and "not located: trip/b.jpg: damaged" in text
+
+
+def test_pictures_without_a_place_are_withdrawn(here: Path) -> None:
+    Image.new("RGB", (400, 300), (90, 90, 90)).save("blank.png")
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    cells = build([(np.array([48.86, 35.68] * 9), np.array([2.35, 139.69] * 9))], max_photos=9, min_photos=1)
+    stream = [Located(Path(name), Prediction(cells, np.zeros(len(cells))), None) for name in ("blank.png", "noise.png")]
+    blank, noisy = photographs(stream)
+    assert blank.status == "no place" and blank.prediction is None and blank.flag.startswith("blank: grey")
+    assert noisy.status == "located" and noisy.flag == ""

@@ -33,3 +33,22 @@ def download(name: str | None, given: Path | None) -> None:
         for file in model.files:
             show(f"  File: {file.name}, {file.size / 1e6:,.0f} MB, from {file.where}")
         show("")
+
+
+@click.command(cls=Command, example="openplanet calibrate geoclip photos.ds")
+@click.argument("checkpoint", type=PATH)
+@click.argument("dataset", type=PATH)
+@click.option("--split", default="val", show_default=True, help="Photos to fit on.")
+@click.option("--check", default="test", show_default=True, help="Photos to count on how many regions hold.")
+def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
+    """Fit how sure CHECKPOINT may be on the located photos of DATASET: its temperature, and its regions.
+
+    No answer changes its order. The radii that `locate` prints then hold what they say, for photos like these.
+    """
+    from openplanet.models import hub
+    from openplanet.photos.dataset import Dataset
+    from openplanet.training.temperature import recalibrate
+
+    found, coverage = recalibrate(hub.resolve(checkpoint), Dataset.open(dataset), split, check)
+    show(found.describe())
+    show(coverage)

@@ -96,6 +96,13 @@ class Checkpoint:
         write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
         write_json(folder / CONFIG, config)
 
+    def save_calibration(self, folder: Path) -> None:
+        """Write ``calibration`` alone into the checkpoint in ``folder``, and into its card."""
+        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
+        config["calibration"] = dataclasses.asdict(self.calibration)
+        write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
+        write_json(folder / CONFIG, config)
+
     @classmethod
     def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Checkpoint":
         """Read a checkpoint folder, or "hf:owner/name" from a Hub; the model is on ``device``, in evaluation mode.

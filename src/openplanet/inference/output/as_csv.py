@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
+from openplanet.storage import inert
 
 COLUMNS = (
     "file", "status", "source", "decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters", "country",
     "countryCode", "stateProvince", "locality", "probability", "time", "note",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
@@ -32,12 +32,9 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
             "" if located.taken_at is None else located.taken_at.isoformat(),
             located.flag or about.error(located) or "",
         ]
-        numbers = (3, 4)
-        yield _line([text if n in numbers else _safe(text) for n, text in enumerate(told)])
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+        yield _line(
+            [text if name.startswith("decimal") else inert(text) for name, text in zip(COLUMNS, told, strict=True)]
+        )
 
 
 def _line(values: Iterable[str]) -> str:

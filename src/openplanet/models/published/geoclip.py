@@ -35,8 +35,10 @@ Floats = NDArray[np.float64]
 
 WHEEL, TOWER = "geoclip-1.3.0-py3-none-any.whl", "model.safetensors"
 BACKBONE = "vit_large_patch14_clip_quickgelu_224"  # CLIP was trained with the quick approximation of GELU
-LEVELS = (Thresholds(5000, 1), Thresholds(500, 1), Thresholds(12, 1))
-"""Cells by the places of the gallery; no place is dropped."""
+WIDTH = 512  # of the embedding
+LEVELS = (Thresholds(5000, 1, 13), Thresholds(500, 1, 13), Thresholds(1, 1, 13))
+"""Cells by the places of the gallery, none of which is dropped: a place a cell, but for those in one of level 13, about
+a square km. With 12 a cell, a town alone in the gallery shares one with places 100 km off (notes/LOG.md)."""
 DECODED_SIDE = 448  # twice what CLIP looks at: the resampling below that is ours, as for every checkpoint
 AT_ONCE = 4096  # places
 
@@ -61,27 +63,18 @@ def convert(files: Mapping[str, Path]) -> Checkpoint:
 def _checkpoint(
     weights: Mapping[str, dict[str, Tensor]], lat_N: Floats, lng_N: Floats, tower: dict[str, Tensor]
 ) -> Checkpoint:
-    places_P2, times_P = np.unique(np.stack([lat_N, lng_N], axis=1), axis=0, return_counts=True)
-    *coarser, cells = build_many([(lat_N, lng_N)], LEVELS, nested=True)
+    head, (*coarser, cells) = gallery(weights, lat_N, lng_N)
     own = own_preprocessing(BACKBONE)
     config = ImageConfig(
-        BACKBONE, own.image_size, 512, "clip_mlp", mean=own.mean, std=own.std, decoded_side=DECODED_SIDE,
-        head="gallery", head_args={"places": len(places_P2)},
+        BACKBONE, own.image_size, WIDTH, "clip_mlp", mean=own.mean, std=own.std, decoded_side=DECODED_SIDE,
+        head="gallery", head_args={"places": len(head.cell_P)},
     )  # fmt: skip
     model = ImageModel(config, len(cells), Gallery.class_map(coarser, cells))
     projection = {"0.weight": tower.pop("head.weight")}
     mlp = {f"{int(name[0]) + 1}{name[1:]}": value for name, value in weights["image_encoder_mlp"].items()}
     model.embedding.load_state_dict(projection | mlp)
     model.backbone.load_state_dict(tower)
-    head = model.head
-    assert isinstance(head, Gallery)
-    lat, lng = places_P2.T
-    with torch.no_grad():
-        head.place_PD.copy_(encode_places(weights["location_encoder"], lat, lng))
-        head.log_weight_P.copy_(torch.from_numpy(np.log(times_P)))
-        head.cell_P.copy_(torch.from_numpy(_cells(cells, lat, lng)))
-        (scale,) = weights["logit_scale"].values()
-        head.log_scale.copy_(scale.reshape(()))
+    model.head.load_state_dict(head.state_dict())
     recipe = {"name": "geoclip", "description": GEOCLIP.description}
     training = {
         "dataset": "MP-16 (4.7 million Flickr photos of the MediaEval 2016 placing task), by GeoCLIP's authors",
@@ -91,11 +84,23 @@ def _checkpoint(
     return Checkpoint(model.eval(), cells, recipe, config, {}, training, coarser=tuple(coarser))
 
 
-def _cells(cells: Partition, lat_P: Floats, lng_P: Floats) -> NDArray[np.int64]:
-    cell_P = cells.assign(lat_P, lng_P)
+def gallery(weights: Mapping[str, dict[str, Tensor]], lat_N: Floats, lng_N: Floats) -> tuple[Gallery, list[Partition]]:
+    """The head of a gallery's coordinates (degrees, with repeats), and its partitions, coarse to fine."""
+    places_P2, times_P = np.unique(np.stack([lat_N, lng_N], axis=1), axis=0, return_counts=True)
+    partitions = build_many([(lat_N, lng_N)], LEVELS, nested=True)
+    *coarser, cells = partitions
+    lat, lng = places_P2.T
+    cell_P = cells.assign(lat, lng)
     if (cell_P < 0).any():
         raise ValueError(f"{int((cell_P < 0).sum())} places of the gallery lie in no cell")
-    return cell_P
+    head = Gallery(WIDTH, Gallery.class_map(coarser, cells), len(places_P2))
+    (scale,) = weights["logit_scale"].values()
+    with torch.no_grad():
+        head.place_PD.copy_(encode_places(weights["location_encoder"], lat, lng))
+        head.log_weight_P.copy_(torch.from_numpy(np.log(times_P)))
+        head.cell_P.copy_(torch.from_numpy(cell_P))
+        head.log_scale.copy_(scale.reshape(()))
+    return head, partitions
 
 
 def encode_places(weights: Mapping[str, Tensor], lat_P: Floats, lng_P: Floats) -> Tensor:
