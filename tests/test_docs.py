@@ -46,6 +46,18 @@ def test_linked_and_named_files_exist(page: str) -> None:
         assert (ROOT / "src" / "openplanet" / name).exists(), f"{page} names {name}"
 
 
+@pytest.mark.parametrize("page", ["albums", "evaluation", "glossary", "index", "ingest", "output", "training"])
+def test_prose_keeps_to_100_columns(page: str) -> None:
+    lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
+
+
+def test_every_command_has_a_line_in_the_list() -> None:
+    for name, command in cli.commands.items():
+        line = command.get_short_help_str(limit=60)
+        assert line and not line.endswith("..."), f"{name}: its first sentence is too long for `openplanet --help`"
+
+
 def test_every_recipe_is_in_the_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     for name in [*recipes.RECIPES, *album_recipes.RECIPES]:

@@ -1,6 +1,6 @@
-"""Named configurations of album models, listed by ``openplanet recipes``: the paper's by the paper's names, then ours.
+"""Named recipes of album models, listed by ``openplanet recipes``: the paper's, then ours.
 
-All but ``variant`` and what the paper fixes was chosen on validation photos of the synthetic planet (notes/results.md).
+Whatever the paper does not give was chosen on validation photos of the synthetic planet (notes/results.md).
 """
 
 from collections.abc import Callable
@@ -11,15 +11,17 @@ from openplanet.models.album.registry import ALBUM_MODELS
 from openplanet.training.album.recipe import AlbumRecipe
 
 
-def _seen(within_25_km: float, within_750_km: float) -> str:
+def _seen(
+    within_25_km: float, within_750_km: float, how: str = "trained on 5,373 albums; minutes on one CPU core"
+) -> str:
     return (
-        f"synthetic planet, 5,373 albums, test: {within_25_km} % within 25 km and {within_750_km} % within 750 km;"
-        " one photo 41.2 and 74.6 %; a few minutes on one CPU core"
+        f"{within_25_km} % within 25 km and {within_750_km} % within 750 km (single photos: 41.2 and 74.6 %) on"
+        f" the synthetic planet; {how}"
     )
 
 
 def _paper(name: str, description: str, **changes: Any) -> AlbumRecipe:
-    """What the recipes share. Of the paper: the model. Ours: all numbers, which it does not give."""
+    """What the recipes share. The model is the paper's; the numbers are ours, because it gives none."""
     settings: dict[str, Any] = {
         "optimizer": "adamw",
         "learning_rate": 3e-3,
@@ -36,27 +38,27 @@ def _paper(name: str, description: str, **changes: Any) -> AlbumRecipe:
 
 
 def lstm() -> AlbumRecipe:
-    """The paper's LSTM: its first photos are placed before any evidence is seen."""
+    """The paper's LSTM: it places the first photos without any context."""
     return _paper(
         "lstm",
-        "The paper's LSTM over an album in order of capture",
+        "The paper's LSTM, over the photos in order of capture",
         seen=_seen(60.5, 92.1),
     )
 
 
 def lstm_offset1() -> AlbumRecipe:
     """The paper's LSTM off1."""
-    return _paper("lstm_offset1", "The same, each answer one photo later", seen=_seen(62.8, 95.0))
+    return _paper("lstm_offset1", "The paper's LSTM, each answer read one photo later", seen=_seen(62.8, 95.0))
 
 
 def lstm_offset2() -> AlbumRecipe:
     """The paper's LSTM off2."""
-    return _paper("lstm_offset2", "The same, each answer two photos later", seen=_seen(59.5, 93.9))
+    return _paper("lstm_offset2", "The paper's LSTM, each answer read two photos later", seen=_seen(59.5, 93.9))
 
 
 def lstm_repeated() -> AlbumRecipe:
     """The paper's LSTM rep, the best of its models."""
-    description = "The same, the album fed twice and read in the second pass"
+    description = "The paper's LSTM over the album twice, answers read in the second pass"
     return _paper("lstm_repeated", description, seen=_seen(61.2, 93.5))
 
 
@@ -70,8 +72,8 @@ def blstm() -> AlbumRecipe:
 
 
 def transformer() -> AlbumRecipe:
-    """Attention over the whole album by capture times, beside what the image model says of each photo."""
-    description = "Attention over the album by capture times, added to each photo's own answer"
+    """Attention over the whole album by capture times, added to the image model's answers."""
+    description = "Attention over the album by capture times, added to the image model's answers"
     seen = _seen(55.8, 89.5)
     return _paper("transformer", description, layers=2, residual=True, seen=seen)
 
@@ -82,13 +84,30 @@ RECIPES: dict[str, Callable[[], AlbumRecipe]] = {
 """Every recipe of a trained album model by name."""
 
 UNTRAINED = [name for name, variant in ALBUM_MODELS.items() if not getattr(variant, "needs_training", True)]
-"""Album models that take statistics of the training albums at most: their names are recipes too."""
+"""Album models that count at most, without gradients: their names are recipes too."""
+
+DESCRIBED = {
+    "average": (
+        "The paper's mean of the photos' answers, one for the whole album; no training",
+        _seen(40.5, 69.0, "in seconds"),
+    ),
+    "geometric_mean": (
+        "The mean of their logarithms, one for the whole album; no training",
+        _seen(39.3, 70.9, "in seconds"),
+    ),
+    "travel": (
+        "Hidden Markov model of how far people travel in a given time; counted, not trained",
+        _seen(62.3, 96.1, "counted on 5,373 albums, in seconds"),
+    ),
+}
+"""Description and accuracy of those."""
 
 
 def get(name: str) -> AlbumRecipe:
     """The recipe called ``name``; RecipeError, with a suggestion, where there is none."""
     if name in UNTRAINED:
-        return _paper(name, "Needs no training: statistics of the training albums at most", seen="in seconds")
+        description, seen = DESCRIBED.get(name, ("An album model that needs no training", "not measured"))
+        return _paper(name, description, seen=seen)
     if name not in RECIPES:
         hint = suggestion(name, [*RECIPES, *UNTRAINED])
         raise RecipeError(f"There is no recipe {name!r} of an album model; {hint}")
@@ -96,6 +115,6 @@ def get(name: str) -> AlbumRecipe:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Name, description and what was seen, a dict for each recipe; those that need no training come last."""
+    """Name, description and measured accuracy of each recipe; those of ``UNTRAINED`` come last."""
     recipes = map(get, [*RECIPES, *UNTRAINED])
     return [{"name": recipe.name, "description": recipe.description, "seen": recipe.seen} for recipe in recipes]

@@ -84,7 +84,7 @@ def _check_folder(out: Path) -> None:
 
 
 INTRO = (
-    "A synthetic planet: its photos are drawn from statistics that we wrote down, so that the best that anyone could "
-    "do, the Bayes limit, is known exactly and stands in the table. It shows that the machinery works; what it is "
-    "worth on real photos stands in docs/results.md."
+    "This planet is synthetic: its photos are drawn from known statistics, so the table can show the exact Bayes "
+    "limit, the best possible accuracy. The demo shows that the pipeline works; docs/results.md has the accuracy on "
+    "real photos."
 )

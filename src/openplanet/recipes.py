@@ -1,4 +1,4 @@
-"""Named configurations: each a function that returns a frozen recipe, listed by ``openplanet recipes``.
+"""Named recipes: each a function that returns a frozen recipe, listed by ``openplanet recipes``.
 
 A new backbone needs no code: give its timm name (``--set backbone=...``), or add a recipe here.
 """
@@ -12,7 +12,7 @@ from openplanet.models.image_model import count_parameters
 from openplanet.training.recipe.recipe import Recipe
 
 CELLS_OF_THE_PAPER = 26_263
-"""Number of cells of the paper's partition (section 3), the size at which models are compared."""
+"""Number of cells of the paper's partition (section 3), at which parameters are counted."""
 
 
 def planet_2016() -> Recipe:
@@ -25,11 +25,12 @@ def planet_2016() -> Recipe:
     """
     return Recipe(
         name="planet_2016",
-        description="The 2016 paper: Inception v3 with auxiliary classifier at 299 px, AdaGrad 0.045, one-hot",
+        description="The 2016 paper: Inception v3 with auxiliary classifier at 299 px, AdaGrad, one-hot targets",
         seen=(
-            "4,538 real photos of one region, 158 cells, 96 px, no auxiliary head, 12 epochs, three seeds: 16.5 %"
-            " within 25 km and 67.7 % within 100 km on 1,181 test photos, a frozen pretrained backbone 21.8 and"
-            " 67.2 %; about 20 minutes on one CPU core. The paper took 2.5 months on 200 CPU cores for 91M photos"
+            "16.5 % within 25 km and 67.7 % within 100 km on 1,181 test photos (a frozen pretrained backbone: 21.8"
+            " and 67.2 %); trained on 4,538 real photos of one region, 158 cells, at 96 px without the auxiliary"
+            " classifier, 12 epochs, three seeds; 20 minutes on one CPU core. The paper trained on 91M photos for 2.5"
+            " months on 200 CPU cores"
         ),
         max_photos=10_000,
         min_photos=50,
@@ -45,20 +46,20 @@ def planet_2016() -> Recipe:
 
 
 def planet_cpu() -> Recipe:
-    """Minutes on a laptop without a GPU, from random weights: what ``make demo`` trains.
+    """Trains in minutes without a GPU, from random weights: the model of ``make demo``.
 
     A ResNet of four blocks and a quarter of the usual width: with a few thousand photos a larger one only learns
-    more slowly. Many small cells, for street and city level, with targets smoothed over 100 km: what a cell of two
-    photos cannot learn alone it learns with its neighbours. 200 km is as good for one photo, but smears what tells
-    one city from the next, which albums multiply (notes/results.md). Chosen on photos drawn from the synthetic planet
-    beside its test split; there 64 px was as good as 80 px.
+    more slowly. Cells are many and small; targets smoothed over 100 km let a cell of two photos learn from its
+    neighbours. 200 km is as good for single photos, but blurs neighbouring cities, and albums multiply that
+    (notes/results.md). The settings were chosen on synthetic photos outside the test split; there 64 px was as good
+    as 80 px.
     """
     return Recipe(
         name="planet_cpu",
-        description="Minutes on two CPU cores from random weights: a narrow ResNet at 64 px, smoothed targets",
+        description="A narrow ResNet at 64 px from random weights, smoothed targets: minutes on two CPU cores",
         seen=(
-            "synthetic planet, 2,200 training photos, 321 cells: 37 % within 25 km and 73 % within 750 km on 2,001"
-            " unseen photos, where the Bayes limit is 52 % and 78 %; about a minute on 2 idle CPU cores"
+            "37 % within 25 km and 73 % within 750 km on 2,001 test photos (Bayes limit: 52 and 78 %); trained on 2,200"
+            " photos of the synthetic planet, 321 cells; one minute on two idle CPU cores"
         ),
         max_photos=14,
         min_photos=2,
@@ -94,11 +95,12 @@ def planet_modern() -> Recipe:
     """
     return Recipe(
         name="planet_modern",
-        description="Pretrained ConvNeXt-T at 224 px, AdamW, cosine with warm-up, EMA, three levels, smoothed targets",
+        description="Pretrained ConvNeXt-T at 224 px, AdamW, cosine schedule, EMA, three levels, smoothed targets",
         seen=(
-            "with MobileNetV2 at 128 px, smoothing 1 km, two levels, 6 epochs on 4,538 real photos of one region (158"
-            " cells, three seeds): 22.4 % within 25 km, 66.7 % within 100 km, no better than the frozen probe, and"
-            " far too sure before the temperature; about 15 minutes on one CPU core. Not measured on worldwide photos"
+            "22.4 % within 25 km and 66.7 % within 100 km on 1,181 test photos, no better than `probe`, and"
+            " overconfident before temperature scaling; trained on 4,538 real photos of one region, 158 cells, with"
+            " MobileNetV2 at 128 px, smoothing 1 km, two levels, 6 epochs, three seeds; 15 minutes on one CPU core."
+            " Not measured on worldwide photos"
         ),
         max_photos=200,
         min_photos=20,
@@ -136,11 +138,11 @@ def probe() -> Recipe:
     """
     return Recipe(
         name="probe",
-        description="Frozen pretrained backbone, features computed once and kept; a softmax trained in seconds",
+        description="Frozen pretrained backbone with cached features; the softmax trains in seconds",
         seen=(
-            "MobileNetV2 at 160 px, 4,538 real photos of one region in 158 cells, three seeds: 21.8 % within 25 km and"
-            " 67.2 % within 100 km on 1,181 test photos (one point for all photos, chosen by the prior: 46 and 86 %);"
-            " 10 CPU seconds after the features' 2 minutes"
+            "21.8 % within 25 km and 67.2 % within 100 km on 1,181 test photos (one fixed point, chosen by the prior:"
+            " 46 and 86 %); trained on 4,538 real photos of one region, 158 cells, with MobileNetV2 at 160 px, three"
+            " seeds; 2 minutes for the features and 10 s for the softmax on one CPU core"
         ),
         max_photos=200,
         min_photos=20,

@@ -32,21 +32,28 @@ ESCAPED = "openplanet.escaped"
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="openplanet")
 def cli() -> None:
-    """From the pixels of a photo, a probability over the Earth.
+    """Photo geolocation: from the pixels of a photo to a probability over the Earth.
 
-    The line: ingest photos, partition the Earth, train, evaluate, locate. `openplanet demo` runs all of it
-    on a synthetic planet.
+    The pipeline: ingest, partition, train, evaluate, locate. `openplanet demo` runs all of it on a synthetic
+    planet.
     """
     _check_platform()
     click.get_current_context().with_resource(on_terminal())
 
 
 @cli.command(cls=Command, example="openplanet demo --out demo")
-@click.option("--out", default=Path("demo"), show_default=True, type=PATH, help="Folder to write.")
-@click.option("--photos", default=3000, show_default=True, type=click.IntRange(200, 1_000_000), help="How many.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which planet.")
+@click.option("--out", default=Path("demo"), show_default=True, type=PATH, help="Output folder.")
+@click.option(
+    "--photos", default=3000, show_default=True, type=click.IntRange(200, 1_000_000), help="Number of photos."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Random seed of the planet."
+)
 def demo(out: Path, photos: int, seed: int) -> None:
-    """The whole line on a synthetic planet: photos, cells, training, table and map, in minutes."""
+    """Run the whole pipeline on a synthetic planet.
+
+    In minutes it makes photos, cells, an image and an album model, an accuracy table and a map.
+    """
     from openplanet.demo import run
 
     show(run(out, photos, seed))

@@ -14,12 +14,14 @@ from openplanet.errors import InputError
     example="openplanet train-albums photos.ds --checkpoint model --recipe blstm --out albums",
 )
 @click.argument("dataset", type=PATH)
-@click.option("--checkpoint", "image", required=True, type=PATH, help="Checkpoint of an image model; stays as it is.")
-@click.option("--recipe", required=True, help="Name of an album model; `openplanet recipes` lists them.")
+@click.option("--checkpoint", "image", required=True, type=PATH, help="Image model to build on; it is not changed.")
+@click.option("--recipe", required=True, help="Album recipe (see `openplanet recipes`).")
 @click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
-@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
-@click.option("--cache", type=PATH, help="Embeddings of the photos [default: DATASET.embeddings].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted training.")
+@click.option("--cache", type=PATH, help="Folder of the photos' features [default: DATASET.embeddings].")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe; repeatable."
+)
 def train_albums(
     dataset: Path,
     image: Path,
@@ -29,10 +31,10 @@ def train_albums(
     cache: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train an album model on the albums of DATASET, on the frozen image model of a checkpoint.
+    """Train an album model on top of a frozen image model.
 
-    Photos without a position are seen, and not asked for. Variants that need no training (average, ...) are written
-    too, with what they learn from counting.
+    It learns from the albums of DATASET. It reads photos without a position too; the loss leaves them out. Recipes
+    that need no training (average, geometric_mean, travel) take seconds: they only count.
     """
     from openplanet import album_recipes
     from openplanet.models.checkpoint import Checkpoint

@@ -39,7 +39,7 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             for line in self.example.strip().splitlines():
-                formatter.write_text(line.strip())
+                formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")  # not wrapped: to be copied
 
 
 def _check_outputs(params: Sequence[click.Parameter], values: Mapping[str, Any]) -> None:

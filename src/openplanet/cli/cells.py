@@ -14,14 +14,14 @@ from openplanet.errors import InputError
     "openplanet partition photos.ds --target-cells 354,3000,26000 --out cells.parquet",
 )
 @click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
-@click.option("--max-photos", type=click.IntRange(1), help="Split a cell that holds more.")
-@click.option("--min-photos", type=click.IntRange(1), help="Then drop a cell that holds fewer.")
-@click.option("--target-cells", metavar="N[,N...]", help="Find the --max-photos that gives so many cells.")
-@click.option("--turned", default=1, type=click.IntRange(1, 16), help="So many partitions that lie askew (CPlaNet).")
+@click.option("--max-photos", type=click.IntRange(1), help="Maximum photos per cell; fuller cells are split.")
+@click.option("--min-photos", type=click.IntRange(1), help="Minimum photos per cell; emptier cells are dropped.")
+@click.option("--target-cells", metavar="N[,N...]", help="Number of cells; finds the --max-photos for it.")
+@click.option("--turned", default=1, type=click.IntRange(1, 16), help="Number of randomly turned partitions (CPlaNet).")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
 @click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
-@click.option("--geojson", type=PATH, help="Also write the cells as GeoJSON.")
-@click.option("--report", type=PATH, help="Also write a self-contained HTML page that shows the cells.")
+@click.option("--geojson", type=PATH, help="Write the cells as GeoJSON.")
+@click.option("--report", type=PATH, help="Write a self-contained HTML page with maps of the cells.")
 def partition(
     source: Path,
     max_photos: int | None,
@@ -33,15 +33,18 @@ def partition(
     geojson: Path | None,
     report: Path | None,
 ) -> None:
-    """Split the Earth into cells, small where photos are many (PlaNet, section 3).
+    """Divide the Earth into cells, by photo density.
 
-    From the train split of a dataset, or from all rows of a Parquet or CSV file with columns lat and lng; in
-    memory that does not grow with their number (8 bytes a photo of temporary files go to TMPDIR).
+    Cells are smaller where photos are denser (PlaNet, section 3). Reads the train split of a dataset, or all rows
+    of a Parquet or CSV file with columns lat and lng, in constant memory (temporary files in TMPDIR take 8 bytes
+    per photo).
 
-    Give --max-photos and --min-photos, or --target-cells, with or without --min-photos [default then: a 200th of
-    the --max-photos that is found, as the paper's 50 of 10,000]. Several numbers of cells, from coarse to fine, or
-    --turned, give several partitions in one pass, nested or askew, in the files cells-1.parquet, cells-2.parquet ...
-    (--geojson and --report likewise). Partitions of an earlier run are replaced; any other file is refused.
+    Give --max-photos and --min-photos, or --target-cells. With --target-cells, --min-photos defaults to 1/200 of
+    the --max-photos found, the paper's ratio of 50 to 10,000.
+
+    Several partitions in one pass: --target-cells with several numbers, coarse to fine, gives nested ones, --turned
+    gives rotated ones. They are written to cells-1.parquet, cells-2.parquet and so on, likewise --geojson and
+    --report. Partitions of an earlier run are replaced; other files are not.
     """
     from openplanet.earth.geojson import cells_feature_collection
     from openplanet.earth.partition.positions import from_file

@@ -17,32 +17,44 @@ from openplanet.storage import generator
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or a name that was downloaded.")
+@click.option("--checkpoint", type=PATH, help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model.")
 @click.option(
     "--predictions",
     multiple=True,
     type=PATH,
-    help="Guesses of another system, or of people: CSV or JSON with photo, lat, lng [, probability, player].",
+    help="Guesses of a system or of people: CSV or JSON with photo, lat, lng [, probability, player]; repeatable.",
 )
 @click.option(
     "--split",
     default="test",
     show_default=True,
     type=click.Choice(["train", "val", "test"]),
-    help="Photos of DATASET to score.",
+    help="Split of DATASET to evaluate.",
 )
-@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
-@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
-@click.option("--world", type=PATH, help="Folder of the synthetic planet, for the Bayes limit.")
-@click.option("--no-neighbours", is_flag=True, help="Leave out the baselines that look at every training photo.")
-@click.option("--albums", is_flag=True, help="Also place photos by their albums: all variants in one table.")
-@click.option("--album-checkpoint", "album_checkpoints", multiple=True, type=PATH, help="One more variant, trained.")
-@click.option("--anchors", default="", metavar="%,%,...", help="Shares of positions given: 0,10,50.")
+@click.option(
+    "--strict", is_flag=True, help="Fail if the test set shares photos, owners or albums with the training set."
+)
+@click.option(
+    "--distances", default="", metavar="KM,KM,...", help="Distances in addition to 1, 25, 200, 750 and 2500 km."
+)
+@click.option("--world", type=PATH, help="Folder of the synthetic planet, for its Bayes limit.")
+@click.option("--no-neighbours", is_flag=True, help="Skip the baselines that search every training photo.")
+@click.option("--albums", is_flag=True, help="Evaluate album models too, in a table of their own.")
+@click.option(
+    "--album-checkpoint",
+    "album_checkpoints",
+    multiple=True,
+    type=PATH,
+    help="Trained album model for that table; repeatable.",
+)
+@click.option(
+    "--anchors", default="", metavar="%,%,...", help="Shares of each album's positions to reveal, such as 0,10,50."
+)
 @click.option("--json", "scores", type=OutputFile(kinds.SCORES), help="Write all figures as JSON.")
 @click.option(
     "--report",
     type=OutputFile(kinds.REPORT, *kinds.TABLES),
-    help="Write a self-contained HTML report (and .csv, .md, .tex).",
+    help="Write a self-contained HTML report, and its tables as .csv, .md and .tex.",
 )
 def evaluate(
     photos: str,
@@ -60,11 +72,15 @@ def evaluate(
     scores: Path | None,
     report: Path | None,
 ) -> None:
-    """Score a checkpoint, or guesses made by others, beside baselines; photos that fail count as wrong.
+    """Measure a model, or guesses made by others.
 
-    On the split of a DATASET, or on NAME:PATH: im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k, osv5m or folder, PATH
-    being the folder (or table) as its authors publish it. Baselines are fitted on the train split of TRAIN_DATASET
-    [default: DATASET], and the set is searched for photos, owners and albums of it.
+    The table shows baselines beside it. Photos that cannot be read count as wrong.
+
+    The test photos are a split of DATASET, or NAME:PATH with NAME one of im2gps, im2gps3k, yfcc4k, yfcc26k, gws15k,
+    osv5m and folder, and PATH the folder or table as its authors publish it.
+
+    The train split of TRAIN_DATASET [default: DATASET] is used to fit the baselines, and is searched for the test
+    photos, their owners and their albums.
     """
     if checkpoint is None and not predictions:
         raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
@@ -108,9 +124,13 @@ def evaluate(
 )
 @click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
 @click.argument("photos", metavar="DATASET|NAME:PATH")
-@click.option("--train", type=PATH, help="Dataset for the baselines [default: DATASET].")
-@click.option("--strict", is_flag=True, help="Refuse a set that has photos, owners or albums of the training set.")
-@click.option("--distances", default="", metavar="KM,KM,...", help="Distances besides 1, 25, 200, 750 and 2500 km.")
+@click.option("--train", type=PATH, help="Training dataset of the baselines [default: DATASET].")
+@click.option(
+    "--strict", is_flag=True, help="Fail if the test set shares photos, owners or albums with the training set."
+)
+@click.option(
+    "--distances", default="", metavar="KM,KM,...", help="Distances in addition to 1, 25, 200, 750 and 2500 km."
+)
 @click.option("--json", "scores", type=OutputFile(kinds.COMPARISON), help="Write all figures as JSON.")
 def compare(
     contestants: tuple[str, ...],
@@ -120,11 +140,13 @@ def compare(
     distances: str,
     scores: Path | None,
 ) -> None:
-    """Put locators side by side on the test photos, with intervals, and say which differences are real.
+    """Compare locators on the same test photos.
 
-    A CONTESTANT is a checkpoint folder, of photos or of albums, a CSV or JSON of predictions, or a baseline: random,
-    prior, nearest, density, embedding; average, geometric_mean, travel (untrained, of whole albums). Prior, embedding
-    and those of albums take the cells and the network of the first checkpoint.
+    Prints intervals, and reports which differences are real.
+
+    A CONTESTANT is an image or album checkpoint, a downloaded model, a CSV or JSON of predictions, a baseline (random,
+    prior, nearest, density, embedding) or an untrained album model (average, geometric_mean, travel). Prior, embedding
+    and the untrained album models use the cells and the network of the first checkpoint.
     """
     extra = _distances(distances)
     from openplanet.evaluation.compare import compare as run
@@ -148,13 +170,19 @@ def compare(
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--out", required=True, type=OutputFile(kinds.GAME), help="HTML page to write.")
-@click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Photos to be placed.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Which photos.")
+@click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Number of photos to place.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Random seed of the choice of photos.",
+)
 def play(photos: str, out: Path, rounds: int, seed: int) -> None:
-    """Write a page on which people place test photos on a map: the human baseline.
+    """Write a page on which people place test photos.
 
-    The page holds no answers. It saves rounds.json, whose guesses `evaluate --predictions` puts into the table of the
-    same set, beside the model on the same photos. Give every player the same page.
+    It measures the human baseline. The page holds no answers. It saves rounds.json; `evaluate --predictions
+    rounds.json` on the same photos shows each player beside the model. Give every player the same page.
     """
     from openplanet.evaluation.contestants.play import write_game
     from openplanet.evaluation.testsets.opening import open_set

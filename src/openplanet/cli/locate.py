@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder, or a downloaded model [default: the only one].")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidates a photo.")
+@click.option(
+    "--checkpoint",
+    type=PATH,
+    help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model [default: the only downloaded one].",
+)
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidate cells per photo.")
 @click.option(
     "--within",
     "within_km",
@@ -32,42 +36,48 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="KM",
     type=click.FloatRange(0.001, 5000),
-    help="The best point holds most probability within this distance.",
+    help="Radius of the best point, in km: the point with most probability within this distance.",
 )
 @click.option(
     "--confidence",
     default=0.5,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Name the finest place that is at least so likely.",
+    help="Minimum probability of the place to name; below it a coarser place is named.",
 )
 @click.option(
     "--finest",
     default="cell",
     show_default=True,
     type=click.Choice(["country", "region", "city", "cell"]),
-    help="Tell nothing finer; only cell tells coordinates.",
+    help="Finest level to print; coordinates are printed only for cell.",
 )
 @click.option("--all-pictures", is_flag=True, help="Locate screenshots, documents and blank pictures too.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json", "geojson", "kml", "csv", "gpx"]),
-    help="What to print [default: text].",
+    help="Output format [default: text].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
-@click.option("--geojson", "as_geojson", is_flag=True, help="Short for --format geojson.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@click.option("--geojson", "as_geojson", is_flag=True, help="Same as --format geojson.")
 @click.option(
     "--map",
     "map_file",
     type=OutputFile(html_page("map")),
-    help="Write a self-contained HTML page with a map for each photo.",
+    help="Write a self-contained HTML page with a map of each photo.",
 )
-@click.option("--evidence", is_flag=True, help="Say what each answer hangs on; looks 50 times at each photo.")
-@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: name its most alike photos.")
-@click.option("--album", "as_album", is_flag=True, help="The photos are one album: place each by the others.")
-@click.option("--anchors", is_flag=True, help="Keep positions that photos have, and place the others by them.")
-@click.option("--clock-offset", metavar="auto|SECONDS", help="Added to the times of all cameras but the main one.")
+@click.option(
+    "--album", "as_album", is_flag=True, help="Treat the photos as one album: each helps to place the others."
+)
+@click.option("--anchors", is_flag=True, help="Keep the positions that photos have, and use them to place the others.")
+@click.option(
+    "--clock-offset",
+    metavar="auto|SECONDS",
+    help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
+)
+@click.option("--evidence", is_flag=True, help="Say what each answer rests on; takes about 50 looks at each photo.")
+@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: name its most similar photos.")
 def locate(
     photos: tuple[Path, ...],
     checkpoint: Path | None,
@@ -86,12 +96,13 @@ def locate(
     anchors: bool,
     clock_offset: str | None,
 ) -> None:
-    """Say where photos were taken: the place, as finely as the model is sure.
+    """Locate photos, or whole albums.
 
-    Then the best point, with the radii that hold
-    68 and 95 % of photos, and the likeliest places. Photos are read, never changed.
+    Prints for each photo the finest place of which the model is confident, the best point with the radii that hold
+    68 and 95 % of photos, and the most probable places. Photos are never changed.
 
-    With --album the CHECKPOINT may be one of train-albums; of one of train, how far people get in how long is used.
+    With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
+    of how far people travel in a given time.
     """
     from openplanet.inference.finding import Names, find_photos, photographs
     from openplanet.inference.locator import open_locator, places_albums

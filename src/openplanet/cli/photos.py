@@ -7,7 +7,7 @@ import click
 
 from openplanet.cli.base import PATH, Command, show
 
-CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CONTACT"
+CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPLANET_CONTACT"
 
 
 @click.command(cls=Command, example="openplanet ingest ~/Pictures --out photos.ds")
@@ -16,33 +16,42 @@ CONTACT_HELP = "Your e-mail address or page, told to the host; or OPENPLANET_CON
 @click.option(
     "--coordinates",
     type=PATH,
-    help="CSV or Parquet with columns file, lat, lng [album, owner, taken_at, ...].",
+    help="Positions: CSV or Parquet with columns file, lat, lng [, album, owner, taken_at, ...].",
 )
-@click.option("--keep-unlocated", is_flag=True, help="Keep photos that have no position.")
-@click.option("--side", default=320, show_default=True, type=click.IntRange(32, 4096), help="Short side kept, px.")
+@click.option("--keep-unlocated", is_flag=True, help="Keep photos without a position.")
+@click.option(
+    "--side",
+    default=320,
+    show_default=True,
+    type=click.IntRange(32, 4096),
+    help="Short side of the stored photos, in pixels.",
+)
 @click.option(
     "--split-by",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "owner", "album"]),
-    help="What is never cut in two by train/val/test; auto: owners, or albums where one owner has most photos.",
+    help="What train, val and test never share; auto: owners, or albums if one owner has most photos.",
 )
 @click.option(
     "--albums",
     default="folder",
     show_default=True,
     type=click.Choice(["folder", "sessions"]),
-    help="Folders, or outings of each camera by gaps in time and place.",
+    help="An album is a folder, or a session of one camera, bounded by gaps in time and place.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes [default: one a core].")
+@click.option("--workers", type=click.IntRange(1, 256), help="Number of processes [default: one per core].")
 def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Read photos into a DATASET: decoded, resized, de-duplicated, split.
+    """Read photos into a dataset.
 
-    A SOURCE is a folder (Google Takeout and XMP sidecars are understood), a photo, a WebDataset .tar, or hf:NAME (a
-    Hugging Face dataset, a folder or a hub id). For lists of URLs and Wikimedia Commons: openplanet collect.
+    Photos are decoded, resized, searched for duplicates, and split into train, val and test.
 
-    Every file ends in one row of the dataset or one line of rejected.csv with the reason. A run that was stopped
-    goes on where it was when the same command is given again, and a later one reads only what is new.
+    A SOURCE is a folder (with Google Takeout's JSON and XMP sidecars), a photo, an uncompressed WebDataset .tar, or
+    hf:NAME (a Hugging Face dataset: a folder or a Hub id). For lists of URLs and Wikimedia Commons, run `openplanet
+    collect` first.
+
+    Every file becomes one row of the dataset, or one line of rejected.csv with the reason. The same command resumes an
+    interrupted run, and reads only new files later.
     """
     from openplanet.photos.ingest.ingest import ingest as run
     from openplanet.photos.ingest.ingest import summary
@@ -52,20 +61,31 @@ def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
 
 @click.group()
 def collect() -> None:
-    """Fetch photos from elsewhere into a folder that ingest takes, with photos.csv on them."""
+    """Download photos into a folder, for `ingest`.
+
+    Their positions are in photos.csv, for `ingest --coordinates`.
+    """
 
 
 @collect.command("urls", cls=Command, example="openplanet collect urls list.csv --out got")
 @click.argument("table", type=PATH, metavar="LIST.csv|LIST.parquet")
-@click.option("--out", required=True, type=PATH, help="Folder to write.")
-@click.option("--per-host", default=2, show_default=True, type=click.IntRange(1, 64), help="Connections to one host.")
-@click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Connections in all.")
-@click.option("--max-mb", default=64, show_default=True, type=click.IntRange(1, 1024), help="Larger ones are left.")
-@click.option("--contact", help=f"{CONTACT_HELP} [default: none is told].")
+@click.option("--out", required=True, type=PATH, help="Output folder.")
+@click.option("--per-host", default=2, show_default=True, type=click.IntRange(1, 64), help="Connections per host.")
+@click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Connections in total.")
+@click.option(
+    "--max-mb",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, 1024),
+    help="Maximum size of a file, in MB; larger ones are skipped.",
+)
+@click.option("--contact", help=f"{CONTACT_HELP} [default: not sent].")
 def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: int, contact: str | None) -> None:
-    """Fetch the photos of a table with a column url [lat, lng, album, owner, licence, ...].
+    """Download the photos of a table of URLs.
 
-    Stopped, it goes on when the same command is given again; what failed is in failed.csv and is tried again.
+    The table has a column url [, lat, lng, album, owner, licence, ...].
+
+    The same command resumes an interrupted run. Failures are listed in failed.csv, and tried again.
     """
     from openplanet.photos.sources.collect.collect import urls
     from openplanet.photos.sources.collect.fetch import Manners, contact_of
@@ -79,14 +99,28 @@ def collect_urls(table: Path, out: Path, per_host: int, workers: int, max_mb: in
     cls=Command,
     example="openplanet collect commons --bbox 2.2,48.8,2.4,48.9 --out paris --contact you@example.org",
 )
-@click.option("--bbox", required=True, metavar="WEST,SOUTH,EAST,NORTH", help="Degrees; west > east: over 180.")
-@click.option("--out", required=True, type=PATH, help="Folder to write.")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Photos at most.")
-@click.option("--width", default=1024, show_default=True, type=click.IntRange(64, 8192), help="Pixels, of the copies.")
-@click.option("--api", help="Another MediaWiki's api.php [default: Wikimedia Commons].")
-@click.option("--contact", help=f"{CONTACT_HELP}; Wikimedia asks for it.")
+@click.option(
+    "--bbox",
+    required=True,
+    metavar="WEST,SOUTH,EAST,NORTH",
+    help="Bounding box in degrees; WEST > EAST crosses the 180th meridian.",
+)
+@click.option("--out", required=True, type=PATH, help="Output folder.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Maximum number of photos.")
+@click.option(
+    "--width",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(64, 8192),
+    help="Width of the downloaded copies, in pixels.",
+)
+@click.option("--api", help="URL of another MediaWiki's api.php [default: Wikimedia Commons].")
+@click.option("--contact", help=f"{CONTACT_HELP}. Wikimedia requires it.")
 def collect_commons(bbox: str, out: Path, limit: int, width: int, api: str | None, contact: str | None) -> None:
-    """Fetch geotagged photos of Wikimedia Commons, with author, licence and attribution."""
+    """Download geotagged photos from Wikimedia Commons.
+
+    photos.csv has their positions, authors, licences and attributions.
+    """
     from openplanet.photos.sources.collect import commons
     from openplanet.photos.sources.collect.collect import from_commons
     from openplanet.photos.sources.collect.fetch import Manners, contact_of
@@ -107,10 +141,13 @@ def _say_collected(counts: dict[str, int], out: Path) -> None:
 
 @click.command(cls=Command, example="openplanet synthetic world --photos 3000")
 @click.argument("out", type=PATH)
-@click.option("--photos", default=3000, show_default=True, type=click.IntRange(50, 1_000_000), help="How many.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Which planet.")
+@click.option("--photos", default=3000, show_default=True, type=click.IntRange(50, 1_000_000), help="Number of photos.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed of the planet.")
 def synthetic(out: Path, photos: int, seed: int) -> None:
-    """Make the synthetic planet: JPEG photos with Exif GPS in albums, whose exact posterior is known."""
+    """Make a synthetic planet, whose answers are known.
+
+    It consists of albums of JPEG photos with Exif positions, whose exact posterior is known.
+    """
     from openplanet.synthetic.planet import make
 
     make(out, photos, seed)

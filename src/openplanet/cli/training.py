@@ -12,7 +12,7 @@ from openplanet.errors import InputError
 @click.command(cls=Command, example="openplanet recipes --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recipes(as_json: bool) -> None:
-    """List the training recipes: what each is, and what it was seen to give and cost."""
+    """List the training recipes, with accuracy and cost."""
     from openplanet import recipes as named
 
     rows = named.listing()
@@ -25,18 +25,20 @@ def recipes(as_json: bool) -> None:
         else:
             size = f"  ({row['parameters_at_26263_cells'] / 1e6:.1f}M parameters at 26,263 cells)"
         show(f"{row['name']}{size}")
-        show(f"  {row['description']}\n  Seen: {row['seen']}\n")
+        show(f"  {row['description']}\n  Measured: {row['seen']}\n")
 
 
 @click.command(cls=Command, example="openplanet train photos.ds --recipe planet_cpu --out model --set epochs=10")
 @click.argument("dataset", type=PATH)
-@click.option("--recipe", required=True, help="Name of a recipe; `openplanet recipes` lists them.")
-@click.option("--out", type=PATH, help="Checkpoint folder to write (needed, except with --find-batch-size).")
-@click.option("--partition", "partition_file", type=PATH, help="Cells to use [default: built by the recipe].")
-@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
-@click.option("--cache", type=PATH, help="Features of a frozen backbone [default: DATASET.embeddings].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
-@click.option("--find-batch-size", is_flag=True, help="Do not train: time batch sizes and suggest one.")
+@click.option("--recipe", required=True, help="Recipe (see `openplanet recipes`).")
+@click.option("--out", type=PATH, help="Checkpoint folder to write; required except with --find-batch-size.")
+@click.option("--partition", "partition_file", type=PATH, help="Partition file [default: built as the recipe says].")
+@click.option("--resume", is_flag=True, help="Resume an interrupted training.")
+@click.option("--cache", type=PATH, help="Folder of a frozen backbone's features [default: DATASET.embeddings].")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe; repeatable."
+)
+@click.option("--find-batch-size", is_flag=True, help="Time batch sizes and suggest one; train nothing.")
 def train(
     dataset: Path,
     recipe: str,
@@ -47,7 +49,10 @@ def train(
     overrides: tuple[str, ...],
     find_batch_size: bool,
 ) -> None:
-    """Train an image model on the train split of DATASET; choose the best epoch on its val split."""
+    """Train an image model on a dataset.
+
+    It learns from the train split of DATASET, and the best epoch on the val split is kept.
+    """
     from openplanet import recipes as named
     from openplanet.earth.partition.adaptive import Partition
     from openplanet.photos.dataset import Dataset
@@ -77,20 +82,22 @@ def train(
 @click.command(cls=Command, example="openplanet push model owner/name")
 @click.argument("checkpoint", type=PATH)
 @click.argument("repository", metavar="OWNER/NAME")
-@click.option("--public", is_flag=True, help="For everyone to see [default: private].")
-@click.option("--endpoint", help="Another Hub than the one HF_ENDPOINT names.")
+@click.option("--public", is_flag=True, help="Make the repository public [default: private].")
+@click.option("--endpoint", help="URL of the Hub [default: HF_ENDPOINT, or Hugging Face].")
 @click.option(
     "--min-cell-km2",
     default=25.0,
     show_default=True,
     type=click.FloatRange(0, 1e6),
-    help="Merge cells of a smaller area (km²); 0 pushes cells and centroids as they are.",
+    help="Minimum area of a cell, in km²; smaller cells are merged. 0 uploads cells and centroids as they are.",
 )
 def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None, min_cell_km2: float) -> None:
-    """Share a CHECKPOINT on a Hugging Face Hub; then `--checkpoint hf:OWNER/NAME` loads it.
+    """Upload a checkpoint to a Hugging Face Hub.
 
-    Small cells tell where a photographer lives. They are merged, and cell centres replace the photos' centroids; a
-    merged cell's probability is the sum of its classes'. CHECKPOINT itself stays as it is.
+    Every command then loads it with `--checkpoint hf:OWNER/NAME`.
+
+    Small cells can reveal where a photographer lives. In the uploaded copy they are merged, and cell centres replace
+    the photos' centroids; a merged cell's probability is the sum over its classes. CHECKPOINT is not changed.
     """
     from tempfile import TemporaryDirectory
 
@@ -105,7 +112,7 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None, 
     if is_album_checkpoint(checkpoint):
         raise InputError(
             f"{checkpoint}: cells of an album checkpoint cannot be merged: push its image model {checkpoint / 'image'},"
-            " or everything as it is, with what its cells tell of where people live, with --min-cell-km2 0"
+            " or everything as it is, small cells included, with --min-cell-km2 0"
         )
     loaded = Checkpoint.load(checkpoint)
     click.echo(f"before: {reveals(loaded.partition)}", err=True)
