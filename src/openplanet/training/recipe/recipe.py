@@ -59,6 +59,8 @@ class Recipe(RunRecipe):
     trained. Nothing is augmented then."""
     feature_norm: bool = False
     """Standardise the backbone's features before what follows (see ImageConfig)."""
+    shrinkage: float = 0.5
+    """Of optimizer lda: the share of a sphere in the covariance, over 0 and at most 1."""
     head: str = "softmax"
     """softmax: a matrix (the paper's); embeddings: the cosine with learned embeddings of the cells (after GeoSURGE);
     overlaid: a softmax for each of the levels, which are partitions of spheres turned at random (the first is not),
@@ -107,6 +109,7 @@ class Recipe(RunRecipe):
         plain = self.frozen and self.head == "softmax" and not self.levels and self.embedding_dim is None
         rule = "adamw or adagrad unless frozen=true, head=softmax, without levels, embedding_dim, ema_decay"
         self._check(self.optimizer != "lda" or (plain and self.ema_decay is None), "optimizer", rule)
+        self._check(0 < self.shrinkage <= 1, "shrinkage", "more than 0, at most 1")
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
         self._check(all(0 < s < math.inf for s in self.std or ()), "std", "more than 0, and finite")
         self._check(all(math.isfinite(m) for m in self.mean or ()), "mean", "finite")
