@@ -1,5 +1,7 @@
 """What the documents say is so: commands exist with those options, files that are named are there."""
 
+import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -62,3 +64,34 @@ def test_every_recipe_is_in_the_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     for name in [*recipes.RECIPES, *album_recipes.RECIPES]:
         assert f"`{name}`" in text
+
+
+def test_the_demos_table_is_written_from_its_scores(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("results", ROOT / "scripts" / "results.py")
+    assert spec is not None and spec.loader is not None
+    results = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(results)
+    within = [{"km": km, "top1": km / 5000, "top1_interval_95": [0.1, 0.25]} for km in results.KM]
+    model = {
+        "name": "model", "within_km": within, "best_of": [], "median_km": 1234.5, "geoscore": 3000.4,
+        "country_accuracy": 0.5, "probabilities": {"levels": [{"ece": 0.035}]},
+    }  # fmt: skip
+    points = model | {"name": "model, best point", "best_of": None}
+    scores = {
+        "photos": 475, "drawn_together": {"what": "albums", "count": 51, "effective": 40.2},
+        "headline": ["Within 25 km."],
+        "rows": [model, points], "model_share_of_bayes_limit": [{"km": 25.0, "share": 0.75}],
+    }  # fmt: skip
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{results.BEGIN}\nold 99.9\n{results.END}\nafter\n")
+    for _ in range(2):  # the second time nothing changes
+        results.main(str(tmp_path / "scores.json"), str(page))
+        text = page.read_text()
+        assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+        assert "| model | 0.0 | 0.5 | 4.0 | 15.0 | 50.0 | 1,234 km | 3,000 | 50.0 |" in text
+        assert "| model, best point | 0.0 | 0.5 | 4.0 | 15.0 | 50.0 |  |  |  |" in text
+        assert "75 % of the limit" in text and "10.0 to 25.0" in text and "3.5 %" in text and "Within 25 km." in text
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="begin"):
+        results.main(str(tmp_path / "scores.json"), str(page))

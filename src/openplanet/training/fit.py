@@ -175,8 +175,7 @@ def _train(
 ) -> tuple[TrainingModule, Keeper]:
     if recipe.optimizer == "lda":
         assert isinstance(train, data.SplitPhotos), "the features of a frozen backbone are in memory"
-        share = fit_discriminant(model, train.inputs["features"], torch.from_numpy(train.cell_N))
-        say(f"discriminant analysis of {len(train):,} photos: the covariance is {100 * share:.1f} % sphere")
+        fit_discriminant(model, train.inputs["features"], torch.from_numpy(train.cell_N), recipe.shrinkage)
         recipe = replace(recipe, epochs=1, warmup=0)
     batches = data.loader(train, recipe.batch_size, recipe, shuffle=True, ranks=ranks)
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)

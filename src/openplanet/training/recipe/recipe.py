@@ -64,6 +64,8 @@ class Recipe(RunRecipe):
     trained. Nothing is augmented then."""
     feature_norm: bool = False
     """Standardise the backbone's features before what follows (see ImageConfig)."""
+    shrinkage: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of optimizer lda: the share of a sphere in the covariance, over 0 and at most 1."""
     head: Annotated[str, fields.one_of(lambda: (name for name, head in HEADS.items() if head.trained))] = "softmax"
     """softmax: a matrix (the paper's); embeddings: the cosine with learned embeddings of the cells (after GeoSURGE);
     overlaid: a softmax for each of the levels, which are partitions of spheres turned at random (the first is not),
