@@ -14,13 +14,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import real_photos_measure as measure
 import torch
 from real_photos_experiments import ADAPTIVE, GROUPS, MIN_PHOTOS, TEMPERED, Experiment, Level
 from real_photos_measure import Answers
 from real_photos_tables import HEADER, intervals, row, temperatures
+from resplit import resplit
 
 from openplanet import recipes
 from openplanet.earth.partition import adaptive as partitions
@@ -48,21 +47,14 @@ def dataset_of(photos: Path, work: Path) -> Dataset:
 
 def subset(dataset: Dataset, share: float, seed: int, folder: Path) -> Dataset:
     """The dataset with so many of its training photos, by whole albums drawn by ``seed``; val and test as they are."""
-    if not (folder / "manifest.json").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        albums, sizes = np.unique(read_truth(dataset, "train").album, return_counts=True)
-        order = np.random.default_rng(seed).permutation(len(albums))
-        kept = set(albums[order[: np.searchsorted(sizes[order].cumsum(), share * sizes.sum()) + 1]])
-        entries = []
-        for shard, entry in zip(dataset.shards, dataset.manifest["shards"], strict=True):
-            table = pq.read_table(shard)
-            rows = zip(table["split"].to_pylist(), table["album_id"].to_pylist(), strict=True)
-            split = ["none" if split == "train" and album not in kept else split for split, album in rows]
-            table = table.set_column(table.schema.get_field_index("split"), "split", pa.array(split))
-            pq.write_table(table, folder / shard.name, row_group_size=512)
-            entries.append(entry | {"bytes": (folder / shard.name).stat().st_size})
-        write_json(folder / "manifest.json", dataset.manifest | {"subset": [share, seed], "shards": entries})
-    return Dataset.open(folder)
+    albums, sizes = np.unique(read_truth(dataset, "train").album, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(albums))
+    kept = set(albums[order[: np.searchsorted(sizes[order].cumsum(), share * sizes.sum()) + 1]])
+
+    def split(row: dict[str, str]) -> str:
+        return "none" if row["split"] == "train" and row["album_id"] not in kept else row["split"]
+
+    return resplit(dataset, split, folder, {"subset": [share, seed]})
 
 
 def cells_of(dataset: Dataset, wanted: tuple[Thresholds | TargetCells | Level, ...]) -> list[Partition]:

@@ -138,6 +138,15 @@ def test_limits_and_ambiguous_photos_of_the_planet(planet):
     assert best(found).name != ALBUM_LIMIT
 
 
+def test_no_share_of_the_limit_without_times_for_a_way_that_reads_times(planet):
+    folder, dataset, checkpoint = planet
+    found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")
+    assert [row.name for row in ways(found) if row.answers.reads_times] == ["travel"]
+    shares = [line.name for line in found.blocks()[0].lines if line.name.endswith(f"/ {ALBUM_LIMIT}")]
+    assert shares == [f"{best(found, with_times=False).name} / {ALBUM_LIMIT}"]
+    assert "without times" in ALBUM_LIMIT and not shares[0].startswith("travel")
+
+
 def test_the_album_that_gained_most_is_drawn_before_and_after(planet):
     folder, dataset, checkpoint = planet
     found = evaluate_albums(dataset, checkpoint, "train", world=folder / "world")

@@ -116,6 +116,18 @@ def test_who_sees_whom() -> None:
     assert blstm[6].tolist() == [False] * 3 + [True] * 4
 
 
+@pytest.mark.parametrize("variant", ALBUM_MODELS)
+def test_a_variant_says_whether_it_reads_times(variant: str) -> None:
+    model, albums = _model(variant), _albums()
+    for name, values in model.named_parameters():
+        if "counts" in name:  # what the transformer learns of gaps begins at zero
+            torch.nn.init.normal_(values)
+    untimed = dataclasses.replace(albums, seconds_BT=torch.full_like(albums.seconds_BT, torch.nan))
+    with torch.inference_mode():
+        same = torch.equal(model(albums)[albums.present_BT], model(untimed)[albums.present_BT])
+    assert same != model.reads_times
+
+
 def test_the_transformer_needs_no_order() -> None:
     model, albums = _model("transformer", residual=True), _albums((7,))
     order = torch.randperm(7, generator=torch.Generator().manual_seed(0))
@@ -167,7 +179,7 @@ def test_features_are_standardised_by_the_training_albums() -> None:
 
 
 def test_impossible_settings_are_told() -> None:
-    with pytest.raises(RecipeError, match="window must be from 2"):
+    with pytest.raises(RecipeError, match="window must be at least 2"):
         build(AlbumConfig("blstm", options={"window": 1}), cases.cells(), DIM)
     with pytest.raises(RecipeError, match="width 8 cannot be cut into 3 heads"):
         build(AlbumConfig("transformer", width=8, options={"heads": 3}), cases.cells(), DIM)

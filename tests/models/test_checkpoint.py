@@ -129,7 +129,7 @@ def _without_a_tensor(folder: Path) -> None:
 
 
 def _other_image(folder: Path, **changes: Any) -> None:
-    _edit_config(folder, image=dataclasses.asdict(dataclasses.replace(IMAGE, **changes)))
+    _edit_config(folder, image=dataclasses.asdict(IMAGE) | changes)
 
 
 def _bare_config(folder: Path) -> None:
@@ -160,12 +160,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "accuracy is null": (lambda f: _edit_config(f, accuracy=None), r"config\.json.*accuracy cannot be None"),
     "cells are text": (lambda f: _edit_config(f, cells="x"), r"config\.json.*cells cannot be 'x'"),
     "levels are a number": (lambda f: _edit_config(f, coarser=3), r"config\.json.*coarser cannot be 3"),
-    "a size of text": (lambda f: _other_image(f, image_size="big"), r"config\.json.*image_size cannot be 'big'"),
-    "a size below zero": (lambda f: _other_image(f, image_size=-1), r"config\.json.*image_size cannot be -1"),
-    "a colour too few": (lambda f: _other_image(f, mean=(0.5, 0.5)), r"config\.json.*mean cannot be"),
-    "no such head": (lambda f: _other_image(f, head="hydra"), r"config\.json.*head cannot be 'hydra'"),
+    "a size of text": (lambda f: _other_image(f, image_size="big"), "image_size must be a whole number, not 'big'"),
+    "a size below zero": (lambda f: _other_image(f, image_size=-1), "image_size must be at least 1, not -1"),
+    "a colour too few": (lambda f: _other_image(f, mean=(0.5, 0.5)), r"config\.json.*mean must be 3 numbers"),
+    "no such head": (lambda f: _other_image(f, head="hydra"), "head must be one of softmax.*, not 'hydra'"),
     "no such backbone": (lambda f: _other_image(f, backbone="nope"), r"config\.json.*no backbone 'nope'"),
-    "a backbone of nothing": (lambda f: _other_image(f, backbone=""), r"config\.json.*backbone cannot be ''"),
+    "a backbone of nothing": (lambda f: _other_image(f, backbone=""), r"config\.json.*backbone must be.*, not ''"),
     "odd arguments": (lambda f: _other_image(f, backbone_args={"wings": 2}), r"config\.json.*'wings' is not allowed"),
     "overlaid without levels": (lambda f: _edit_config(f, overlaid=True), r"config\.json.*has one class"),
     "config nested deeply": (lambda f: (f / "config.json").write_text("[" * 200_000), r"config\.json.*JSON"),

@@ -1,15 +1,21 @@
 """What is seen of photos: kept, found again, and never mistaken for something else."""
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import dataset_files
+from openplanet.earth.partition import adaptive
+from openplanet.inference.predictor import Predictor
 from openplanet.models import features
+from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.photos.dataset import Dataset
 
@@ -91,10 +97,28 @@ def test_what_is_damaged_is_looked_at_again(ten: Dataset, damage: str) -> None:
     assert look.asked == [b"0", b"1", b"2", b"3"] and again.asked == [] and len(files(ten)) == count == 3
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(ten: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(ten: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     features.default_folder(ten).write_text("")
     assert len(features.of_photos(ten, "train", Look(), KEY).photo_ids) == 8
-    assert "not kept" in capsys.readouterr().err
+    assert "not kept" in caplog.text
+
+
+def test_photos_larger_than_the_models_are_first_brought_to_its_side(tmp_path: Path) -> None:
+    stripes = Image.fromarray(np.tile(np.array([[0, 255]], np.uint8), (96, 48)))
+    file = io.BytesIO()
+    stripes.convert("RGB").save(file, "PNG")
+    row = {
+        "photo_id": IDS[0], "image": {"bytes": file.getvalue(), "path": "0.png"}, "lat": 1.0, "lng": 2.0,
+        "taken_at_is_utc": False, "width": 96, "height": 96, "dhash": 0, "source": "0.png", "split": "test",
+    }  # fmt: skip
+    large = dataset_files.write_dataset(tmp_path / "large.ds", [row])
+    config = ImageConfig("test_resnet", 32, decoded_side=40)
+    cells = adaptive.build([(np.array([1.0, 50.0]), np.array([2.0, 80.0]))], max_photos=1, min_photos=1)
+    predictor = Predictor(Checkpoint(ImageModel(config, len(cells)), cells, {}, config, {}))
+    located = predictor.locate(file.getvalue())
+    seen = features.of_backbone(large, "test", predictor.model)
+    (by_features,) = predictor.locate_features(seen.features_NF)
+    np.testing.assert_allclose(by_features.log_probs, located.log_probs, atol=1e-6)
 
 
 def test_the_key_is_of_dataset_and_of_all_that_a_backbone_is(ten: Dataset) -> None:

@@ -232,5 +232,5 @@ def test_statistics_are_counted_kept_with_the_weights_and_used_at_once(partition
 
 def test_options_out_of_range_are_refused(partition):
     for options in ({"exponent": 0.0}, {"jump": 1.0}, {"own": -1.0}, {"top": 0}):
-        with pytest.raises(RecipeError, match=f"travel: {next(iter(options))} must be from"):
+        with pytest.raises(RecipeError, match=f"{next(iter(options))} must be at (least|most)"):
             build_model(AlbumConfig("travel", options=options), partition, 3)

@@ -38,6 +38,7 @@ def train_albums(
     """
     from openplanet import album_recipes
     from openplanet.models.checkpoint import Checkpoint
+    from openplanet.models.device import best_device
     from openplanet.photos.dataset import Dataset
     from openplanet.training.recipe.base import override
 
@@ -49,6 +50,6 @@ def train_albums(
         raise InputError(
             f"training needs the package {error.name}: install it with  pip install 'openplanet[train]'"
         ) from error
-    made = fit_albums(data, Checkpoint.load(image), chosen, out, resume=resume, cache=cache)
+    made = fit_albums(data, Checkpoint.load(image, best_device()), chosen, out, resume=resume, cache=cache)
     accuracy = ", ".join(f"{key} {value:.3g}" for key, value in made.accuracy.items() if value is not None)
     show(f"{out}: {made.config.variant}; on the val split: {accuracy or 'not measured'}")

@@ -22,7 +22,7 @@ from openplanet.evaluation.measures.breakdown import Breakdown, part_of
 from openplanet.evaluation.measures.row import Measure, Row
 from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
 from openplanet.evaluation.result import Result
-from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets import leakage, nearness
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
@@ -35,7 +35,7 @@ from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
 LIMIT = "the best that anyone could do from the pictures; for each distance another point"
-PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album"
+PHOTO_LIMIT, ALBUM_LIMIT = "Bayes limit, one photo", "Bayes limit, album, without times"
 UNTRAINED = {"average": "average", "geometric_mean": "geometric mean"}
 Trained = tuple[Path, AlbumCheckpoint]  # the folder, and what is in it
 LEAST_LONG = 5  # photos of an album whose places are compared
@@ -73,7 +73,9 @@ def evaluate_albums(
     rows: list[Row] = []
     for name, (answer, what) in models.items():
         say(f"albums: {name}")
-        rows += map(measure.row, replace(first_guesses(albums, answer), name=name, what=what).apart(what))
+        timed = getattr(answer, "reads_times", False)
+        answers = replace(first_guesses(albums, answer), name=name, what=what, reads_times=timed)
+        rows += map(measure.row, answers.apart(what))
     unsure_N, rule = _unsure(rows[0].answers)
     if world is not None:
         limits = ((PHOTO_LIMIT, None), (ALBUM_LIMIT, of_albums))
@@ -90,8 +92,9 @@ def evaluate_albums(
         groups=groups,
         notes=(
             f"{len(truth.lat):,} located photos of the {split} split in {len(albums.albums):,} albums; intervals by "
-            f"drawing {groups.count:,} albums again",
+            f"drawing {groups.text} again{': few, and so too narrow' if groups.few else ''}",
             f"ambiguous: {rule}",
+            *(nearness.notes(truth, dataset) if split != "train" else ()),
             *notes,
             *_on_set(alone, rows[0].failed, len(truth.lat)),
             *(["travel was set on the photos that it is measured on"] if split == "val" else []),

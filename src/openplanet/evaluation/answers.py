@@ -17,8 +17,11 @@ Floats = NDArray[np.float64]
 
 PRIOR, RANDOM, NEAREST, MODEL, BAYES = "prior", "random", "nearest neighbour", "model", "Bayes limit"
 DENSITY, EMBEDDED = "k nearest, density", "embedding, density"
-BEST_POINT = ", best point"
+EMBEDDED_NEAREST = "embedding, nearest"
+BEST_POINT, CELL_CENTRE = ", best point", ", cell centre"
 POINTS, PRIOR_POINTS = f"{MODEL}{BEST_POINT}", f"{PRIOR}{BEST_POINT}"
+CENTRES = f"{MODEL}{CELL_CENTRE}"
+RIGHT_CELL = "right cell"
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ class Answers:
     points_DNK2: Floats | None = None  # lat, lng of the points named for each distance; they count in place of guesses
     scores: CellScores | None = None  # what its probabilities are worth, where it gives any
     partition: Partition | None = None  # the cells that these are over
+    cell_NK: NDArray[np.int64] | None = None  # the cells that the guesses stand for; -1 for none
     entropy_N: Floats | None = None  # of the distributions, in nats; NaN for a photo without one
     country_N2: Floats | None = None  # lat, lng in the country that it names, where it names that by itself
     is_limit: bool = False  # the best that anyone could do, not a contestant's own
+    reads_times: bool = False  # it knows when photos were taken, which a limit of the pictures does not
     shown_N: NDArray[np.int64] | None = None  # the photos that a player was shown; None: all
 
     def apart(self, what: str) -> "list[Answers]":
@@ -70,6 +75,16 @@ class Answers:
             return [self]
         points = replace(self, name=f"{self.name}{BEST_POINT}", what=what, scores=None)
         return [replace(self, points_DNK2=None), points]
+
+    def at_centres(self, what: str) -> "list[Answers]":
+        """The guesses again, each at the centre of its cell and not at the mean position of the cell's photos, as one
+        contestant; none where guesses stand for no cells."""
+        if self.cell_NK is None or self.partition is None:
+            return []
+        lat_NK, lng_NK = (
+            np.where(self.cell_NK < 0, np.nan, at_C[self.cell_NK]) for at_C in (self.partition.lat, self.partition.lng)
+        )
+        return [Answers(f"{self.name}{CELL_CENTRE}", what, lat_NK, lng_NK)]
 
     def part(self, index: NDArray[np.int64], name: str, what: str) -> "Answers":
         """The guesses of some of the photos."""

@@ -15,7 +15,7 @@ from openplanet.evaluation.measures.row import ECE, Columns, Measure, Row
 from openplanet.evaluation.report.comparison_tables import COMPARISON, measures, verdicts
 from openplanet.evaluation.report.notes import CROP
 from openplanet.evaluation.result import Pair, Result
-from openplanet.evaluation.testsets import leakage
+from openplanet.evaluation.testsets import leakage, nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import trained_on
 from openplanet.photos.dataset import Dataset
@@ -64,6 +64,7 @@ def compare(
             *([CROP] if asked.models() else []),
             *_meaning(groups, pairs, exchanges),
             *photoset.notes,
+            *nearness.notes(photoset.truth, train),
             *(f"{each.name}: {each.what}." for each in entries if each.what),
             *(f"Leakage guard: {leak.text}." for leak in leaks),
             *(f"Leakage guard: not sure: {reason}" for reason in blind),
@@ -95,8 +96,8 @@ def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
 def _counted(photoset: PhotoSet, groups: Groups, rows: Sequence[Row]) -> Iterator[str]:
     """What counts how."""
     yield (
-        f"{len(photoset):,} photos of {photoset.name}, {groups.count:,} {groups.what} drawn together. A photo without "
-        "a guess counts as wrong, and in the median as half way round the Earth."
+        f"{len(photoset):,} photos of {photoset.name}, {groups.text} drawn together. A photo without a "
+        "guess counts as wrong, and in the median as half way round the Earth."
     )
     if ECE in measures(rows):
         yield (

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from openplanet.errors import InputError
 from openplanet.evaluation.answers import (
     BAYES,
-    DENSITY,
-    EMBEDDED,
+    CENTRES,
     MODEL,
-    NEAREST,
     POINTS,
     PRIOR,
     PRIOR_POINTS,
     RANDOM,
+    RIGHT_CELL,
     Answers,
 )
 from openplanet.evaluation.contestants import asking, baselines, retrieval
@@ -30,11 +29,13 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.breakdown import break_down, divide
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.measures.row import Measure, Row
-from openplanet.evaluation.report.notes import WHAT, notes
+from openplanet.evaluation.report.headline import headline
+from openplanet.evaluation.report.notes import FAR, KERNELS, WHAT, notes
 from openplanet.evaluation.report.photo_tables import PHOTOS
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.nearness import FAR_KM, Nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
@@ -90,9 +91,14 @@ def evaluate(
     asked_all: list[Answers] = []
     if predictor is not None:
         asked_all += _baselines(photoset, predictor, gallery, distances_km, held_out, neighbours)
-        asked_all += asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL]).apart(WHAT[POINTS])
+        asked_model = asking.ask(predictor, photoset, distances_km, MODEL, WHAT[MODEL])
+        asked_all += [*asked_model.apart(WHAT[POINTS]), *asked_model.at_centres(WHAT[CENTRES])]
+        asked_all.append(asking.right_cells(predictor.partition, truth, WHAT[RIGHT_CELL]))
     rows = [measure.row(each) for each in asked_all]
     model = next((each for each in asked_all if each.name == MODEL), None)
+    near = Nearness.of(truth, train) if held_out else None
+    if model is not None and near is not None and 0 < len(near.far) < len(truth.lat):
+        rows.append(_far(measure, model, near))
     for each in guessed:
         rows += [measure.row(each)] if each.shown_N is None else _played(measure, each, each.shown_N, model)
     rows += [measure.row(each) for each in limit]
@@ -103,14 +109,14 @@ def evaluate(
     cells = 0 if partition is None else len(partition)
     outside = 0 if partition is None else int((partition.assign(truth.lat, truth.lng) < 0).sum())
     whole = first.photos == len(truth.lat)  # not some rounds of a player
-    return Result(
+    found = Result(
         layout=PHOTOS,
         where=photoset.name,
         truth=truth,
         distances_km=distances_km,
         rows=tuple(rows),
         groups=groups,
-        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours),
+        notes=notes(photoset, rows, first, outside, cells, groups, leaks, blind, published, neighbours, near),
         split=split,
         subject=first.name,
         cells=cells,
@@ -118,7 +124,9 @@ def evaluate(
         breakdowns=break_down(divide(partition, truth.lat, truth.lng), first) if whole else (),
         published=published,
         leaks=leaks,
+        near=near,
     )
+    return replace(found, verdicts=(headline(found),))
 
 
 def _leaks(
@@ -148,14 +156,18 @@ def _baselines(
     found.insert(0, Answers(RANDOM, WHAT[RANDOM], *random))
     if not neighbours:
         return found
-    near = retrieval.by_features(gallery, photoset)
+    near = retrieval.by_features(gallery, photoset, distances_km)
     if embeds(predictor):
-        near |= retrieval.by_embedding(gallery, photoset, predictor)
-    for name in (NEAREST, DENSITY, EMBEDDED):
-        if name in near:
-            guesses, how = near[name]
-            found.append(Answers(name, f"{WHAT[name]}{f' ({how})' if how else ''}", *guesses))
+        near |= retrieval.by_embedding(gallery, photoset, predictor, distances_km)
+    for name, each in near.items():
+        found += replace(each, what=f"{WHAT[name]} ({each.what})").apart(KERNELS)
     return found
+
+
+def _far(measure: Measure, model: Answers, near: Nearness) -> Row:
+    """The model's row on the photos far from all training photos."""
+    name = f"{model.name}, over {FAR_KM:g} km from train ({len(near.far):,} photos)"
+    return measure.part(near.far).row(model.part(near.far, name, FAR.format(km=FAR_KM)))
 
 
 def _played(measure: Measure, player: Answers, shown_N: NDArray[np.int64], model: Answers | None) -> list[Row]:

@@ -14,6 +14,7 @@ from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.report import tables
 from openplanet.evaluation.report.tables import Block
 from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.nearness import Nearness
 from openplanet.evaluation.testsets.published import Published
 
 Pair = tuple[str, str, tuple[Difference, ...]]
@@ -48,6 +49,7 @@ class Result:
     breakdowns: tuple[Breakdown, ...] = ()
     published: tuple[Published, ...] = ()  # what others report on the same set: not run by us
     leaks: tuple[Leak, ...] = ()
+    near: Nearness | None = None  # how near the set comes to the training photos, where those are known
     differences: tuple[Pair, ...] = ()
     verdicts: tuple[str, ...] = ()  # what the differences show, in sentences
 

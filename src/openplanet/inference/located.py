@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
 from openplanet.earth import places
 from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.prediction import Prediction
+
+if TYPE_CHECKING:  # evidence is given for answers
+    from openplanet.inference.evidence import Evidence
 
 Photo = Path | str | bytes | Image.Image
 Source = Literal["given", "between", "model"]
@@ -37,6 +40,8 @@ class Located:
     utc_offset_minutes: int | None = None
     utc_offset_from: str | None = None
     """written, gps; or assumed: position, anchor, album (``photos.clocks``)."""
+    evidence: "Evidence | None" = None
+    """What speaks for the answer, where it was asked for."""
     flag: str = ""
     """Why the picture is no photograph of a place ("screenshot: ..."); it then has no prediction."""
 

@@ -86,6 +86,11 @@ def places_albums(locator: Locator) -> TypeGuard[AlbumPredictor]:
     return isinstance(locator, AlbumPredictor)
 
 
+def reads_features(locator: Locator) -> TypeGuard[Predictor]:
+    """Whether the locator answers from the features of its backbone, which are kept beside a dataset."""
+    return isinstance(locator, Predictor)
+
+
 def checkpoint_of(locator: Locator) -> Checkpoint | None:
     """The image checkpoint that answers (and embeds) alone; None for album models and for other systems."""
     checkpoint = getattr(locator, "checkpoint", None)

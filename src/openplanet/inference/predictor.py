@@ -66,12 +66,19 @@ class Predictor:
             scores_BC = self.model(pixels_B3HW.to(self.device))
             return self.checkpoint.calibration.log_probs(scores_BC).cpu()
 
+    def locate_features(self, features_BF: Tensor) -> list[Prediction]:
+        """Locate photos by what the backbone has seen of them (``models.features.of_backbone``), float32 [B, F]."""
+        with torch.inference_mode():
+            scores_BC = self.model.combine(self.model.classify(features_BF.to(self.device)))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return self._predictions(log_probs_BC)
+
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
 
         Raises PhotoError, naming the file, where it cannot be read.
         """
-        return self._predict([self._pixels(photo)])[0]
+        return self._predict([self.pixels(photo)])[0]
 
     def locate_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Located]:
         """Locate photos in their order, ``batch_size`` at a time; a bad one never stops the rest.
@@ -110,16 +117,20 @@ class Predictor:
     def _predict(self, pixels_3HW: list[Tensor]) -> list[Prediction]:
         if not pixels_3HW:
             return []
+        return self._predictions(self.log_probs(torch.stack(pixels_3HW)))
+
+    def _predictions(self, log_probs_BC: Tensor) -> list[Prediction]:
         regions = self.checkpoint.calibration.regions
-        return [Prediction(self.partition, row.numpy(), regions) for row in self.log_probs(torch.stack(pixels_3HW))]
+        return [Prediction(self.partition, row.numpy(), regions) for row in log_probs_BC]
 
     def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
         try:
-            return self._pixels(photo)
+            return self.pixels(photo)
         except PhotoError as error:
             return error
 
-    def _pixels(self, photo: Photo) -> Tensor:
+    def pixels(self, photo: Photo) -> Tensor:
+        """What the network is given of a photo: uint8 [3, H, W]. Raises PhotoError where it cannot be read."""
         config = self.checkpoint.image
         if isinstance(photo, Image.Image):
             image = _upright(photo)

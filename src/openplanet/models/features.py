@@ -84,12 +84,15 @@ def of_backbone(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
+    key, larger = backbone_key(model), dataset.side > model.config.decoded_side
+    short_side = model.config.decoded_side if larger else None  # as a photo of a file is brought to it
+    key |= {"short_side": short_side} if larger else {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
 
         def look(encoded: Sequence[bytes]) -> list[Tensor | None]:
-            return _look(encoded, model, device, pool)
+            return _look(encoded, model, device, pool, short_side)
 
-        seen = of_photos(dataset, split, look, backbone_key(model), folder, photo_ids)
+        seen = of_photos(dataset, split, look, key, folder, photo_ids)
     model.train(was_training)
     return seen
 
@@ -169,11 +172,15 @@ def place_of(dataset: Dataset, key: dict[str, Any], folder: Path | None = None) 
 
 
 def _look(
-    encoded: Sequence[bytes], model: ImageModel, device: torch.device, pool: ThreadPoolExecutor
+    encoded: Sequence[bytes],
+    model: ImageModel,
+    device: torch.device,
+    pool: ThreadPoolExecutor,
+    short_side: int | None,
 ) -> list[Tensor | None]:
     config = model.config
     pictures: list[Tensor | None] = list(
-        pool.map(lambda data: decode(data, config.image_size, config.centre_crop), encoded)
+        pool.map(lambda data: decode(data, config.image_size, config.centre_crop, short_side), encoded)
     )
     good = [picture for picture in pictures if picture is not None]
     if not good:

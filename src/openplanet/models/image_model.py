@@ -6,16 +6,19 @@ H W pixels.
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from openplanet import fields
 from openplanet.errors import CheckpointError, RecipeError
+from openplanet.fields import Mean, PartOfSide, Std
 from openplanet.models.backbone import build_backbone, check_arguments
 from openplanet.models.heads.head import ClassMap
 from openplanet.models.heads.registry import HEADS
@@ -44,27 +47,27 @@ EMBEDDINGS: dict[str, Callable[[int, int], nn.Module]] = {"relu": _relu, "clip_m
 """Layers between the features of a backbone and the embedding, by name: from features to a width."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=fields.CONFIG)
 class ImageConfig:
     """All that is needed to build the model again, apart from the number of cells and the weights."""
 
-    backbone: str
+    backbone: Annotated[str, Field(min_length=1)]
     """Name of a timm model."""
-    image_size: int
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
     """Side of the square input in pixels."""
-    embedding_dim: int | None = None
+    embedding_dim: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = None
     """Width of the layers between backbone and head; None: the backbone's pooled features are the embedding."""
-    embedding: str = "relu"
+    embedding: Annotated[str, fields.one_of(lambda: EMBEDDINGS)] = "relu"
     """What those layers are: a name of ``EMBEDDINGS``."""
     aux_head: bool = False
     """Train a second softmax on earlier features (only backbones that have one, such as inception_v3)."""
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: Mean = (0.5, 0.5, 0.5)
     """Mean of red, green, blue that the input is normalised by, in 0..1."""
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: Std = (0.5, 0.5, 0.5)
     """Standard deviation of red, green, blue, in 0..1."""
-    centre_crop: float = 1.0
+    centre_crop: PartOfSide = 1.0
     """Share of the short side that the central square has which the model sees."""
-    decoded_side: int = 320
+    decoded_side: Annotated[int, Field(ge=1, le=MAX_SIDE)] = 320
     """Short side in pixels at which the training dataset kept its photos; those of files are first brought to it, so
     that the model sees the same resampling."""
     backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -72,10 +75,15 @@ class ImageConfig:
     feature_norm: bool = False
     """Standardise the backbone's features over the training photos (batch norm without weights) before the heads:
     features of different backbones then train with one learning rate (He et al. 2022, MAE, appendix A.1)."""
-    head: str = "softmax"
+    head: Annotated[str, fields.one_of(lambda: HEADS)] = "softmax"
     """Name of a head of models/heads/registry.py."""
-    head_args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    head_args: dict[str, Annotated[int, Field(ge=1, le=MAX_HEAD_ARG)]] = dataclasses.field(default_factory=dict)
     """What this head alone knows: whole numbers."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, values: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        return fields.checked("The image model", cls.__dataclass_fields__, values, build)  # type: ignore[no-any-return]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ImageConfig":
@@ -84,39 +92,11 @@ class ImageConfig:
         Raises CheckpointError where a field is missing, unknown, or of a value that it cannot have.
         """
         try:
-            config = cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"The image model's configuration is incomplete or of another version: {error}"
-            ) from error
-        if wrong := config._wrong():
-            raise CheckpointError(f"The image model's {wrong} cannot be {repr(values[wrong])[:200]}")
-        try:
+            config = cls(**values)
             check_arguments(config.backbone_args)
         except RecipeError as error:
-            raise CheckpointError(f"The image model's {error}") from error
+            raise CheckpointError(str(error)) from error
         return config
-
-    def _wrong(self) -> str | None:
-        """The first field whose value is of another type or out of range; None where all are right."""
-        width = self.embedding_dim
-        right = {
-            "backbone": isinstance(self.backbone, str) and self.backbone != "",
-            "image_size": type(self.image_size) is int and 0 < self.image_size <= MAX_IMAGE_SIZE,
-            "embedding_dim": width is None or (type(width) is int and 0 < width <= MAX_WIDTH),
-            "mean": len(self.mean) == 3 and all(type(m) in (int, float) and abs(m) < 1e3 for m in self.mean),
-            "std": len(self.std) == 3 and all(type(s) in (int, float) and s > 0 for s in self.std),
-            "centre_crop": type(self.centre_crop) in (int, float) and 0 < self.centre_crop <= 1,
-            "decoded_side": type(self.decoded_side) is int and 0 < self.decoded_side <= MAX_SIDE,
-            "backbone_args": isinstance(self.backbone_args, dict),
-            "embedding": isinstance(self.embedding, str) and self.embedding in EMBEDDINGS,
-            "head_args": isinstance(self.head_args, dict)
-            and all(type(value) is int and 0 < value <= MAX_HEAD_ARG for value in self.head_args.values()),
-            "head": isinstance(self.head, str) and self.head in HEADS,
-        }
-        flags = ("aux_head", "feature_norm")
-        right |= {name: isinstance(getattr(self, name), bool) for name in flags}
-        return next((name for name, good in right.items() if not good), None)
 
 
 class ImageModel(nn.Module):

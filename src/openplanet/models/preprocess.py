@@ -26,12 +26,15 @@ def pixels(image: Image.Image, size: int, crop: float = 1.0) -> torch.Tensor:
     return torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1).contiguous()
 
 
-def decode(data: bytes | None, side: int, crop: float = 1.0) -> torch.Tensor | None:
-    """The ``pixels`` [3, side, side] of an encoded photo of a dataset; None where none is there or it is damaged."""
+def decode(data: bytes | None, side: int, crop: float = 1.0, short_side: int | None = None) -> torch.Tensor | None:
+    """The ``pixels`` [3, side, side] of an encoded photo of a dataset; None where none is there or it is damaged.
+
+    ``short_side``: what a larger photo is first brought to, of a dataset that keeps larger ones than the model's.
+    """
     if not data:
         return None
     try:
         # whole, not at a reduced scale of the JPEG: so that inference sees the same resampling of the same file
-        return pixels(images.load(data), side, crop)
+        return pixels(images.load(data, short_side=short_side), side, crop)
     except PhotoError:
         return None

@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from openplanet.photos.ingest.split import too_few
 from openplanet.progress import say, warn
 from openplanet.storage import check_writable
 from openplanet.training.callbacks import Keeper, ProgressLine
+from openplanet.training.discriminant import fit_discriminant
 from openplanet.training.distributed import Ranks
 from openplanet.training.image_module import TrainingModule
 from openplanet.training.loop import keep_best, run_trainer
@@ -171,6 +173,11 @@ def _train(
     start: Path | None,
     ranks: Ranks,
 ) -> tuple[TrainingModule, Keeper]:
+    if recipe.optimizer == "lda":
+        assert isinstance(train, data.SplitPhotos), "the features of a frozen backbone are in memory"
+        share = fit_discriminant(model, train.inputs["features"], torch.from_numpy(train.cell_N))
+        say(f"discriminant analysis of {len(train):,} photos: the covariance is {100 * share:.1f} % sphere")
+        recipe = replace(recipe, epochs=1, warmup=0)
     batches = data.loader(train, recipe.batch_size, recipe, shuffle=True, ranks=ranks)
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))

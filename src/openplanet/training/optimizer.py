@@ -19,6 +19,8 @@ def optimizer_of(model: nn.Module, recipe: RunRecipe) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
+    if recipe.optimizer == "lda":  # the weights are fitted already: one epoch that moves nothing measures them
+        return torch.optim.SGD(groups, lr=0.0)
     if recipe.optimizer == "adagrad":
         # 0.1 as TensorFlow starts it: from 0 the first step would move every weight by the whole learning rate
         return torch.optim.Adagrad(groups, lr=recipe.learning_rate, initial_accumulator_value=0.1)

@@ -31,10 +31,10 @@ def test_a_second_evaluation_looks_at_no_photo_by_hand(
     first = retrieval.by_features(retrieval.Gallery(dataset), photoset)
     monkeypatch.setattr(baselines, "features", lambda _: pytest.fail("a photo was looked at"))
     again = retrieval.by_features(retrieval.Gallery(dataset), photoset)
-    assert len(first) == 2 and "chosen on 3 validation photos" in first["k nearest, density"][1]
-    for name, (guesses, how) in first.items():
-        np.testing.assert_array_equal(guesses, again[name][0])
-        assert how == again[name][1]
+    assert len(first) == 2 and "chosen on 3 validation photos" in first["k nearest, density"].what
+    for name, found in first.items():
+        np.testing.assert_array_equal(found.lat, again[name].lat)
+        assert found.what == again[name].what
     with pytest.raises(pytest.fail.Exception, match="looked at"):
         monkeypatch.setattr(baselines, "VERSION", 0)
         retrieval.by_features(retrieval.Gallery(dataset), photoset)
@@ -55,8 +55,7 @@ def test_a_large_train_split_is_sampled_and_said(dataset, predictor, monkeypatch
     gallery = retrieval.Gallery(dataset)
     assert len(gallery) == 25 and len(set(gallery.kept.tolist())) == 25 and gallery.kept[-1] == 59
     photoset = of_dataset(dataset, "test")
-    told = {name: how for name, (_, how) in retrieval.by_features(gallery, photoset).items()}
-    told |= {name: how for name, (_, how) in retrieval.by_embedding(gallery, photoset, predictor).items()}
-    assert len(told) == 3
-    for how in told.values():
-        assert "25 of 60 training photos, evenly spread" in how and "MB" in how
+    told = retrieval.by_features(gallery, photoset) | retrieval.by_embedding(gallery, photoset, predictor)
+    assert len(told) == 4
+    for found in told.values():
+        assert "25 of 60 training photos, evenly spread" in found.what and "MB" in found.what

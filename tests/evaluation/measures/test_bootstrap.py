@@ -74,3 +74,14 @@ def test_median_interval_is_the_slow_one() -> None:
     (low,), (high,) = bootstrap.interval(bootstrap.median(km[:, None], groups), groups, replicates=2000)
     slow = np.sort([np.sort(rng.choice(km, 201))[100] for _ in range(2000)])
     assert low == pytest.approx(slow[50], rel=0.15) and high == pytest.approx(slow[1949], rel=0.15)
+
+
+def test_unequal_groups_are_worth_fewer() -> None:
+    def groups(*sizes: int) -> Groups:
+        return Groups(np.repeat(np.arange(len(sizes)), sizes), len(sizes), "albums")
+
+    assert groups(*[7] * 30).effective == pytest.approx(30) and not groups(*[7] * 30).few
+    one_large = groups(970, *[1] * 30)  # 31 albums, nearly all photos in one
+    assert one_large.effective == pytest.approx(1000**2 / (970**2 + 30)) and one_large.few
+    assert one_large.text == "31 albums (worth 1.1 of one size)"
+    assert Groups(np.arange(200), 200, "photos").text == "200 photos"

@@ -14,11 +14,14 @@ from click.testing import CliRunner
 from openplanet import album_recipes
 from openplanet.cli import cli
 from openplanet.errors import CheckpointError, RecipeError, TrainingError
+from openplanet.models.album.average import Average
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import batch, embedded_albums
 from openplanet.models.album.travel import Travel
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.split import too_few
+from openplanet.training.album import fit_albums as fitting
 from openplanet.training.album.data import AlbumRows, Swaps, draw_anchors, stretch
 from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.album.module import AlbumTraining
@@ -230,6 +233,36 @@ def test_anchors_are_drawn_among_the_located(dataset: Dataset, image: Checkpoint
 def test_impossible_settings_are_told(name: str, value: str, message: str) -> None:
     with pytest.raises(RecipeError, match=f"{name} must be {message}"):
         _recipe("lstm", **{name: value})
+
+
+def test_a_choice_that_rests_on_few_photos_says_so(
+    dataset: Dataset, image: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit_albums(dataset, image, _recipe("average"), tmp_path / "out")
+    assert f"val has {too_few(*dataset.held_out())}" in caplog.text
+
+
+def test_a_model_without_training_is_measured_where_the_image_model_is(
+    dataset: Dataset, image: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str] = []
+    monkeypatch.setattr(Average, "to", lambda model, device: moved.append(str(device)) or model)
+    monkeypatch.setattr(fitting, "measure", lambda *_: moved.append("measured") or {})
+    fit_albums(dataset, image, _recipe("average"), tmp_path / "out")
+    assert moved == [str(image.model.mean.device), "measured"]
+
+
+def test_the_command_loads_the_image_model_on_the_best_device(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(folder: Path, device: torch.device) -> Checkpoint:
+        raise CheckpointError(f"{folder.name} on {device}")
+
+    monkeypatch.setattr(Checkpoint, "load", load)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    command = ["train-albums", str(dataset.path), "--checkpoint", "model", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, [*command, "--recipe", "average"])
+    assert str(result.exception) == "model on cuda"
 
 
 def test_the_command(dataset: Dataset, image: Checkpoint, tmp_path: Path) -> None:

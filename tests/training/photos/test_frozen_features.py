@@ -138,3 +138,13 @@ def test_damaged_features_are_computed_again(
 def test_a_random_backbone_is_not_frozen(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="needs weights"):
         fit(dataset, dataclasses.replace(probe, weights=None), tmp_path / "out", cache=tmp_path / "features")
+
+
+def test_a_probe_in_closed_form(dataset: Dataset, probe: Recipe, tmp_path: Path) -> None:
+    closed = dataclasses.replace(probe, optimizer="lda", ema_decay=None)
+    checkpoint = fit(dataset, closed, tmp_path / "lda", cache=tmp_path / "features")
+    assert checkpoint.accuracy["within_25_km"] >= 0.75 and checkpoint.accuracy["epoch"] == 1
+    other = dataclasses.replace(closed, learning_rate=1.0, epochs=3, seed=8)  # neither steps nor a seed matter
+    again = fit(dataset, other, tmp_path / "again", cache=tmp_path / "features")
+    for name, values in checkpoint.model.head.state_dict().items():
+        torch.testing.assert_close(again.model.head.state_dict()[name], values, rtol=0, atol=0)

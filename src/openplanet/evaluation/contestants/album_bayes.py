@@ -4,7 +4,7 @@ What an album shares (``photos.world.sample_albums``): sites follow ``transition
 go on by one, two or three, and the light of a picture follows from latitude and day. So the state of the exact chain is
 (site, day of the year); hours are drawn anew for every photo and are averaged over. Given the pictures and their order,
 nothing else is known to anyone: this bounds what is read from pictures. Capture times would tell the season beside it,
-and in UTC even something of the longitude; models that take absolute times are not bound by it.
+and their gaps, in UTC, even something of the longitude; models that read times are not bound by it.
 
 Shapes: N photos, S sites, D days of the year (in this file), T photos of one album.
 """

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.partition.best_point import PointFinder
-from openplanet.evaluation.answers import PRIOR, Answers, Truth
+from openplanet.evaluation.answers import PRIOR, RIGHT_CELL, Answers, Truth
 from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.testsets.photoset import PhotoSet
-from openplanet.inference.locator import Locator
+from openplanet.inference.locator import Locator, reads_features
 from openplanet.inference.prediction import Prediction
+from openplanet.inference.predictor import Predictor
+from openplanet.models import features
+from openplanet.photos.dataset import Dataset
 from openplanet.progress import track
 
 Floats = NDArray[np.float64]
@@ -34,8 +37,8 @@ def ask(
 ) -> Answers:
     """Locate all photos of a set, each by itself; a photo that cannot be read has no answer."""
     wanted = len(photoset) * len(locator.partition) <= MOST_POINTS
-    told = _one_by_one(locator, photoset)
-    asked = collect(told, photoset.truth, locator.partition, distances_km if wanted else (), locator.coarser)
+    answers = predicted(locator, photoset)
+    asked = collect(answers, photoset.truth, locator.partition, distances_km if wanted else (), locator.coarser)
     return replace(asked, name=name, what=what)
 
 
@@ -54,7 +57,7 @@ def collect(
     """
     count, finder = len(truth.lat), PointFinder(partition)
     scorer = None if coarser is None else CellScorer(partition, coarser)
-    cells_NK2, entropy_N = np.full((count, k, 2), np.nan), np.full(count, np.nan)
+    cell_NK, entropy_N = np.full((count, k), -1, np.int64), np.full(count, np.nan)
     points_DNK2 = np.full((len(distances_km), count, k, 2), np.nan)
     order: list[int] = []
     for rows, predictions in _all_rows(told, count):
@@ -67,15 +70,24 @@ def collect(
             if each is None:
                 continue
             cells = each.top_cells(k)
-            cells_NK2[row, : len(cells), 0] = partition.centroid_lat[cells]
-            cells_NK2[row, : len(cells), 1] = partition.centroid_lng[cells]
+            cell_NK[row, : len(cells)] = cells
             entropy_N[row] = -(each.probabilities * np.maximum(each.log_probs, -1e3)).sum(dtype=np.float64)
             for points_NK2, km in zip(points_DNK2, distances_km, strict=True):
                 lat_K, lng_K, _ = finder.best_within(each.probabilities, km, k)
                 points_NK2[row, : len(lat_K)] = np.column_stack([lat_K, lng_K])
     scores = None if scorer is None else scorer.finish().take(np.argsort(order))
     points = points_DNK2 if distances_km else None
-    return Answers("", "", cells_NK2[..., 0], cells_NK2[..., 1], points, scores, partition, entropy_N)
+    centroids = (partition.centroid_lat, partition.centroid_lng)
+    lat_NK, lng_NK = (np.where(cell_NK < 0, np.nan, at_C[cell_NK]) for at_C in centroids)
+    return Answers("", "", lat_NK, lng_NK, points, scores, partition, cell_NK, entropy_N)
+
+
+def right_cells(partition: Partition, truth: Truth, what: str = "") -> Answers:
+    """Each photo's own cell, by the mean position of its training photos; no guess for a photo in no cell."""
+    cell_N = partition.assign(truth.lat, truth.lng)
+    centroids = (partition.centroid_lat, partition.centroid_lng)
+    lat_N, lng_N = (np.where(cell_N < 0, np.nan, at_C[cell_N]) for at_C in centroids)
+    return Answers(RIGHT_CELL, what, lat_N[:, None], lng_N[:, None])
 
 
 def prior(
@@ -93,12 +105,27 @@ def prior(
     return Answers(PRIOR, what, *guesses, points, scorer.finish(), partition)
 
 
-def _one_by_one(locator: Locator, photoset: PhotoSet) -> Told:
-    count = len(photoset)
-    located = iter(track(locator.locate_many(photoset.images()), "locating", total=count))
-    for start in range(0, count, SCORED_AT_A_TIME):
-        batch = list(islice(located, SCORED_AT_A_TIME))
-        yield range(start, start + len(batch)), [each.prediction for each in batch]
+def predicted(locator: Locator, photoset: PhotoSet, rows: Sequence[int] | None = None) -> Told:
+    """What a locator says of the photos of these rows (ascending), each by itself; None: of all.
+
+    Of a dataset's photos the features are kept (models/features.py): the network sees each of them once.
+    """
+    rows = range(len(photoset)) if rows is None else rows
+    if photoset.dataset is not None and reads_features(locator):
+        yield from _by_features(locator, photoset, photoset.dataset, rows)
+        return
+    located = iter(track(locator.locate_many(photo for _, photo in photoset.some(rows)), "locating", total=len(rows)))
+    for start in range(0, len(rows), SCORED_AT_A_TIME):
+        part = rows[start : start + SCORED_AT_A_TIME]
+        yield part, [each.prediction for each in islice(located, len(part))]
+
+
+def _by_features(predictor: Predictor, photoset: PhotoSet, dataset: Dataset, rows: Sequence[int]) -> Told:
+    row_of = {photoset.truth.photo_id[row]: row for row in rows}
+    seen = features.of_backbone(dataset, photoset.split, predictor.model, photo_ids=row_of)
+    for start in range(0, len(seen.photo_ids), features.BATCH):
+        part = slice(start, start + features.BATCH)
+        yield [row_of[name] for name in seen.photo_ids[part]], predictor.locate_features(seen.features_NF[part])
 
 
 def _all_rows(told: Told, count: int) -> Iterator[tuple[Sequence[int], Sequence[Prediction | None]]]:

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
 from openplanet.evaluation.answers import DENSITY, EMBEDDED, NEAREST, Answers
@@ -37,8 +34,6 @@ from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
-
-Floats = NDArray[np.float64]
 
 BASELINES = ("random", "prior", "nearest", "density", "embedding")
 OF_ALBUMS = ("average", "geometric_mean", "travel")  # untrained, over what a checkpoint says of the single photos
@@ -159,17 +154,17 @@ class Contestants:
             return asking.prior(locator, gallery.lat, gallery.lng, self.photoset.truth, what=what)
         if name == "embedding":
             text, locator = self._network(name)
-            guesses, how = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
-            return Answers(name, f"by the embedding of {text}; {how}", *guesses)
+            found = self._found(name, retrieval.by_embedding(gallery, self.photoset, locator), EMBEDDED)
+            return replace(found, what=f"by the embedding of {text}; {found.what}")
         if not self._features:
             self._features = retrieval.by_features(gallery, self.photoset)
-        guesses, how = self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
-        return Answers(name, how, *guesses)
+        return self._found(name, self._features, NEAREST if name == "nearest" else DENSITY)
 
-    def _found(self, name: str, found: retrieval.Found, row: str) -> tuple[tuple[Floats, Floats], str]:
+    def _found(self, name: str, found: retrieval.Found, row: str) -> Answers:
+        """The first guesses of a row, under the contestant's name."""
         if row not in found:
             raise InputError(f"{self._needed(name).path}: no training photo can be read: {name} has nothing to find")
-        return found[row]
+        return replace(found[row], name=name, points_DNK2=None)
 
     def _first(self, name: str) -> tuple[str, Locator]:
         """The first model that was named, of an album's its image model."""

@@ -7,7 +7,7 @@ features: hand-made ones or a network's embedding.
 Shapes: N photos asked, M training photos, F features, S neighbours of each photo, K guesses.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 SEEN = 256  # neighbours that are looked up
 BATCH = 256
 NEIGHBOURS = (10, 50, 200)  # tried on the validation photos
-SIGMAS_KM = (1.0, 20.0, 200.0)
+SIGMAS_KM = (1.0, 5.0, 20.0, 50.0, 200.0)
 WEIGHT_POWER = 4.0  # a neighbour twice as far in features counts a sixteenth
 SAME_PLACE_KM = 1.0
 
@@ -34,6 +34,11 @@ class Kernel:
 
     neighbours: int = 50
     sigma_km: float = 20.0
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.neighbours} neighbours, kernel of {self.sigma_km:g} km"
 
 
 def nearest(train_MF: Float32s, asked_NF: Float32s, seen: int = SEEN) -> tuple[Ints, Float32s]:
@@ -91,15 +96,35 @@ def _apart(density: Floats, chord: Floats, least: float, k: int) -> Iterator[int
         left[chord[best] <= least] = -1.0
 
 
-def fit_kernel(index_NS: Ints, far_NS: Float32s, lat_M: Floats, lng_M: Floats, lat_N: Floats, lng_N: Floats) -> Kernel:
-    """The kernel with the highest mean GeoScore on validation photos truly at ``lat_N``, ``lng_N``; the default
-    where there are none."""
-    best, chosen = -1.0, Kernel()
-    for count in NEIGHBOURS if len(lat_N) else ():
-        for sigma in SIGMAS_KM:
-            kernel = Kernel(count, sigma)
-            lat_NK, lng_NK = densest(index_NS, far_NS, lat_M, lng_M, kernel, 1)
-            score = float(metrics.geoscore(metrics.distances(lat_NK, lng_NK, lat_N, lng_N)).mean())
-            if score > best:
-                best, chosen = score, kernel
-    return chosen
+@dataclass(frozen=True)
+class Kernels:
+    """The kernel of the first guess, and one for each distance by itself."""
+
+    first: Kernel
+    each: tuple[Kernel, ...]
+
+
+def fit_kernels(
+    index_NS: Ints,
+    far_NS: Float32s,
+    lat_M: Floats,
+    lng_M: Floats,
+    lat_N: Floats,
+    lng_N: Floats,
+    distances_km: Sequence[float],
+) -> Kernels:
+    """The kernels that place most validation photos, truly at ``lat_N``, ``lng_N``: for each distance the one with the
+    highest share within it, for the first guess the one with the highest mean of these shares. Defaults where there
+    are no photos; of equals the first tried."""
+    if len(lat_N) == 0:
+        return Kernels(Kernel(), (Kernel(),) * len(distances_km))
+    tried = [Kernel(count, sigma) for count in NEIGHBOURS for sigma in SIGMAS_KM]
+    shares = []
+    for kernel in tried:
+        lat_NK, lng_NK = densest(index_NS, far_NS, lat_M, lng_M, kernel, 1)
+        km_N = metrics.distances(lat_NK, lng_NK, lat_N, lng_N)[:, 0]
+        shares.append(metrics.share_within(km_N, distances_km))
+    share_TD = np.stack(shares)
+    return Kernels(
+        tried[int(share_TD.mean(axis=1).argmax())], tuple(tried[best] for best in share_TD.argmax(axis=0).tolist())
+    )

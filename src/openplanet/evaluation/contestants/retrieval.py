@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openplanet.evaluation.answers import DENSITY, EMBEDDED, NEAREST, Truth
+from openplanet.evaluation.answers import DENSITY, EMBEDDED, EMBEDDED_NEAREST, NEAREST, Answers, Truth
 from openplanet.evaluation.contestants import baselines, neighbours
-from openplanet.evaluation.measures.metrics import TOP_K
+from openplanet.evaluation.contestants.neighbours import Kernel, Kernels
+from openplanet.evaluation.measures.metrics import DISTANCES_KM, TOP_K
 from openplanet.evaluation.testsets.photoset import PhotoSet, read_images, read_truth
 from openplanet.inference.locator import Embedder, checkpoint_of
 from openplanet.models import features
@@ -22,7 +23,8 @@ from openplanet.photos.dataset import Dataset
 
 Floats = NDArray[np.float64]
 Float32s = NDArray[np.float32]
-Found = dict[str, tuple[tuple[Floats, Floats], str]]
+Found = dict[str, Answers]
+"""By the name of the row; ``what`` says how it was found."""
 
 MOST_TRAIN = 20_000  # training photos that are looked through: about 180 MB of features
 MOST_VAL = 500  # validation photos by which the kernel is chosen
@@ -89,9 +91,9 @@ class Gallery:
         return self.val.part(self._val_kept)
 
 
-def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
-    """Nearest neighbour, and the densest place among the nearest, on hand-made features: name → guesses, what.
-    Nothing where no training photo can be read."""
+def by_features(gallery: Gallery, photoset: PhotoSet, distances_km: Sequence[float] = DISTANCES_KM) -> Found:
+    """Nearest neighbour, and the densest place among the nearest, on hand-made features. Nothing where no training
+    photo can be read. ``distances_km``: by which kernels are chosen, and for which the density names points."""
     train = _features(gallery.photos)
     kept = baselines.readable(train)
     if len(kept) == 0:
@@ -100,28 +102,26 @@ def by_features(gallery: Gallery, photoset: PhotoSet) -> Found:
     lat_M, lng_M = gallery.lat[kept], gallery.lng[kept]
     asked = _features(Shown.of(photoset))
     train_MF, asked_NF = baselines.standardised(train, asked)
-    index_NS, far_NS = neighbours.nearest(train_MF, asked_NF)
-    places = baselines.different_places(index_NS, lat_M, lng_M, TOP_K)
-    found: Found = {NEAREST: (places, gallery.searched(train_MF))}
     val_VF = np.zeros((0, train_MF.shape[1]), np.float32)
     if len(gallery.val_photos):
         val_VF = baselines.standardised(train, _features(gallery.val_photos))[1]
-    found[DENSITY] = _density(gallery, train_MF, lat_M, lng_M, val_VF, index_NS, far_NS)
-    return found
+    searched = _Searched(gallery, train_MF, lat_M, lng_M, val_VF, tuple(distances_km))
+    return searched.answers(asked_NF, NEAREST, DENSITY)
 
 
-def by_embedding(gallery: Gallery, photoset: PhotoSet, predictor: Embedder) -> Found:
-    """The densest place among the nearest in the network's embedding (of length 1, so that angles count). Nothing where
-    no training photo can be read."""
+def by_embedding(
+    gallery: Gallery, photoset: PhotoSet, predictor: Embedder, distances_km: Sequence[float] = DISTANCES_KM
+) -> Found:
+    """The same in the network's embedding (of length 1, so that angles count)."""
     train_MD = _embedding(gallery.photos, predictor)
     kept = np.flatnonzero(~np.isnan(train_MD).any(axis=1))
     if train_MD.shape[1] == 0 or len(kept) == 0:
         return {}
     train_MD, lat_M, lng_M = train_MD[kept], gallery.lat[kept], gallery.lng[kept]
-    asked_ND = _embedding(Shown.of(photoset), predictor)
-    index_NS, far_NS = neighbours.nearest(train_MD, asked_ND)
-    val_VD = _embedding(gallery.val_photos, predictor)
-    return {EMBEDDED: _density(gallery, train_MD, lat_M, lng_M, val_VD, index_NS, far_NS)}
+    searched = _Searched(
+        gallery, train_MD, lat_M, lng_M, _embedding(gallery.val_photos, predictor), tuple(distances_km)
+    )
+    return searched.answers(_embedding(Shown.of(photoset), predictor), EMBEDDED_NEAREST, EMBEDDED)
 
 
 def _features(photos: Shown) -> list[Float32s]:
@@ -165,21 +165,40 @@ def spread(total: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, min(total, most)).astype(np.int64)
 
 
-def _density(
-    gallery: Gallery,
-    train_MF: Float32s,
-    lat_M: Floats,
-    lng_M: Floats,
-    val_VF: Float32s,
-    index_NS: NDArray[np.int64],
-    far_NS: Float32s,
-) -> tuple[tuple[Floats, Floats], str]:
-    truth = gallery.val_truth
-    if len(val_VF) and val_VF.shape[1] == train_MF.shape[1]:
-        index_VS, far_VS = neighbours.nearest(train_MF, val_VF)
-        kernel = neighbours.fit_kernel(index_VS, far_VS, lat_M, lng_M, truth.lat, truth.lng)
-        how = f"chosen on {len(val_VF):,} validation photos"
-    else:
-        kernel, how = neighbours.Kernel(), "not chosen by data: there is no val split"
-    what = f"{gallery.searched(train_MF)}; {kernel.neighbours} neighbours, kernel of {kernel.sigma_km:g} km, {how}"
-    return neighbours.densest(index_NS, far_NS, lat_M, lng_M, kernel, TOP_K), what
+@dataclass(frozen=True)
+class _Searched:
+    """Training photos by their features, and the validation photos by which kernels are chosen."""
+
+    gallery: Gallery
+    train_MF: Float32s
+    lat_M: Floats
+    lng_M: Floats
+    val_VF: Float32s
+    distances_km: tuple[float, ...]
+
+    def answers(self, asked_NF: Float32s, nearest: str, density: str) -> Found:
+        """The places of the nearest, and the densest places, also for each distance by itself."""
+        index_NS, far_NS = neighbours.nearest(self.train_MF, asked_NF)
+        places = baselines.different_places(index_NS, self.lat_M, self.lng_M, TOP_K)
+        searched = self.gallery.searched(self.train_MF)
+        kernels, how = self._kernels()
+        dense = {
+            kernel: neighbours.densest(index_NS, far_NS, self.lat_M, self.lng_M, kernel, TOP_K)
+            for kernel in {kernels.first, *kernels.each}
+        }
+        points_DNK2 = np.stack([np.stack(dense[kernel], axis=2) for kernel in kernels.each])
+        what = f"{searched}; {kernels.first.text}, {how}"
+        return {
+            nearest: Answers(nearest, searched, *places),
+            density: Answers(density, what, *dense[kernels.first], points_DNK2=points_DNK2),
+        }
+
+    def _kernels(self) -> tuple[Kernels, str]:
+        """The kernels, and how they were chosen."""
+        truth = self.gallery.val_truth
+        if not (len(self.val_VF) and self.val_VF.shape[1] == self.train_MF.shape[1]):
+            default = Kernel()
+            return Kernels(default, (default,) * len(self.distances_km)), "not chosen by data: there is no val split"
+        near = neighbours.nearest(self.train_MF, self.val_VF)
+        kernels = neighbours.fit_kernels(*near, self.lat_M, self.lng_M, truth.lat, truth.lng, self.distances_km)
+        return kernels, f"chosen on {len(self.val_VF):,} validation photos"

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 REPLICATES = 1000
 LEVEL = 0.95
 TOGETHER = 1 << 20  # numbers of a matrix of draws: one of all draws would not fit for a million groups
-FEW_GROUPS = 20  # with fewer, intervals come out too narrow
+FEW_GROUPS = 20  # worth fewer of one size, intervals come out too narrow
 MOST_OF_ALL = 0.5  # an owner of more photos than this share says nothing about others: albums are drawn then
 
 Statistic = Callable[[Floats], Floats]
@@ -35,6 +35,24 @@ class Groups:
     group_N: Ints
     count: int
     what: str
+
+    @property
+    def effective(self) -> float:
+        """How many groups of one size these are worth: (Σn)²/Σn² of their photos."""
+        size_G = _sizes(self)
+        return float(size_G.sum() ** 2 / np.square(size_G).sum())
+
+    @property
+    def few(self) -> bool:
+        """Whether intervals come out too narrow."""
+        return self.effective < FEW_GROUPS
+
+    @property
+    def text(self) -> str:
+        """How many, in words."""
+        if self.what == "photos":
+            return f"{self.count:,} photos"
+        return f"{self.count:,} {self.what} (worth {self.effective:.1f} of one size)"
 
     def part(self, index: Ints) -> "Groups":
         """Those of some of the photos; groups without one are gone."""

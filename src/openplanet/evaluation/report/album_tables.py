@@ -21,11 +21,12 @@ def ways(result: Result) -> list[Row]:
     return [row for row in result.rows if row.answers.is_limit or not row.per_distance]
 
 
-def best(result: Result) -> Row:
-    """The way with most photos within the city distance (first guess), the single photo apart."""
-    return max(
-        (row for row in ways(result)[1:] if not row.answers.is_limit), key=lambda row: row.value(within(CITY_KM))
-    )
+def best(result: Result, with_times: bool = True) -> Row:
+    """The way with most photos within the city distance (first guess), the single photo apart; ``with_times``: of all
+    ways, else of those that do not read times of capture."""
+    asked = [row for row in ways(result)[1:] if not row.answers.is_limit]
+    allowed = [row for row in asked if with_times or not row.answers.reads_times]
+    return max(allowed, key=lambda row: row.value(within(CITY_KM)))
 
 
 def blocks(result: Result) -> list[Block]:
@@ -96,14 +97,17 @@ def _point(result: Result, row: Row) -> Row:
 
 
 def _lines(result: Result, shares: Mapping[str, Shares]) -> tuple[Line, ...]:
-    """The shares of each way; then those of the best over those of the single photo and of the album limit."""
+    """The shares of each way; then those of the best over the single photo's, and of the best without times over the
+    album limit's, which knows no times and so bounds no other."""
     missing = (None,) * len(result.distances_km)
     lines = [Line(name, percents(found or missing)) for name, found in shares.items()]
-    rows, ours = ways(result), best(result).name
-    for other in (rows[0], *(row for row in rows[-1:] if row.answers.is_limit)):
-        pairs = zip(shares[ours] or missing, shares[other.name] or missing, strict=True)
+    rows = ways(result)
+    compared = [(best(result), rows[0])]
+    compared += [(best(result, with_times=False), row) for row in rows[-1:] if row.answers.is_limit]
+    for ours, other in compared:
+        pairs = zip(shares[ours.name] or missing, shares[other.name] or missing, strict=True)
         ratios = tuple(NOT_SAID if not (a is not None and b) else f"{a / b:.2f}" for a, b in pairs)
-        lines.append(Line(f"{ours} / {other.name}", ratios))
+        lines.append(Line(f"{ours.name} / {other.name}", ratios))
     return tuple(lines)
 
 

@@ -34,9 +34,12 @@ LINES: dict[str, tuple[str, Dashes]] = {  # colour and dashes of each locator
     answers.PRIOR_POINTS: ("#77767b", (0, (5, 3))),
     answers.NEAREST: ("#c2700a", (0, (7, 3))),
     answers.DENSITY: ("#8f5a0a", (0, (3, 3))),
+    answers.EMBEDDED_NEAREST: ("#2a7d4f", (0, (2, 3))),
     answers.EMBEDDED: ("#2a7d4f", (0, (7, 3))),
     answers.MODEL: ("#1a5fb4", "-"),
     answers.POINTS: ("#1a5fb4", (0, (5, 3))),
+    answers.CENTRES: ("#1a5fb4", (0, (1, 2))),
+    answers.RIGHT_CELL: ("#5e5c64", (0, (1, 1))),
     answers.BAYES: ("#2b2f36", (0, (9, 3, 2, 3))),
 }
 OTHER: tuple[str, Dashes] = ("#7a3e9d", "-")

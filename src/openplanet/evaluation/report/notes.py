@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from openplanet.evaluation import answers as named
 from openplanet.evaluation.measures import metrics
-from openplanet.evaluation.measures.bootstrap import FEW_GROUPS, Groups
+from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.testsets.leakage import Leak
+from openplanet.evaluation.testsets.nearness import Nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.evaluation.testsets.published import Published
 
@@ -17,14 +18,21 @@ WHAT = {
     "photo: what is known without looking at one (its median, mean, GeoScore and country are the prior's)",
     named.NEAREST: "the places of the training photos that look most alike by colour, layout, edges and texture",
     named.DENSITY: "where most of the training photos lie that look alike by the same features, after Im2GPS",
-    named.EMBEDDED: "the same by the network's own embedding, after Vo et al. 2017",
-    named.MODEL: "the trained network: the centre of gravity of the most probable cells",
+    named.EMBEDDED_NEAREST: "the places of the training photos that look most alike by the network's own embedding",
+    named.EMBEDDED: "where most of the training photos lie that look alike by that embedding, after Vo et al. 2017",
+    named.MODEL: "the trained network: the mean position of the training photos of the most probable cells",
     named.POINTS: "the same network, asked for each distance by itself for the point with most probability within it "
     "(its median, mean, GeoScore and country are those of its likeliest cell)",
+    named.CENTRES: "the same network, measured from the centre of the most probable cells: PlaNet's published figures "
+    "are to be compared with this row, not with the model's",
+    named.RIGHT_CELL: "what the cells cap: each photo's own cell, so that only its size is left of the error (no guess "
+    "for a photo outside all cells)",
     named.BAYES: "the best that anyone could do, for each distance by itself: from the exact posterior, which is known "
     "because the planet is synthetic (on few photos luck can carry a model above it)",
 }
 
+FAR = "the model on the photos taken over {km:g} km from all training photos: their places cannot be known by heart"
+KERNELS = "the same, with a kernel for each distance, the one that places most validation photos within it"
 VAL = "the val split"
 CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
 PROBABILITIES = (
@@ -45,12 +53,14 @@ def notes(
     blind: Sequence[str],
     published: Sequence[Published],
     neighbours: bool = True,
+    near: Nearness | None = None,
 ) -> tuple[str, ...]:
     """What a reader must know: of the set, the counting, the measures, each row, leaks, and others' figures."""
     failed = "could not be read" if cells else "have no guess"
     found = [
         f"{first.photos:,} photos with a known position. {first.failed:,} {failed} and count as wrong.",
         *photoset.notes,
+        *([near.text] if near is not None else []),
     ]
     if cells:
         found.append(f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.")
@@ -90,9 +100,9 @@ def _drawn(groups: Groups) -> str:
     if groups.count == 1:
         return f"Intervals say nothing here: all photos are of one {groups.what.removesuffix('s')}, drawn every time."
     text = (
-        f"Intervals hold 95 %: 1,000 times, {groups.count:,} {groups.what} were drawn again with all their photos, "
-        "because photos of one album are alike."
+        f"Intervals hold 95 %: 1,000 times, {groups.text} were drawn again with all their photos, because "
+        "photos of one album are alike."
     )
-    if groups.count < FEW_GROUPS:
-        text += f" {groups.count} are few: the intervals are too narrow."
+    if groups.few:
+        text += f" {groups.effective:.1f} are few: the intervals are too narrow (benchmarks/cross_validation.py)."
     return text

@@ -12,9 +12,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from openplanet.evaluation.answers import BAYES, NEAREST, PRIOR
-from openplanet.evaluation.measures.row import COUNTRY, GEOSCORE, MEDIAN, Row
+from openplanet.evaluation.answers import BAYES
+from openplanet.evaluation.measures.row import COUNTRY, GEOSCORE, MEDIAN
 from openplanet.evaluation.report import charts, maps, photo_tables, samples
+from openplanet.evaluation.report import headline as headlines
 from openplanet.evaluation.report.learning import learning
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
@@ -60,7 +61,7 @@ def write_report(
         title=title,
         intro=intro,
         sections=sections,
-        headline=headline(result),
+        headline=headlines.headline(result),
         figures=figures(result),
         photos=f"{len(result.truth.lat):,}",
         where=result.where,
@@ -122,51 +123,13 @@ def _groups(result: Result, predictor: Locator, photoset: PhotoSet, drawn: int) 
     ]
 
 
-def telling_distance(result: Result) -> int:
-    """Index of the distance to speak of: 750 km, or a smaller one where the prior alone nearly gets that."""
-    prior = result.row(PRIOR)
-    best = 0
-    for index, km in enumerate(result.distances_km):
-        if km <= 750 and (prior is None or prior.shares[index] < 0.9):
-            best = index
-    return best
-
-
-def headline(result: Result) -> str:
-    """The result in a few sentences."""
-    at = telling_distance(result)
-    km = f"{result.distances_km[at]:g} km"
-
-    def share(row: Row) -> str:
-        return f"{100 * row.shares[at]:.1f}%"
-
-    text = (
-        f"Of {len(result.truth.lat):,} photos of {result.where}, the model's first guess "
-        f"puts {share(result.model)} within {km} of where they were taken."
-    )
-    others = {
-        PRIOR: "naming the place with most photos every time gets {}",
-        NEAREST: "copying the place of the training photo that looks most alike gets {}",
-    }
-    said = [words.format(share(row)) for name, words in others.items() if (row := result.row(name))]
-    if said:
-        text += f" For comparison: {'; '.join(said)}."
-    limit, shares = result.row(BAYES), result.share_of_limit
-    if limit is not None and shares is not None and (reached := shares[at]) is not None:
-        text += f" The best that anyone could do here is {share(limit)}; the model reaches "
-        text += f"{100 * reached:.1f}% of that."
-    return text
-
-
 def figures(result: Result) -> list[dict[str, object]]:
-    """The large figures at the top: those of the model."""
-    model, at = result.model, telling_distance(result)
-    km = f"{result.distances_km[at]:g} km"
+    """The large figures at the top: those of the headline, then the model's others."""
+    model = result.model
     found = [
-        (f"{100 * model.shares[at]:.1f}%", f"within {km}, first guess"),
-        (f"{100 * model.best_of[-1][at]:.1f}%", f"within {km}, best of five"),
+        *headlines.figures(result),
         (samples.km_words(model.value(MEDIAN)), "median distance from the truth"),
-        (f"{100 * model.value(COUNTRY):.1f}%", "in the right country"),
+        (f"{100 * model.value(COUNTRY):.1f} %", "in the right country"),
         (f"{model.value(GEOSCORE):,.0f}", "GeoScore, of 5,000"),
     ]
     return [{"value": value, "what": what, "model": index == 0} for index, (value, what) in enumerate(found)]

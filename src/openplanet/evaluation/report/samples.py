@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from openplanet.earth import places
 from openplanet.earth.geo import distance_km
+from openplanet.evaluation.contestants.asking import predicted
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator
@@ -76,12 +77,10 @@ def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
 def describe(result: Result, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]) -> dict[int, Sample]:
     """Locate the photos of these indices, all of which have an answer, again and draw each; the images are read in one
     pass."""
-    described = {}
-    for index, photo in photoset.some(set(indices)):
-        (answer,) = predictor.locate_many([photo])
-        assert answer.prediction is not None, "photos without an answer are not chosen"
-        described[index] = _sample(result, index, photo, answer.prediction)
-    return described
+    wanted, predictions = sorted(set(indices)), dict[int, Prediction]()
+    for rows, answers in predicted(predictor, photoset, wanted):
+        predictions |= {row: each for row, each in zip(rows, answers, strict=True) if each is not None}
+    return {row: _sample(result, row, photo, predictions[row]) for row, photo in photoset.some(wanted)}
 
 
 def _sample(result: Result, index: int, photo: bytes, prediction: Prediction) -> Sample:

@@ -40,6 +40,7 @@ def record(located: Located, about: About) -> dict[str, Any]:
         "error": about.error(located),
         "flag": located.flag or None,
         **answer,
+        "evidence": located.evidence.to_dict() if located.evidence is not None and about.shows_points else None,
         "alone": None if located.alone is None or not about.shows_points else located.alone.best.to_dict(),
         "time": None if located.taken_at is None else located.taken_at.isoformat(),
         "utc_offset_minutes": located.utc_offset_minutes,

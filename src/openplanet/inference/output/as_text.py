@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
@@ -57,7 +59,7 @@ def _photo(located: Located, about: About) -> list[str]:
             f"  best point {best.lat:.4f} {best.lng:.4f}  {best.probability:.0%} within {best.within_km:g} km;"
             f" 68 % within {km_words(best.radius_km['0.68'])}, 95 % within {km_words(best.radius_km['0.95'])}{how}"
         )
-    return lines + _places(located.prediction, about)
+    return [*lines, *_places(located.prediction, about), *(_evidence(located) if about.shows_points else ())]
 
 
 def _places(prediction: Prediction, about: About) -> list[str]:
@@ -74,6 +76,24 @@ def _places(prediction: Prediction, about: About) -> list[str]:
 
     for node in told[: about.top]:
         add(node, 0)
+    return lines
+
+
+def _evidence(located: Located) -> list[str]:
+    if located.evidence is None:
+        return []
+    drop_GG = located.evidence.drop_GG
+    row, column = (int(x) for x in np.unravel_index(int(drop_GG.argmax()), drop_GG.shape))
+    across, down = (column + 0.5) / drop_GG.shape[1], (row + 0.5) / drop_GG.shape[0]
+    lines = [
+        f"  without looking at it: {located.evidence.prior:.1%} of the training photos were taken there",
+        f"  it hangs most on what lies {across:.0%} from the left, {down:.0%} from the top: covered, the probability"
+        f" falls by {drop_GG.max():.1%}",
+    ]
+    for each in located.evidence.alike:
+        by = ", ".join(part for part in (each.attribution, each.licence) if part)
+        said = f"  like {each.source} ({each.cosine:.2f}), {each.lat:.4f} {each.lng:.4f}, {km_words(each.km)} off"
+        lines.append(said + (f"; {by}" if by else ""))
     return lines
 
 

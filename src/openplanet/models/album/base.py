@@ -9,10 +9,14 @@ Shapes: B albums in a batch, T photos of the longest (shorter ones are padded at
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
+from typing_extensions import TypedDict  # pydantic reads typing's only from Python 3.12 on
 
+from openplanet import fields
 from openplanet.earth.partition.adaptive import Partition
 
 if TYPE_CHECKING:  # embedded.py makes batches of what stands here
@@ -40,22 +44,48 @@ class Albums:
     """int64: the cell of a photo whose position is given to the model; UNKNOWN for all others."""
 
 
-@dataclass(frozen=True)
+Width = Annotated[int, Field(ge=1, le=1 << 13)]
+Layers = Annotated[int, Field(ge=1, le=32)]
+Dropout = fields.BelowOne
+Scale = Annotated[float, Field(ge=1e-6, le=1e3)]
+
+
+class Options(TypedDict, total=False):
+    """What some variants alone know, keyword arguments of their classes: a checkpoint of a stranger gives them."""
+
+    __pydantic_config__ = fields.CONFIG  # type: ignore[misc]
+
+    window: Annotated[int, Field(ge=2, le=10_000)]
+    heads: Annotated[int, Field(ge=1, le=256)]
+    delay: Annotated[int, Field(ge=0, le=64)]
+    top: Annotated[int, Field(ge=1, le=4096)]
+    exponent: Scale
+    own: Scale | None
+    jump: Annotated[float, Field(ge=1e-12, le=1 - 1e-12)]
+
+
+@checked_dataclass(frozen=True, config=fields.CONFIG)
 class AlbumConfig:
     """All that is needed to build an album model again, apart from partition, embedding and weights."""
 
     variant: str
     """Its name in ``registry.ALBUM_MODELS``."""
-    width: int = 256
+    width: Width = 256
     """Hidden units, of each direction where there are two."""
-    layers: int = 1
+    layers: Layers = 1
     """Layers, one above the other."""
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     """Share of inputs and hidden units that are set to zero while training."""
     residual: bool = False
     """Add to the image model's log-probabilities of each photo, and see them, instead of starting from nothing."""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
     """What this variant alone knows: keyword arguments of its class."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, values: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        known = cls.__dataclass_fields__
+        return fields.checked("Album model", known, values, build)  # type: ignore[no-any-return]
 
 
 class AlbumModel(nn.Module):
@@ -65,10 +95,12 @@ class AlbumModel(nn.Module):
     Made with (partition, width of the embedding, AlbumConfig, **AlbumConfig.options), on the CPU.
     ``needs_training``: False where the answer follows from the image model (and statistics of training albums).
     ``reads_log_probs``: False where ``Albums.log_probs_BTC`` may be without cells.
+    ``reads_times``: True where the answer depends on ``Albums.seconds_BT``, not on the order of the photos alone.
     """
 
     needs_training = True
     reads_log_probs = True
+    reads_times = False
 
     def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig) -> None:
         super().__init__()

@@ -24,6 +24,8 @@ GAPS = (60.0, 600.0, HOUR, 3 * HOUR, 12 * HOUR, 1.5 * DAY, 2.5 * DAY, 3.5 * DAY,
 class Transformer(NeuralAlbumModel):
     """``layers`` blocks of attention and a small network, normalised before (GPT-2's order)."""
 
+    reads_times = True
+
     def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig, heads: int = 4) -> None:
         super().__init__(partition, embedding_dim, config, state_dim=config.width)
         if heads < 1 or config.width % heads:

@@ -99,6 +99,7 @@ class Travel(AlbumModel):
     """
 
     needs_training = False
+    reads_times = True
     share_SZR: Tensor
     steps_S: Tensor
     general_C: Tensor

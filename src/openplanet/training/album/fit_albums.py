@@ -15,6 +15,8 @@ from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import Dataset
+from openplanet.photos.ingest.split import too_few
+from openplanet.progress import warn
 from openplanet.training.album.data import AlbumRows
 from openplanet.training.album.module import AlbumTraining
 from openplanet.training.album.recipe import AlbumRecipe
@@ -60,14 +62,18 @@ def fit_albums(
     targets = sum(int((album.cells(image.partition) >= 0).sum()) for album in train)
     if not targets:
         raise TrainingError(f"{dataset.path}: no photo of its train split has a position in a cell of the partition")
+    if val and ranks.first and (few := too_few(*dataset.held_out())):
+        warn(f"val has {few}: the epoch that is kept and the accuracy rest on too little to be trusted")
     model.fit_statistics(train, image)
     summary = _summary(dataset, train, targets, run)
 
     def checkpoint(kept: AlbumModel, accuracy: dict[str, Any]) -> AlbumCheckpoint:
         return AlbumCheckpoint(kept.eval(), image, as_dict(recipe), accuracy, summary)
 
+    device = image.model.mean.device
     asked = dataset.count("val", located=True)  # with those that cannot be decoded: they are wrong
     if not isinstance(model, NeuralAlbumModel):
+        model.to(device)  # as a checkpoint that is loaded: both models on one device
         made = checkpoint(model, measure(model, image, val, asked))
         if ranks.first:
             made.save(out)
@@ -75,7 +81,6 @@ def fit_albums(
         return made
     module, batches, val_batches = _module(model, recipe, image, train, val, asked, ranks)
     line = ProgressLine(len(AlbumRows(train, recipe.crop)), recipe.epochs, "album")
-    device = image.model.mean.device
     keeper = run_trainer(module, batches, val_batches if val else None, line, out, start, ranks)
     image.model.to(device)  # whoever called goes on with it there
 
@@ -101,11 +106,13 @@ def _module(
 
 
 def measure(model: AlbumModel, image: Checkpoint, albums: Sequence[EmbeddedAlbum], asked: int) -> dict[str, Any]:
-    """The validation figures of a model as it is, no position given; an album at a time."""
+    """The validation figures of a model as it is, no position given; an album at a time. Both models are on one
+    device."""
     sums = torch.zeros(2 + len(VALIDATED_KM), dtype=torch.float64)
     for album in albums:
         with torch.no_grad():
-            log_probs_TC = model(batch([album], image.model, image.partition, None, image.calibration.temperature))[0]
+            one = batch([album], image.model, image.partition, None, image.calibration.temperature)
+            log_probs_TC = model(one)[0].cpu()  # where the positions are
         known = album.located
         cell_N = torch.from_numpy(album.cells(image.partition)[known])
         at = album.lat_T[known], album.lng_T[known]

@@ -1,11 +1,14 @@
 """The recipe of an image model: everything that its training needs, as one frozen and typed object."""
 
 import dataclasses
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from openplanet import fields
+from openplanet.fields import BelowOne, Between, Count, FromZero, Mean, Object, Pairs, PartOfSide, Share, Std
 from openplanet.models.backbone import own_preprocessing
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
@@ -14,10 +17,9 @@ from openplanet.training.recipe.base import RunRecipe, as_dict, override
 __all__ = ["Recipe", "as_dict", "override", "weights_path"]
 
 PREPROCESSING = ("image_size", "mean", "std", "centre_crop")
-MAX_SEED = 2**32 - 1  # a batch's seed is about a million times it, and PyTorch takes 64 bits
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=fields.RECIPE)
 class Recipe(RunRecipe):
     """A named, complete configuration of the training of an image model.
 
@@ -26,29 +28,32 @@ class Recipe(RunRecipe):
     Raises RecipeError where a value is out of its range.
     """
 
-    max_photos: int
+    batch_size: Annotated[int, Field(ge=2)]
+    """Photos in a step, on each device; batch norm needs two."""
+
+    max_photos: Count
     """A cell holding more training photos is split (the paper's t1), where no partition is given."""
-    min_photos: int
+    min_photos: Count
     """A cell holding fewer is dropped, and its photos with it (the paper's t2)."""
-    levels: tuple[tuple[int, int], ...] = ()
+    levels: Pairs = ()
     """Further partitions, as (max_photos, min_photos). Coarser ones above that one, from coarse to fine: a softmax for
     each, and the product along the hierarchy as the answer. Empty: one partition, the paper's. With head overlaid
     those that lie askew."""
 
     backbone: str
     """Name of a timm model."""
-    backbone_args: dict[str, Any] = dataclasses.field(default_factory=dict)
+    backbone_args: Object = dataclasses.field(default_factory=dict)
     """Further arguments of timm.create_model."""
-    image_size: int | None = None
+    image_size: Annotated[int, Field(ge=8, le=MAX_IMAGE_SIZE)] | None = None
     """Side of the square input in pixels; None: the backbone's own."""
-    embedding_dim: int | None = None
+    embedding_dim: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = None
     """Width of a layer between backbone and softmax; None: none."""
-    mean: tuple[float, float, float] | None = None
+    mean: Mean | None = None
     """Mean of red, green, blue that the input is normalised by; None: what the backbone's weights were trained with
     (0.5 where they are random)."""
-    std: tuple[float, float, float] | None = None
+    std: Std | None = None
     """Standard deviation of red, green, blue, likewise."""
-    centre_crop: float | None = None
+    centre_crop: PartOfSide | None = None
     """Share of the short side that the central square has which the model sees; None: what the backbone's weights were
     trained with (1 where they are random)."""
     weights: str | None = None
@@ -59,56 +64,40 @@ class Recipe(RunRecipe):
     trained. Nothing is augmented then."""
     feature_norm: bool = False
     """Standardise the backbone's features before what follows (see ImageConfig)."""
-    head: str = "softmax"
+    head: Annotated[str, fields.one_of(lambda: (name for name, head in HEADS.items() if head.trained))] = "softmax"
     """softmax: a matrix (the paper's); embeddings: the cosine with learned embeddings of the cells (after GeoSURGE);
     overlaid: a softmax for each of the levels, which are partitions of spheres turned at random (the first is not),
     and none for the cells of the answer, which their overlay tells apart (CPlaNet)."""
     aux_head: bool = False
     """Train an auxiliary softmax on earlier features too (inception_v3 has the place for one)."""
-    aux_weight: float = 0.4
+    aux_weight: FromZero = 0.4
     """Weight of its loss. 0.4 is what TF-slim's train_image_classifier.py gives the Inception family."""
 
-    class_balance: float | None = None
+    class_balance: Between | None = None
     """Weigh photos by their cell's effective number of photos with this beta (0.99, 0.999 ...); None: all alike."""
-    crop: float = 0.0
+    crop: BelowOne = 0.0
     """Random crops keep between 1 - crop and 1 of the side; 0: always the whole square."""
-    jitter: float = 0.0
+    jitter: BelowOne = 0.0
     """Brightness, contrast and saturation change at random by up to this share; hue never (sky, soil)."""
     flip: bool = False
     """Mirror photos at random. Off: driving side and writing are cues of place."""
-    random_ops: int = 0
+    random_ops: Annotated[int, Field(ge=0, le=64)] = 0
     """So many random changes of each photo besides (training/photos/random_ops.py says which, and which never)."""
-    random_strength: float = 0.5
+    random_strength: Share = 0.5
     """How strong they are at most, 0 to 1."""
-    shuffle_buffer: int = 16384
+    shuffle_buffer: Count = 16384
     """Photos that do not fit in memory are shuffled among so many at a time (in each process)."""
-    workers: int = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that decode photos when they do not fit in memory."""
     compile: bool = False
     """torch.compile the model: faster on a GPU after minutes of compiling."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_at_least({"max_photos": 1, "min_photos": 1, "shuffle_buffer": 1, "aux_weight": 0})
-        self._check(self.image_size is None or self.image_size >= 8, "image_size", "at least 8")
-        self._check(self.centre_crop is None or 0 < self.centre_crop <= 1, "centre_crop", "more than 0, at most 1")
-        self._check_at_least({"batch_size": 2})  # batch norm needs two
-        self._check_at_least({"jitter": 0, "workers": 0, "crop": 0, "random_ops": 0, "random_strength": 0})
-        self._check_more_than_0("embedding_dim")
-        self._check_less_than_1("crop", "jitter")
-        self._check_between_0_and_1("class_balance")
-        self._check_at_most({"image_size": MAX_IMAGE_SIZE, "workers": 1024, "random_ops": 64, "random_strength": 1})
-        self._check_at_most({"embedding_dim": MAX_WIDTH})
-        counts = [count for pair in self.levels for count in pair]
-        self._check(all(count >= 1 for count in counts), "levels", "of at least 1 photo each")
-        trained = [name for name, head in HEADS.items() if head.trained]
-        self._check(self.head in trained, "head", f"one of {', '.join(trained)}")
-        self._check_levels()
+        plain = self.frozen and self.head == "softmax" and not self.levels and self.embedding_dim is None
+        rule = "adamw or adagrad unless frozen=true, head=softmax, without levels, embedding_dim, ema_decay"
+        self._check(self.optimizer != "lda" or (plain and self.ema_decay is None), "optimizer", rule)
         self._check(not (self.frozen and self.aux_head), "aux_head", "false where the backbone is frozen")
-        self._check(all(0 < s < math.inf for s in self.std or ()), "std", "more than 0, and finite")
-        self._check(all(math.isfinite(m) for m in self.mean or ()), "mean", "finite")
-
-    def _check_levels(self) -> None:
         if HEADS[self.head].nested:
             splits = [pair[0] for pair in self.levels] + [self.max_photos]
             self._check(splits == sorted(set(splits), reverse=True), "levels", "from coarse to fine, above max_photos")

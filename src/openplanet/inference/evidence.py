@@ -1,0 +1,137 @@
+"""What speaks for an answer: the parts of the photo that it hangs on, the most alike photos of a reference, the prior.
+
+Shapes: G rows and columns of a grid over the photo, B photos in a batch, N reference photos, C cells, D embedding.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openplanet.earth import geo
+from openplanet.errors import InputError
+from openplanet.inference.located import Located, Photo
+from openplanet.inference.locator import Locator, checkpoint_of
+from openplanet.inference.prediction import BestPoint
+from openplanet.inference.predictor import Predictor
+from openplanet.models import features
+from openplanet.models.device import best_device
+from openplanet.photos.dataset import Dataset
+
+Floats = NDArray[np.float64]
+
+GRID = 7
+BATCH = 16
+NEAREST = 5
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A photo of the reference dataset: cosine of its embedding with the photo's, and where it was taken (degrees)."""
+
+    source: str
+    cosine: float
+    lat: float
+    lng: float
+    km: float  # from the best point
+    attribution: str | None
+    licence: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """``drop_GG``: by how much the probability about the best point falls when that part of the photo is covered, from
+    the top left; negative where it rises. ``prior``: what the same surroundings have by the training photos alone."""
+
+    drop_GG: Floats
+    prior: float
+    alike: tuple[Alike, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return {
+            "drop_when_covered": [[round(x, 4) for x in row] for row in self.drop_GG.tolist()],
+            "prior_probability": self.prior,
+            "alike": [vars(each) for each in self.alike],
+        }
+
+
+class Reference:
+    """The located photos of a dataset's train split, as the network of ``predictor`` sees them; kept beside it.
+
+    Raises InputError where it has none. Memory: 4 D bytes a photo.
+    """
+
+    def __init__(self, dataset: Dataset, predictor: Predictor) -> None:
+        columns = ["photo_id", "source", "lat", "lng", "attribution", "licence"]
+        table = dataset.table(columns, "train", located=True)
+        model = predictor.model
+        seen = features.of_embedding(dataset, "train", model, photo_ids=table["photo_id"].to_pylist())
+        if not seen.photo_ids:
+            raise InputError(f"{dataset.path}: no located photo of its train split can be read, to compare with")
+        row_of = {name: row for row, name in enumerate(table["photo_id"].to_pylist())}
+        self._rows = table.take([row_of[name] for name in seen.photo_ids]).to_pylist()
+        self._unit_ND = torch.nn.functional.normalize(seen.features_NF, dim=1)
+
+    def nearest(self, embedding_D: torch.Tensor, best: BestPoint, count: int = NEAREST) -> tuple[Alike, ...]:
+        """The most alike photos, the most alike first."""
+        cosine_N = self._unit_ND @ torch.nn.functional.normalize(embedding_D.cpu().float(), dim=0)
+        found = torch.topk(cosine_N, min(count, len(cosine_N)))
+        told = []
+        for cosine, index in zip(found.values.tolist(), found.indices.tolist(), strict=True):
+            row = self._rows[index]
+            km = float(geo.distance_km(best.lat, best.lng, row["lat"], row["lng"]))
+            told.append(Alike(row["source"], cosine, row["lat"], row["lng"], km, row["attribution"], row["licence"]))
+        return tuple(told)
+
+
+def with_evidence(
+    stream: Iterable[Located], locator: Locator, within_km: float, reference: Dataset | None = None
+) -> Iterator[Located]:
+    """The same answers, each of the model's own with evidence: about GRID x GRID more looks at each photo.
+
+    Raises InputError where the locator is no single checkpoint of photos.
+    """
+    checkpoint = checkpoint_of(locator)
+    if checkpoint is None:
+        raise InputError("evidence is given for a checkpoint of single photos, not for albums or other systems")
+    predictor = Predictor(checkpoint, best_device())
+    gallery = None if reference is None else Reference(reference, predictor)
+    for located in stream:
+        if located.prediction is None or located.by_anchors is not None:
+            yield located
+        else:
+            yield replace(located, evidence=_evidence(predictor, gallery, located.photo, located, within_km))
+
+
+def _evidence(
+    predictor: Predictor, gallery: Reference | None, photo: Photo, located: Located, within_km: float
+) -> Evidence:
+    assert located.prediction is not None
+    best, partition = located.prediction.best_point(within_km), predictor.partition
+    near_C = geo.distance_km(best.lat, best.lng, partition.centroid_lat, partition.centroid_lng) <= within_km
+    pixels_3HW = predictor.pixels(photo)
+    mean_3 = pixels_3HW.float().mean(dim=(1, 2)).to(torch.uint8)
+    edges = np.linspace(0, pixels_3HW.shape[1], GRID + 1).astype(int)
+    covered = []
+    for row in range(GRID):
+        for column in range(GRID):
+            one = pixels_3HW.clone()
+            one[:, edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = mean_3[:, None, None]
+            covered.append(one)
+    parts = [predictor.log_probs(some).exp().numpy()[:, near_C].sum(axis=1) for some in _batches(covered)]
+    drop_GG = (best.probability - np.concatenate(parts).astype(np.float64)).reshape(GRID, GRID)
+    prior = float(partition.count[near_C].sum() / partition.count.sum())
+    if gallery is None:
+        return Evidence(drop_GG, prior)
+    with torch.inference_mode():
+        embedding_D = predictor.model.embed(pixels_3HW[None].to(predictor.device))[0]
+    return Evidence(drop_GG, prior, gallery.nearest(embedding_D, best))
+
+
+def _batches(pictures: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+    for start in range(0, len(pictures), BATCH):
+        yield torch.stack(pictures[start : start + BATCH])
