@@ -23,7 +23,7 @@ OUT = Path("example")
 def main() -> None:
     logging.basicConfig(level="INFO", format="%(message)s")  # the library logs; nothing is printed without this
 
-    planet.make(OUT / "planet", photos=400)
+    planet.make(OUT / "planet", photos=250)
     manifest = ingest([OUT / "planet" / "photos"], OUT / "photos.ds")
     print(summary(manifest, OUT / "photos.ds"))
 

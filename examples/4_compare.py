@@ -19,7 +19,7 @@ OUT = Path("example")
 
 def main() -> None:
     dataset, cells = Dataset.open(OUT / "photos.ds"), Partition.load(OUT / "cells.parquet")
-    changes = {"backbone": "mobilenetv3_small_050", "backbone_args": "{}", "epochs": "3"}  # as with --set
+    changes = {"backbone": "mobilenetv3_small_050", "backbone_args": "{}", "epochs": "2"}  # as with --set
     recipe = override(recipes.get("planet_cpu"), changes)
     fit(dataset, recipe, OUT / "mobile", partition=cells, resume=(OUT / "mobile").exists())
 

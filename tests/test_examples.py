@@ -20,7 +20,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{script.name}\n{done.stderr}"
         said[script.stem] = done.stdout
     assert list(said) == ["1_train", "2_locate", "3_add_locator", "4_compare", "5_album"]
-    assert "400 photos, 400 with a position" in said["1_train"] and "within_25_km" in said["1_train"]
+    assert "250 photos, 250 with a position" in said["1_train"] and "within_25_km" in said["1_train"]
     shapes = json.loads((tmp_path / "example" / "located.geojson").read_text(encoding="utf-8"))["features"]
     assert len({shape["properties"]["photo"] for shape in shapes}) == 8 and said["2_locate"].count("within 200 km") == 8
     assert "green less model" in said["3_add_locator"]
