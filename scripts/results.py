@@ -9,6 +9,7 @@ from typing import Any
 
 from openplanet.storage import read_json
 
+LEFT_OUT = ("random", "k nearest, density, best point", "embedding, density, best point")  # they say little more
 KM = (1.0, 25.0, 200.0, 750.0, 2500.0)
 BEGIN, END = "<!-- begin: scripts/results.py -->", "<!-- end: scripts/results.py -->"
 
@@ -34,7 +35,11 @@ def text(scores: dict[str, Any]) -> str:
     reached = next(each["share"] for each in scores["model_share_of_bayes_limit"] if each["km"] == 25)
     ece = rows["model"]["probabilities"]["levels"][0]["ece"]
     head = ["first guess, % within", *(f"{km:g} km" for km in KM), "median", "GeoScore", "country"]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *map(row, scores["rows"])]
+    lines = [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(row(each) for each in scores["rows"] if each["name"] not in LEFT_OUT),
+    ]
     groups = f"{together['count']:,} {together['what']}, worth {together['effective']:.1f} of one size"
     said = [
         f"{scores['photos']:,} test photos of {groups}. The model's first guess reaches {100 * reached:.0f} % of the"
