@@ -24,6 +24,8 @@ def accuracy_table(accuracy: dict[str, Any]) -> list[str]:
 
 def _start(recipe: dict[str, Any]) -> str:
     weights = recipe.get("weights")
+    if recipe.get("init"):
+        return f"the backbone of {Path(recipe['init']).name}" + (", and left frozen" if recipe.get("frozen") else "")
     if not weights:
         return "random weights"
     name = "timm's weights on the Hugging Face Hub" if weights == "hub" else f"the weights in {Path(weights).name}"

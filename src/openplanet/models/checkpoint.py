@@ -157,6 +157,14 @@ class Checkpoint:
         )
 
 
+def image_config_of(folder: Path) -> ImageConfig:
+    """The configuration of the image model in a checkpoint folder, without its weights; CheckpointError as ``load``."""
+    try:
+        return ImageConfig.from_dict(read_config(folder, FORMAT, FORMAT_VERSION, KINDS)["image"])
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
 def _level_name(index: int) -> str:
     return f"level-{index}.parquet"
 

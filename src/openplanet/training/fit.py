@@ -125,6 +125,8 @@ def _model(dataset: Dataset, recipe: Recipe, coarser: Sequence[Partition], fines
     torch.manual_seed(recipe.seed)
     model = ImageModel(recipe.image_config(dataset.side), len(finest), HEADS[recipe.head].class_map(coarser, finest))
     model.check_input()
+    if load and recipe.init is not None:
+        model.backbone.load_state_dict(Checkpoint.load(recipe.init).model.backbone.state_dict())
     if load and recipe.weights is not None:
         file = weights_path(recipe)
         model.load_hub_backbone() if file is None else model.load_backbone(file)
@@ -142,9 +144,10 @@ def _photos(
     train: Photos
     val: Photos
     if recipe.frozen:
-        if recipe.weights is None:
+        if recipe.weights is None and recipe.init is None:
             raise RecipeError(
-                f"Recipe {recipe.name}: a frozen backbone needs weights: --set weights=hub, or a safetensors file"
+                f"Recipe {recipe.name}: a frozen backbone needs weights: --set weights=hub, a safetensors file,"
+                " or --set init=CHECKPOINT"
             )
         train = frozen_features.load_split(dataset, "train", partition, model, drop=True, folder=cache)
         val = frozen_features.load_split(dataset, "val", partition, model, drop=False, folder=cache)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError, TrainingError
 from openplanet.models import checkpoint as checkpoints
+from openplanet.models import hub
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
@@ -43,7 +44,10 @@ def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partit
 
 def _weights(recipe: RunRecipe) -> dict[str, Any]:
     """SHA-256 of the file of initial weights: its name may be that of another in another folder."""
-    file = weights_path(recipe) if isinstance(recipe, Recipe) else None
+    if isinstance(recipe, Recipe) and recipe.init is not None:
+        file: Path | None = hub.resolve(recipe.init) / checkpoints.WEIGHTS
+    else:
+        file = weights_path(recipe) if isinstance(recipe, Recipe) else None
     return {"weights_sha256": sha256_of(file)} if file is not None and file.is_file() else {}
 
 

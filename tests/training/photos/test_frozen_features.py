@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from openplanet.errors import RecipeError, TrainingError
+from openplanet.errors import CheckpointError, RecipeError, TrainingError
 from openplanet.inference.predictor import Predictor
 from openplanet.models.features import default_folder
 from openplanet.models.image_model import ImageModel
@@ -148,3 +148,22 @@ def test_a_probe_in_closed_form(dataset: Dataset, probe: Recipe, tmp_path: Path)
     again = fit(dataset, other, tmp_path / "again", cache=tmp_path / "features")
     for name, values in checkpoint.model.head.state_dict().items():
         torch.testing.assert_close(again.model.head.state_dict()[name], values, rtol=0, atol=0)
+
+
+def test_a_probe_starts_from_another_checkpoint(
+    dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path, count_calls: list[int]
+) -> None:
+    before = fit(dataset, dataclasses.replace(tiny_recipe, mean=(0.4, 0.5, 0.5)), tmp_path / "before")
+    recipe = dataclasses.replace(
+        tiny_recipe, backbone="resnet18", image_size=64, weights="hub", init=str(tmp_path / "before"), frozen=True,
+        feature_norm=True, learning_rate=0.05, epochs=20, crop=0.0, ema_decay=None,
+    )  # fmt: skip
+    probe = fit(dataset, recipe, tmp_path / "probe", cache=tmp_path / "features")
+    assert probe.image.backbone == "test_resnet" and probe.image.image_size == 32 and probe.image.mean[0] == 0.4
+    ours, theirs = probe.model.backbone.state_dict(), before.model.backbone.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert probe.accuracy["within_25_km"] >= 0.75 and probe.recipe["init"] == "before"
+    assert "the backbone of before, and left frozen" in (tmp_path / "probe" / "README.md").read_text()
+    assert fit(dataset, recipe, tmp_path / "probe", resume=True).accuracy == probe.accuracy
+    with pytest.raises(CheckpointError, match="nowhere"):
+        fit(dataset, dataclasses.replace(recipe, init=str(tmp_path / "nowhere")), tmp_path / "other")

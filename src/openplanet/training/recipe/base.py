@@ -119,7 +119,7 @@ def as_dict(recipe: RunRecipe) -> dict[str, Any]:
     Of a file of weights the name alone: a checkpoint is shared, and the folders of a machine are nobody's business.
     """
     values = typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(recipe))))
-    return values | {"weights": Path(values["weights"]).name} if values.get("weights") else values
+    return values | {name: Path(values[name]).name for name in ("weights", "init") if values.get(name)}
 
 
 def defaults_of(kind: type[RunRecipe]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from openplanet import fields
 from openplanet.fields import BelowOne, Between, Count, FromZero, Mean, Object, Pairs, PartOfSide, Share, Std
+from openplanet.models import hub
 from openplanet.models.backbone import own_preprocessing
+from openplanet.models.checkpoint import image_config_of
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import MAX_IMAGE_SIZE, MAX_WIDTH, ImageConfig
 from openplanet.training.recipe.base import RunRecipe, as_dict, override
@@ -59,6 +61,9 @@ class Recipe(RunRecipe):
     weights: str | None = None
     """None: random; "hub": timm's own from the Hugging Face Hub; else a local safetensors file of the backbone,
     which must fit it key by key."""
+    init: str | None = None
+    """Start from the backbone of another checkpoint instead (a folder, or a name that `openplanet download` fetched),
+    with its preprocessing: its backbone, image size, mean, std and crop stand in for those here."""
     frozen: bool = False
     """Leave the backbone as its weights are: its features are computed once and kept, and only what follows is
     trained. Nothing is augmented then."""
@@ -108,16 +113,23 @@ class Recipe(RunRecipe):
             self._check(not self.aux_head, "aux_head", f"false with head={self.head}")
 
     def resolved(self) -> "Recipe":
-        """With the backbone's own preprocessing in place of each None."""
+        """With the backbone's own preprocessing in place of each None, and with all that ``init`` brings.
+
+        Raises CheckpointError where ``init`` is no checkpoint of an image model.
+        """
+        if self.init is not None:
+            own = image_config_of(hub.resolve(self.init))
+            taken = {name: getattr(own, name) for name in ("backbone", "backbone_args", *PREPROCESSING)}
+            return dataclasses.replace(self, weights=None, **taken)
         given: dict[str, Any] = {name: getattr(self, name) for name in PREPROCESSING}
         if None not in given.values():
             return self
-        own: dict[str, Any] = {}
+        brought: dict[str, Any] = {}
         if self.weights is not None or self.image_size is None:
-            own = dataclasses.asdict(own_preprocessing(self.backbone))
+            brought = dataclasses.asdict(own_preprocessing(self.backbone))
         if self.weights is None:
-            own |= {"mean": (0.5,) * 3, "std": (0.5,) * 3, "centre_crop": 1.0}
-        return dataclasses.replace(self, **{name: own[name] for name, value in given.items() if value is None})
+            brought |= {"mean": (0.5,) * 3, "std": (0.5,) * 3, "centre_crop": 1.0}
+        return dataclasses.replace(self, **{name: brought[name] for name, value in given.items() if value is None})
 
     def image_config(self, decoded_side: int = 320) -> ImageConfig:
         """The part of it that the model is built from, for a dataset whose photos have a short side of
