@@ -179,7 +179,7 @@ def compare(
     help="Random seed of the choice of photos.",
 )
 def play(photos: str, out: Path, rounds: int, seed: int) -> None:
-    """Write a page on which people place test photos.
+    """Write a guessing game that measures people's accuracy.
 
     It measures the human baseline. The page holds no answers. It saves rounds.json; `evaluate --predictions
     rounds.json` on the same photos shows each player beside the model. Give every player the same page.

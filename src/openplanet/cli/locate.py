@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="KM",
     type=click.FloatRange(0.001, 5000),
-    help="Radius of the best point, in km: the point with most probability within this distance.",
+    help="Search radius, in km: the best point maximises the probability within it.",
 )
 @click.option(
     "--confidence",
@@ -76,8 +76,8 @@ if TYPE_CHECKING:
     metavar="auto|SECONDS",
     help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
 )
-@click.option("--evidence", is_flag=True, help="Say what each answer rests on; takes about 50 looks at each photo.")
-@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: name its most similar photos.")
+@click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
+@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
     photos: tuple[Path, ...],
     checkpoint: Path | None,
@@ -98,8 +98,9 @@ def locate(
 ) -> None:
     """Locate photos, or whole albums.
 
-    Prints for each photo the finest place of which the model is confident, the best point with the radii that hold
-    68 and 95 % of photos, and the most probable places. Photos are never changed.
+    Prints for each photo the most specific place above the confidence threshold, the best point with the radii of
+    circles that contain the true location of 68 and 95 % of photos, and the most probable places. Photos are never
+    changed.
 
     With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
     of how far people travel in a given time.

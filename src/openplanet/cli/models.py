@@ -13,8 +13,8 @@ from openplanet.cli.base import PATH, Command, show
 def download(name: str | None, given: Path | None) -> None:
     """Download a published model, or list those available.
 
-    NAME is one of the list that the command prints without it, or hf:OWNER/NAME for an OpenPlaNet checkpoint on the
-    Hugging Face Hub. Afterwards every command accepts `--checkpoint NAME`. If it is the only downloaded model,
+    Run it without NAME to list the models. hf:OWNER/NAME fetches an OpenPlaNet checkpoint from the Hugging Face
+    Hub. Afterwards every command accepts `--checkpoint NAME`. If it is the only downloaded model,
     `locate` uses it by default.
     """
     from openplanet.models import hub

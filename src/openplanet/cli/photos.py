@@ -31,7 +31,7 @@ CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPL
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "owner", "album"]),
-    help="What train, val and test never share; auto: owners, or albums if one owner has most photos.",
+    help="Grouping kept within one split; auto: owners, or albums if one owner has most photos.",
 )
 @click.option(
     "--albums",

@@ -92,7 +92,7 @@ def train(
     help="Minimum area of a cell, in km²; smaller cells are merged. 0 uploads cells and centroids as they are.",
 )
 def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None, min_cell_km2: float) -> None:
-    """Upload a checkpoint to a Hugging Face Hub.
+    """Upload a checkpoint to the Hugging Face Hub.
 
     Every command then loads it with `--checkpoint hf:OWNER/NAME`.
 
