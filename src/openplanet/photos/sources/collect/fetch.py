@@ -83,11 +83,13 @@ class _Crowd:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
         self._pool = ThreadPoolExecutor(fetcher.manners.workers)
-        self._at_work: dict[Future[float | None], tuple[Errand, Path, Watch]] = {}
+        self._at_work: dict[Future[float | None], tuple[Errand, Path]] = {}
         self._done: queue.SimpleQueue[Future[float | None]] = queue.SimpleQueue()
         self._waiting: dict[str, deque[tuple[Errand, Path]]] = {}  # by host
         self._later: list[tuple[float, int, Errand, Path]] = []
         self._number = itertools.count()
+        # Ctrl-C may fall between a start and what is noted of it: so all that may run is known before it does
+        self._watches, self._going = set[Watch](), set[Watch]()
         self.size = 0
 
     @property
@@ -116,8 +118,9 @@ class _Crowd:
 
     def _submit(self, errand: Errand, path: Path, slot: threading.Semaphore) -> None:
         watch = Watch(errand.left)
+        self._watches.add(watch)
         future = self._pool.submit(self._step, errand, watch)
-        self._at_work[future] = (errand, path, watch)
+        self._at_work[future] = (errand, path)
 
         def end(future: Future[float | None]) -> None:
             slot.release()
@@ -126,8 +129,13 @@ class _Crowd:
         future.add_done_callback(end)
 
     def _step(self, errand: Errand, watch: Watch) -> float | None:
-        with watch:
-            return self._fetcher.step(errand, watch)
+        self._going.add(watch)
+        try:
+            with watch:
+                return self._fetcher.step(errand, watch)
+        finally:
+            self._watches.discard(watch)
+            self._going.discard(watch)
 
     def ended(self, wait: bool) -> Iterator[Ended]:
         """Those that are done; with ``wait``, after something has happened that lets others start."""
@@ -135,7 +143,7 @@ class _Crowd:
         with suppress(queue.Empty):
             future = self._done.get(wait, min(max(due, 0.0), _NAP))
             while True:
-                errand, path, _ = self._at_work.pop(future)
+                errand, path = self._at_work.pop(future)
                 yield from self._result(future, errand, path)
                 future = self._done.get(block=False)
 
@@ -154,6 +162,8 @@ class _Crowd:
 
     def stop(self) -> None:
         """End all at once; what has come of unfinished photos is removed."""
-        for *_, watch in self._at_work.values():
+        for watch in list(self._watches):
             watch.cut()
         self._pool.shutdown(cancel_futures=True)
+        while self._going:  # the pool does not wait for a thread that Ctrl-C kept it from knowing of
+            time.sleep(0.01)
