@@ -2,7 +2,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -197,7 +197,15 @@ def test_the_deadline_counts_redirects_together() -> None:
     assert caught.value.reason == "too slow"
 
 
-def test_closing_ends_all_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard: a shell has what it runs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_closing_ends_all_at_once_and_leaves_nothing(tmp_path: Path, ctrl_c: None) -> None:
     with serve_raw(DRIPS["body"]) as (base, seen):
         jobs = [(f"{base}/{n}.jpg", tmp_path / f"{n}.jpg") for n in range(8)]
         ended = fetch_all(iter(jobs), Fetcher(replace(HASTY, read=600.0, deadline=600.0, per_host=4)))
