@@ -303,6 +303,9 @@ def test_the_command(checkpoint, holiday, tmp_path):
         "no place",
         "failed",
     }  # pictures of one colour
+    for form in ("gpx", "kml", "geojson"):  # and so they are no part of the track either
+        told = locate(*command, "--format", form).stdout
+        assert "trkpt" not in told and "LineString" not in told
     command.append("--all-pictures")
     album = json.loads(locate(*command, "--json", "--top", "2").stdout)
     assert [len(photo["top"]) for photo in album["photos"] if photo["error"] is None] == [2] * 5
@@ -323,7 +326,9 @@ def test_anchors_without_a_position_are_told(checkpoint, holiday):
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--anchors"], "go with --album"), (["--clock-offset", "auto"], "go with --album"),
-     (["--album", "--clock-offset", "soon"], "auto or seconds"), (["--album", "--json", "--geojson"], "give one of")],
+     (["--album", "--clock-offset", "soon"], "auto or seconds"), (["--album", "--json", "--geojson"], "give one of"),
+     (["--album", "--evidence"], "not with --album"),
+     (["--finest", "city", "--map", "x.html"], "draws coordinates"), (["--reference", "x"], "goes with")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told(checkpoint, holiday, options, message):
     done = locate(holiday, "--checkpoint", checkpoint, *options)

@@ -166,6 +166,8 @@ def test_radii_and_regions_follow_what_validation_said(sydney: partitions.Partit
     assert near > 1500 and far >= near  # Auckland is 2,150 km off
     regions = Regions(99, {"0.68": 0.5, "0.95": 100.0}, {"0.9": 2.0, "0.5": 0.1})
     told = Prediction(sydney, p.log_probs, regions)
-    assert told.best_point().radius_km["0.68"] == pytest.approx(near / 2)
+    assert told.best_point().radius_km["0.68"] == pytest.approx(near / 2) and told.best_point().calibrated
+    other = told.best_point(1.0)  # of another distance's point validation photos were not asked
+    assert not other.calibrated and other.radius_km == p.best_point(1.0).radius_km
     assert told.best_point().radius_km["0.95"] == pytest.approx(np.pi * 6371.0088)  # never more than half way round
     assert len(told.region(0.9)) == len(sydney) and len(told.region(0.5)) < len(p.region(0.5))

@@ -1,5 +1,6 @@
 """A checkpoint to share: no small cell, no centroid, and each merged cell's probability the sum of its classes'."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import merge
+from openplanet.models.regions import Regions
 from openplanet.storage import read_json, write_json
 
 HOME = (48.137154, 11.576124)
@@ -82,6 +84,12 @@ def test_merging_twice_is_merging_once(checkpoint: Checkpoint, tmp_path: Path) -
     merge(checkpoint, 25.0).save(tmp_path)
     torch.testing.assert_close(_probs(merge(Checkpoint.load(tmp_path), 1000.0)), expected)
     assert checkpoint.model.merged is None
+
+
+def test_regions_are_of_the_cells_before_and_go(checkpoint: Checkpoint) -> None:
+    fitted = dataclasses.replace(checkpoint.calibration, regions=Regions(99, {"0.68": 2.0}, {"0.9": 0.95}))
+    merged = merge(dataclasses.replace(checkpoint, calibration=fitted), 25.0)
+    assert not merged.calibration.regions.fitted
 
 
 def test_what_cannot_be_merged_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:

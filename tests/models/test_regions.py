@@ -51,9 +51,8 @@ def test_radii_hold_their_share_of_new_photos(cells: Partition, fitted: tuple[Re
     inside = 0
     for probability, lat, lng, _ in fresh:
         (at_lat,), (at_lng,), _ = PointFinder.of(cells).best_within(probability, 25.0)
-        inside += geo.distance_km(at_lat, at_lng, lat, lng) <= regions.radius_km(
-            cells, probability, at_lat, at_lng, share
-        )
+        (radius,) = regions.radii_km(cells, probability, at_lat, at_lng, (share,))
+        inside += geo.distance_km(at_lat, at_lng, lat, lng) <= radius
     assert inside / len(fresh) == pytest.approx(share, abs=0.06)  # of 500 and 600 photos: three standard deviations
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,10 @@ def locate(
         raise click.UsageError("give one of --format, --json and --geojson")
     if reference is not None and not evidence:
         raise click.UsageError("--reference goes with --evidence")
+    if evidence and (as_album or finest != "cell"):
+        raise click.UsageError(
+            "--evidence goes with single photos and coordinates, not with --album or a coarser --finest"
+        )
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
@@ -130,6 +135,8 @@ def locate(
 
         locator = AlbumPredictor.load(checkpoint)
         album = locator.locate(photos, anchors, clock)
+        if not all_pictures:
+            album = replace(album, photos=tuple(photographs(album.photos)))
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
@@ -139,14 +146,14 @@ def locate(
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
         stream, number = single.locate_many(paths), len(paths)
-    if not all_pictures:
-        stream = photographs(stream)
-    if evidence:
-        from openplanet.inference.evidence import with_evidence
-        from openplanet.photos.dataset import Dataset
+        if not all_pictures:
+            stream = photographs(stream)
+        if evidence:
+            from openplanet.inference.evidence import with_evidence
+            from openplanet.photos.dataset import Dataset
 
-        known = None if reference is None else Dataset.open(reference)
-        stream = with_evidence(stream, locator if as_album else single, within_km, known)
+            known = None if reference is None else Dataset.open(reference)
+            stream = with_evidence(stream, single, within_km, known)
     page = None if map_file is None else MapPage(map_file, about, number)
     counts = Counter[str]()
     error: str | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from openplanet.cli.base import PATH, Command, show
+from openplanet.errors import InputError
 
 
 @click.command(cls=Command, example="openplanet download geoclip\nopenplanet locate holiday/")
@@ -51,6 +52,10 @@ def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
     from openplanet.photos.dataset import Dataset
     from openplanet.training.temperature import recalibrate
 
+    if str(checkpoint).startswith(hub.PREFIX) and not hub.is_kept(checkpoint):
+        raise InputError(
+            f"{checkpoint} is in the Hub's cache, which stays as it is: first  openplanet download {checkpoint}"
+        )
     found, coverage = recalibrate(hub.resolve(checkpoint), Dataset.open(dataset), split, check)
     show(found.describe())
     show(coverage)

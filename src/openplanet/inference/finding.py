@@ -41,18 +41,17 @@ def no_photograph(photo: Path) -> str:
     for a file that cannot be read, which says so elsewhere."""
     try:
         metadata = exif.read(photo)
-        from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
         image = images.load(photo, FLAG_SIDE, metadata)
     except PhotoError:
         return ""
-    flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
+    flag, reason = flags.judge(image, metadata.width, metadata.height, metadata.from_camera)
     return "" if flag is None else f"{flag}: {reason}"
 
 
 def photographs(stream: Iterable[Located]) -> Iterator[Located]:
     """The same answers; where a picture is no photograph of a place that is said, and its prediction withdrawn."""
     for located in stream:
-        shown = located.prediction is not None and located.by_anchors is None and isinstance(located.photo, Path)
+        shown = located.prediction is not None and located.by_anchors is None
         flag = no_photograph(located.photo) if shown and isinstance(located.photo, Path) else ""
         yield replace(located, prediction=None, flag=flag) if flag else located
 

@@ -18,6 +18,8 @@ from openplanet.inference.place_tree import LEAST, LEVELS, CellPlace, Level, Nod
 from openplanet.models.regions import WITHIN_KM, Regions
 
 Finest = Literal["country", "region", "city", "cell"]
+RADII = (0.68, 0.95)
+"""Shares of photos that the radii about a best point hold."""
 CONFIDENCE = 0.5
 """Probability that a place needs to be the answer, where nobody asks for another."""
 
@@ -147,13 +149,12 @@ class Prediction:
         """The point with most probability within ``within_km``, and the radii about it that hold 68 and 95 %."""
         if within_km not in self._points:
             (lat,), (lng,), (mass,) = PointFinder.of(self.partition).best_within(self.probabilities, within_km)
-            radii = {
-                str(share): self.regions.radius_km(self.partition, self.probabilities, lat, lng, share)
-                for share in (0.68, 0.95)
-            }
-            self._points[within_km] = BestPoint(
-                float(lat), float(lng), within_km, min(1.0, float(mass)), radii, self.regions.fitted
-            )
+            # of another distance's point nobody has asked validation photos
+            fitted = self.regions.fitted and within_km == WITHIN_KM
+            regions = self.regions if fitted else Regions()
+            km = regions.radii_km(self.partition, self.probabilities, lat, lng, RADII)
+            radii = dict(zip(map(str, RADII), km, strict=True))
+            self._points[within_km] = BestPoint(float(lat), float(lng), within_km, min(1.0, float(mass)), radii, fitted)
         return self._points[within_km]
 
     def places(self, finest: Level = "city", least: float = LEAST) -> tuple[Node, ...]:

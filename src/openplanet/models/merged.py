@@ -21,6 +21,7 @@ from openplanet.earth import places, s2
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError
 from openplanet.models.heads.head import ClassMap, sum_by_cell
+from openplanet.models.regions import Regions
 
 if TYPE_CHECKING:
     from openplanet.models.checkpoint import Checkpoint
@@ -96,6 +97,7 @@ def merge(checkpoint: "Checkpoint", smallest_km2: float = SMALLEST_KM2) -> "Chec
         checkpoint.calibration,
         temperature=1.0,
         note=note,
+        regions=Regions(),  # those were of the cells before
     )
     return Checkpoint(
         model, _partition(checkpoint.partition, ids, cell_F), recipe, checkpoint.image, checkpoint.accuracy,

@@ -14,7 +14,7 @@ Shapes: C cells, N photos, B in a batch.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,10 +64,14 @@ class Regions:
             raise ValueError("regions hold numbers from 0 on")
         return found
 
-    def radius_km(self, partition: Partition, probability_C: Floats, lat: float, lng: float, share: float) -> float:
-        """The radius about (lat, lng) in degrees that holds ``share`` of photos."""
-        own = radii_km(partition, probability_C, lat, lng, (share,))[0]
-        return float(min(FARTHEST_KM, own * self.radius_factor.get(str(share), 1.0)))
+    def radii_km(
+        self, partition: Partition, probability_C: Floats, lat: float, lng: float, shares: Sequence[float] = SHARES
+    ) -> list[float]:
+        """The radii in km about (lat, lng) in degrees, the best point within WITHIN_KM, that hold each of ``shares`` of
+        photos."""
+        own = radii_km(partition, probability_C, lat, lng, shares)
+        factors = [self.radius_factor.get(str(share), 1.0) for share in shares]
+        return [float(min(FARTHEST_KM, km * factor)) for km, factor in zip(own, factors, strict=True)]
 
     def cells(self, probability_C: Floats, share: float) -> NDArray[np.int64]:
         """The smallest set of cells that holds ``share`` of photos, the likeliest first; all where none is enough."""

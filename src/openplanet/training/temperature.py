@@ -109,16 +109,13 @@ def coverage_words(checkpoint: Checkpoint, photos: Photos, split: str) -> str:
     """What share of ``photos`` the radii about their best points, and the sets of cells, hold; for a person."""
     if not len(photos):
         return f"{split}: no located photo to check the regions by"
-    regions, partition, finder = (
-        checkpoint.calibration.regions,
-        checkpoint.partition,
-        PointFinder.of(checkpoint.partition),
-    )
+    regions, partition = checkpoint.calibration.regions, checkpoint.partition
+    finder = PointFinder.of(partition)
     inside_S, covered_S, count = np.zeros(len(SHARES)), np.zeros(len(SHARES)), 0
     for probability_C, lat, lng, cell in answers(checkpoint.model, checkpoint.calibration, photos, MOST_REGIONS):
         (at_lat,), (at_lng,), _ = finder.best_within(probability_C, WITHIN_KM)
         far = float(geo.distance_km(at_lat, at_lng, lat, lng))
-        inside_S += [far <= regions.radius_km(partition, probability_C, at_lat, at_lng, share) for share in SHARES]
+        inside_S += far <= np.array(regions.radii_km(partition, probability_C, at_lat, at_lng))
         covered_S += [cell >= 0 and bool((regions.cells(probability_C, share) == cell).any()) for share in SHARES]
         count += 1
     told = [

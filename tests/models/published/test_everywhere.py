@@ -15,6 +15,7 @@ from PIL import Image
 import dataset_files
 from openplanet.cli import cli
 from openplanet.earth.partition.adaptive import Thresholds
+from openplanet.errors import CheckpointError, InputError
 from openplanet.models import hub
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.heads.gallery import Gallery
@@ -82,6 +83,13 @@ def test_locate_takes_it_by_itself(run: Callable[..., str]) -> None:
     told = json.loads(run("locate", "trip", "--json", "--evidence", "--all-pictures"))
     assert told["model"]["recipe"] == "toy" and [each["status"] for each in told["photos"]] == ["located"] * 3
     assert len(told["photos"][0]["evidence"]["drop_when_covered"]) == 7
+
+
+def test_calibration_stays_with_it_and_leaves_the_hubs_cache_alone(run: Callable[..., str], dataset: Dataset) -> None:
+    with pytest.raises(InputError, match="first  openplanet download hf:owner/name"):
+        run("calibrate", "hf:owner/name", dataset.path)
+    with pytest.raises(CheckpointError, match="too few to calibrate by"):
+        run("calibrate", "toy", dataset.path)  # 8 photos in val
 
 
 def test_albums_need_no_training(run: Callable[..., str]) -> None:

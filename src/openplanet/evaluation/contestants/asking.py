@@ -55,7 +55,7 @@ def collect(
     A guess is the mean position of a cell's training photos. ``distances_km``: also the ``k`` best points for each.
     ``coarser``: the levels at which the probabilities are scored, beside the cells; None does not score them.
     """
-    count, finder = len(truth.lat), PointFinder(partition)
+    count, finder = len(truth.lat), PointFinder.of(partition)
     scorer = None if coarser is None else CellScorer(partition, coarser)
     cell_NK, entropy_N = np.full((count, k), -1, np.int64), np.full(count, np.nan)
     points_DNK2 = np.full((len(distances_km), count, k, 2), np.nan)

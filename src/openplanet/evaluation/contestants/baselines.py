@@ -84,7 +84,7 @@ def prior_points(
 ) -> Floats:
     """[D, N, K, 2], lat and lng: for each distance the points with most probability of the prior within it, the best
     first, the same for all photos; NaN for no more."""
-    finder, points_DK2 = PointFinder(partition), np.full((len(distances_km), k, 2), np.nan)
+    finder, points_DK2 = PointFinder.of(partition), np.full((len(distances_km), k, 2), np.nan)
     for points_K2, km in zip(points_DK2, distances_km, strict=True):
         lat, lng, _ = finder.best_within(np.exp(log_prob_C.astype(np.float64)), km, k)
         points_K2[: len(lat)] = np.column_stack([lat, lng])

@@ -24,7 +24,7 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
 
 def _features(stream: Iterable[Located], about: About) -> Iterator[dict[str, Any]]:
     if about.album is not None and about.shows_points:
-        yield from _track(about.album)
+        yield from _track(about.album, about)
     for located in stream:
         if about.album is None:
             yield from _cells(located, about)
@@ -44,8 +44,8 @@ def _cells(located: Located, about: About) -> Iterator[dict[str, Any]]:
         yield feature
 
 
-def _track(album: LocatedAlbum) -> Iterator[dict[str, Any]]:
-    placed = [(photo.position, _iso(photo)) for photo in album.photos if photo.position is not None]
+def _track(album: LocatedAlbum, about: About) -> Iterator[dict[str, Any]]:
+    placed = [(at, _iso(photo)) for photo in album.photos if (at := about.position(photo)) is not None]
     if len(placed) > 1:
         yield geojson.track_feature([at for at, _ in placed], {"times": [time for _, time in placed]})
 

@@ -25,15 +25,15 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
                 f"<desc>{escape(about.place(located))}</desc></wpt>\n"
             )
     if about.album is not None and about.shows_points:
-        yield _track(about.album)
+        yield _track(about.album, about)
     yield "</gpx>\n"
 
 
-def _track(album: LocatedAlbum) -> str:
+def _track(album: LocatedAlbum, about: About) -> str:
     points = [
-        f'<trkpt lat="{photo.position[0]:.6f}" lon="{photo.position[1]:.6f}">{_time(photo)}</trkpt>\n'
+        f'<trkpt lat="{at[0]:.6f}" lon="{at[1]:.6f}">{_time(photo)}</trkpt>\n'
         for photo in album.photos
-        if photo.position is not None
+        if (at := about.position(photo)) is not None
     ]
     return f"<trk><name>album</name><trkseg>\n{''.join(points)}</trkseg></trk>\n" if len(points) > 1 else ""
 

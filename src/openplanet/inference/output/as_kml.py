@@ -26,7 +26,7 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
     not be told."""
     yield HEAD
     if about.album is not None and about.shows_points:
-        yield _track(about.album)
+        yield _track(about.album, about)
     for located in stream:
         at = about.position(located)
         if at is not None:
@@ -66,8 +66,8 @@ def _circle(at: tuple[float, float], km: float) -> str:
     return " ".join(f"{lng:.6f},{lat:.6f}" for lat, lng in zip(lat_P.tolist(), lng_P.tolist(), strict=True))
 
 
-def _track(album: LocatedAlbum) -> str:
-    placed = [photo.position for photo in album.photos if photo.position is not None]
+def _track(album: LocatedAlbum, about: About) -> str:
+    placed = [at for photo in album.photos if (at := about.position(photo)) is not None]
     if len(placed) < 2:
         return ""
     points = " ".join(f"{lng:.6f},{lat:.6f}" for lat, lng in placed)

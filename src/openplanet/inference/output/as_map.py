@@ -63,7 +63,7 @@ class MapPage:
         radii = ", ".join(f"{float(share):.0%} within {km_words(km)}" for share, km in best.radius_km.items())
         return MapEntry(
             title=f"{title}: {self.about.place(located)}",
-            map=prediction_map(located.prediction),
+            map=prediction_map(located.prediction, within_km=self.about.options.within_km),
             thumbnail=_thumbnail(located, THUMBNAIL),
             candidates=_places(located.prediction.places()),
             note=f"Best point {best.lat:.4f}, {best.lng:.4f}: {radii}{'' if best.calibrated else ' (not calibrated)'}.",
@@ -71,9 +71,12 @@ class MapPage:
 
     def _in_album(self, located: Located) -> MapEntry:
         title = " · ".join(part for part in (_when(located), self.about.name(located)) if part)
-        if located.position is None:
+        if located.flag:
+            return MapEntry(title=title, note=f"Not a photograph of a place: {located.flag}.")
+        at = self.about.position(located)
+        if at is None:
             return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
-        lat, lng = located.position
+        lat, lng = at
         note, candidates, alone = "", list[tuple[int, str, float]](), located.alone
         if located.prediction is not None:
             candidates = _places(located.prediction.places())[:ALBUM_CANDIDATES]
@@ -106,15 +109,16 @@ def _places(countries: Iterable[Node]) -> list[tuple[int, str, float]]:
 
 def _journey(album: LocatedAlbum, about: About) -> WorldMap:
     """The route over the map; given positions have a ring."""
-    placed = [photo for photo in album.photos if photo.position is not None]
-    lat_N, lng_N = (np.array([photo.position[axis] for photo in placed if photo.position]) for axis in (0, 1))
+    placed_at = [(photo, at) for photo in album.photos if (at := about.position(photo)) is not None]
+    placed = [photo for photo, _ in placed_at]
+    lat_N, lng_N = (np.array([at[axis] for _, at in placed_at]) for axis in (0, 1))
     drawn = WorldMap(JOURNEY_WIDTH, bounds_of(lat_N, lng_N, 0.2, least=0.2), title="Where the album was taken")
     given = [photo for photo in placed if photo.given is not None]
     if given:
-        at = np.array([photo.given for photo in given])
-        drawn.points(at[:, 0], at[:, 1], kind="truth", titles=["given"] * len(given), key="given position")
+        given_N2 = np.array([photo.given for photo in given])
+        drawn.points(given_N2[:, 0], given_N2[:, 1], kind="truth", titles=["given"] * len(given), key="given position")
     if placed:
-        titles = [f"{_when(photo)} {photo.place} ({about.name(photo)})" for photo in placed]
+        titles = [f"{_when(photo)} {about.place(photo)} ({about.name(photo)})" for photo in placed]
         drawn.route(lat_N, lng_N, titles, _when(placed[0]) or "first photo", _when(placed[-1]) or "last photo")
     return drawn.cities()
 

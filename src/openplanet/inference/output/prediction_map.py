@@ -2,6 +2,7 @@
 
 from openplanet.inference.prediction import Prediction
 from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.models.regions import WITHIN_KM
 
 CANDIDATES = 5
 WIDTH = 560  # px
@@ -9,12 +10,15 @@ LIKELY = 0.05  # candidates from this probability on decide how far the map reac
 LEAST_SHOWN = 0.002  # a cell less likely than this is not drawn: the map would be one pale wash
 
 
-def prediction_map(prediction: Prediction, truth: tuple[float, float] | None = None) -> WorldMap:
+def prediction_map(
+    prediction: Prediction, truth: tuple[float, float] | None = None, within_km: float = WITHIN_KM
+) -> WorldMap:
     """Draw it close to where all that matters lies, or the world where that is far apart.
 
-    ``truth``: (lat, lng) in degrees of where the photo was taken, where that is known.
+    ``truth``: (lat, lng) in degrees of where the photo was taken, where that is known. ``within_km``: the distance that
+    the best point is for.
     """
-    p, best, point = prediction.partition, prediction.best, prediction.best_point()
+    p, best, point = prediction.partition, prediction.best, prediction.best_point(within_km)
     likely = [c for c in prediction.top(CANDIDATES) if c.probability >= LIKELY or c.rank == 1]
     known = [] if truth is None else [truth]
     lats = [c.lat for c in likely] + [lat for lat, _ in known] + [point.lat]

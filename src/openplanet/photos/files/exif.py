@@ -65,6 +65,11 @@ class Metadata:
     format: str
     xmp: tuple[bytes, ...] = ()
 
+    @property
+    def from_camera(self) -> bool:
+        """Whether it names a camera or a position, which screenshots and documents do not."""
+        return bool(self.make or self.model or self.lat is not None)
+
 
 @dataclass(frozen=True)
 class Block:

@@ -163,8 +163,7 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     if photo_id in task.twins:
         return Reading(task.key, known=True, **common), None
     image = images.load(data, side, metadata)
-    from_camera = bool(metadata.make or metadata.model or metadata.lat is not None)
-    flag, reason = flags.judge(image, metadata.width, metadata.height, from_camera)
+    flag, reason = flags.judge(image, metadata.width, metadata.height, metadata.from_camera)
     grey = image.convert("L")  # once for both
     seen: dict[str, Any] = {
         "dhash": images.dhash(grey),
