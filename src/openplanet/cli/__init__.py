@@ -18,7 +18,7 @@ from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.locate import locate
-from openplanet.cli.models import calibrate, download
+from openplanet.cli.models import calibrate, download, export
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import InputError, OpenPlaNetError
@@ -64,6 +64,7 @@ for command in (
     partition,
     download,
     calibrate,
+    export,
     train,
     push,
     train_albums,

@@ -13,7 +13,8 @@ from huggingface_hub import hf_hub_download
 
 from openplanet.errors import CheckpointError, InputError, suggestion
 from openplanet.models import hub
-from openplanet.models.checkpoint import Checkpoint, is_finished
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint_folder import is_finished
 from openplanet.models.published.geoclip import GEOCLIP
 from openplanet.models.published.published import File, Published
 from openplanet.progress import say
