@@ -111,6 +111,7 @@ def locate(
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
+    from openplanet.inference.photo_locator import PhotoLocator
     from openplanet.inference.prediction import Options
     from openplanet.models import hub
 
@@ -146,9 +147,11 @@ def locate(
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
-        stream, number = single.locate_many(paths), len(paths)
-        if not all_pictures:
-            stream = photographs(stream)
+        if isinstance(single, PhotoLocator):
+            stream = single.locate_many(paths, all_pictures=all_pictures)
+        else:
+            stream = single.locate_many(paths) if all_pictures else photographs(single.locate_many(paths))
+        number = len(paths)
         if evidence:
             from openplanet.inference.evidence import with_evidence
             from openplanet.photos.dataset import Dataset
