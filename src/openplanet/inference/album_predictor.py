@@ -22,15 +22,18 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
+from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.finding import find_photos, no_photograph
 from openplanet.inference.located import Located, LocatedAlbum, Photo
+from openplanet.inference.locator import exported_for, open_predictor
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
-from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
+from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.album.travel import UNSEEN, Travel
+from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
@@ -72,25 +75,32 @@ class AlbumPredictor:
     """Locates albums. An image checkpoint alone does it by ``travel``, an album checkpoint by its own model."""
 
     def __init__(
-        self, predictor: Predictor, model: AlbumModel, variant: str, training: Mapping[str, Any] | None = None
+        self,
+        predictor: Predictor | EnginePredictor,
+        model: AlbumModel,
+        variant: str,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         """``training``: what the album model was trained on, as its checkpoint says; nothing for an untrained one."""
         self.predictor, self.model, self.variant = predictor, model, variant
         self.training: Mapping[str, Any] = training or {}
 
     @classmethod
-    def load(cls, path: Path | str, device: str | None = None) -> "AlbumPredictor":
+    def load(cls, path: Path | str, device: str | None = None, engine: str | None = None) -> "AlbumPredictor":
         """Load a folder that ``openplanet train`` or ``train-albums`` wrote; ``device`` defaults to a GPU if any.
 
-        Of an image checkpoint the model is ``travel``, with people moving as they usually do (``Movement.usual``).
+        ``engine``: what runs the image model (``locator.open_locator``). Of an image checkpoint the album model is
+        ``travel``, with people moving as they usually do (``Movement.usual``).
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
+        folder, wanted = hub.resolve(path), device
         device = device or best_device().type
-        folder = hub.resolve(path)
         if is_album_checkpoint(folder):
-            trained = AlbumCheckpoint.load(folder, device)
-            return cls(Predictor(trained.image, device), trained.model, trained.config.variant, trained.training)
-        predictor = Predictor.load(folder, device)
+            trained, inside = AlbumCheckpoint.load(folder, device), folder / ALBUM_IMAGE
+            chosen = exported_for(inside, wanted, engine)
+            image = EnginePredictor(inside, chosen, trained.image) if chosen else Predictor(trained.image, device)
+            return cls(image, trained.model, trained.config.variant, trained.training)
+        predictor = open_predictor(folder, wanted, engine)
         model = Travel.over(predictor.partition)
         model.calibration = UNSEEN
         return cls(predictor, model, "travel")
