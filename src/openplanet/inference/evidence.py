@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from openplanet.earth import geo
 from openplanet.errors import InputError
-from openplanet.inference.located import Located, Photo
+from openplanet.inference.located import Located
 from openplanet.inference.locator import Locator, checkpoint_of
-from openplanet.inference.prediction import BestPoint
+from openplanet.inference.prediction import BestPoint, Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import features
 from openplanet.models.device import best_device
+from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -104,16 +105,20 @@ def with_evidence(
         if located.prediction is None or located.by_anchors is not None:
             yield located
         else:
-            yield replace(located, evidence=_evidence(predictor, gallery, located.photo, located, within_km))
+            seen_3HW = predictor.pixels(located.photo)
+            yield replace(located, evidence=evidence(predictor, gallery, seen_3HW, located.prediction, within_km))
 
 
-def _evidence(
-    predictor: Predictor, gallery: Reference | None, photo: Photo, located: Located, within_km: float
+def evidence(
+    predictor: Predictor,
+    gallery: Reference | None,
+    pixels_3HW: torch.Tensor,
+    prediction: Prediction,
+    within_km: float = WITHIN_KM,
 ) -> Evidence:
-    assert located.prediction is not None
-    best, partition = located.prediction.best_point(within_km), predictor.partition
+    """What speaks for the ``prediction`` of a photo with these pixels (``predictor.pixels``)."""
+    best, partition = prediction.best_point(within_km), predictor.partition
     near_C = geo.distance_km(best.lat, best.lng, partition.centroid_lat, partition.centroid_lng) <= within_km
-    pixels_3HW = predictor.pixels(photo)
     mean_3 = pixels_3HW.float().mean(dim=(1, 2)).to(torch.uint8)
     edges = np.linspace(0, pixels_3HW.shape[1], GRID + 1).astype(int)
     covered = []

@@ -73,6 +73,18 @@ class Predictor:
             log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
         return self._predictions(log_probs_BC)
 
+    def embed(self, pixels_B3HW: Tensor) -> Tensor:
+        """Embeddings [B, D], float32 on the CPU, of uint8 pixels from ``pixels``: the layer before the softmax."""
+        with torch.inference_mode():
+            return self.model.embed(pixels_B3HW.to(self.device)).float().cpu()
+
+    def locate_embeddings(self, embedding_BD: Tensor) -> list[Prediction]:
+        """Locate photos by their embeddings [B, D], as ``embed`` gives them."""
+        with torch.inference_mode():
+            scores_BC = self.model.combine(self.model.head(embedding_BD.to(self.device)))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return self._predictions(log_probs_BC)
+
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
 
@@ -101,10 +113,7 @@ class Predictor:
                 yield from (next(embedded) if isinstance(each, Tensor) else None for each in read)
 
     def _embed(self, pixels_3HW: list[Tensor]) -> list[Tensor]:
-        if not pixels_3HW:
-            return []
-        with torch.inference_mode():
-            return list(self.model.embed(torch.stack(pixels_3HW).to(self.device)).float().cpu())
+        return list(self.embed(torch.stack(pixels_3HW))) if pixels_3HW else []
 
     def _locate_batch(self, batch: list[Photo], pool: Executor) -> list[Located]:
         read = list(pool.map(self._try_pixels, batch))
