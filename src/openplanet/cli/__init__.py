@@ -20,6 +20,7 @@ from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.locate import locate
 from openplanet.cli.models import calibrate, download, export
 from openplanet.cli.photos import collect, ingest, synthetic
+from openplanet.cli.serve import serve
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.progress import on_terminal, plain
@@ -72,6 +73,7 @@ for command in (
     compare,
     play,
     locate,
+    serve,
     recipes,
     synthetic,
 ):

@@ -48,8 +48,8 @@ UNREADABLE = "its picture cannot be read"
 
 
 @dataclass(frozen=True)
-class _Photo:
-    """A photo and what it says of itself."""
+class AlbumPhoto:
+    """A photo and what it says of itself. ``path``: its file, or what the photo is called where it is no file."""
 
     path: Path
     facts: Reading | None
@@ -144,6 +144,13 @@ class AlbumPredictor:
             ]
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
+        return self.locate_seen(read, anchors, clock_offset)
+
+    def locate_seen(
+        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None
+    ) -> LocatedAlbum:
+        """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
+        read = list(photos)
         main = _main_camera(read)
         about = _about(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
@@ -198,7 +205,7 @@ class AlbumPredictor:
         with torch.inference_mode():
             return np.asarray(self.model.answer(one)[0].float().cpu().numpy())
 
-    def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[Located]:
+    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> list[Located]:
         if all(photo.embedding is None for photo in read) and any(photo.flag for photo in read):
             said = [(photo, photo.error or (None if photo.flag else UNREADABLE)) for photo in read]
             return [Located(each.path, None, error, camera=each.camera, flag=each.flag) for each, error in said]
@@ -227,7 +234,7 @@ class AlbumPredictor:
             )
         return found
 
-    def _embedded(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
+    def _embedded(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
         these lie between anchors that are close, lat and lng [T, 2], or NaN."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
@@ -243,7 +250,7 @@ class AlbumPredictor:
 
     def _offset(
         self,
-        read: list[_Photo],
+        read: list[AlbumPhoto],
         seconds_T: Floats,
         both_T: NDArray[np.bool_],
         second_T: NDArray[np.bool_],
@@ -260,32 +267,32 @@ class AlbumPredictor:
         return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
 
 
-def _read(paths: Sequence[Path]) -> list[_Photo]:
+def _read(paths: Sequence[Path]) -> list[AlbumPhoto]:
     found = []
     for candidate in find_photos(paths):
         task = Task(
             b"", str(candidate.path), False, candidate.span, candidate.beside, candidate.told, source=candidate.source
         )
         try:
-            found.append(_Photo(candidate.path, read_facts(task), None))
+            found.append(AlbumPhoto(candidate.path, read_facts(task), None))
         except (PhotoError, OSError) as error:
-            found.append(_Photo(candidate.path, None, str(error)))
+            found.append(AlbumPhoto(candidate.path, None, str(error)))
     return found
 
 
-def _main_camera(read: list[_Photo]) -> str:
+def _main_camera(read: list[AlbumPhoto]) -> str:
     located = Counter(photo.camera for photo in read if photo.known is not None)
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _about(read: list[_Photo]) -> pa.Table:
+def _about(read: list[AlbumPhoto]) -> pa.Table:
     """What ``clocks.align`` asks for."""
     facts = [photo.facts or Reading(b"") for photo in read]
     types = {field.name: field.type for field in SCHEMA}
     return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
 
 
-def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),

@@ -66,6 +66,10 @@ class PhotoLocator(ABC):
     def _embed(self, pixels_B3HW: Pixels) -> Sequence["Tensor"]:
         """The embedding [D] of each photo of a batch that is not empty."""
 
+    @abstractmethod
+    def look(self, pixels_B3HW: Pixels) -> "list[tuple[Prediction, Tensor]]":
+        """Answer and embedding [D] of each photo of a batch that is not empty (``read``), by one look at it."""
+
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
 
