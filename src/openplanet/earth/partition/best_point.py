@@ -109,7 +109,7 @@ class _Listed:
         return _likeliest(cells, np.add.reduceat(left_C[near_N], start_P), left_C)
 
     def _possible(self, left_C: Floats) -> Ints:
-        """The cells that may be the best: with all that is not in the SEEDS likeliest cells added to what these give."""
+        """The cells that may be the best: what the SEEDS likeliest cells give, and all the rest besides, is enough."""
         if len(left_C) <= SEEDS or len(self._near_N) < MANY_NEAR * len(left_C):
             return np.arange(len(left_C))
         seeds = np.argpartition(left_C, -SEEDS)[-SEEDS:]
