@@ -20,7 +20,7 @@ from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
-from openplanet.inference.between import CLOSE_KM, interpolate
+from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.finding import find_photos
 from openplanet.inference.located import Located, LocatedAlbum, Photo
@@ -45,7 +45,7 @@ UNREADABLE = "its picture cannot be read"
 
 
 @dataclass(frozen=True)
-class _Photo:
+class AlbumPhoto:
     """A photo and what it says of itself."""
 
     path: Path
@@ -119,7 +119,11 @@ class AlbumPredictor:
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
         be read are in the answer with the reason. Raises InputError where none is found or read.
         """
-        read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
+        named = [photos] if isinstance(photos, Path | str) else photos
+        return self.locate_read(read_album([Path(each) for each in named]), anchors, clock_offset)
+
+    def locate_read(self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None) -> LocatedAlbum:
+        """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say."""
         embedded = self.predictor.embed_many([photo.path for photo in read])
         read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
         main = _main_camera(read)
@@ -175,15 +179,15 @@ class AlbumPredictor:
         with torch.inference_mode():
             return np.asarray(self.model(one)[0].float().cpu().numpy())
 
-    def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[Located]:
-        one, places, near_T2 = self._embedded(read, seconds_T, anchors)
+    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> list[Located]:
+        one, places, near_T = self._embedded(read, seconds_T, anchors)
         together_TC = self._together(one)
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
-            near = None if row is None or given else _place(near_T2[row])
+            near = None if row is None or given else near_T[row]
             error = photo.error or (None if row is not None else UNREADABLE)
             found.append(
                 Located(
@@ -191,17 +195,19 @@ class AlbumPredictor:
                     taken_at=photo.local,
                     camera=photo.camera,
                     given=given,
-                    between=near,
-                    prediction=None if row is None or anchored else self._prediction(together_TC[row]),
+                    anchored=near,
+                    prediction=None if row is None or anchored else self._answer(together_TC[row], near),
                     alone=None if row is None else self._prediction(one.log_probs_BTC[0, row].cpu().numpy()),
                     error=error,
                 )
             )
         return found
 
-    def _embedded(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
+    def _embedded(
+        self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool
+    ) -> tuple[Albums, list[int], list[Anchored | None]]:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
-        these lie between anchors that are close, lat and lng [T, 2], or NaN."""
+        these lie by anchors that are close."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
         embedded = [photo.embedding for photo in read]
         album = EmbeddedAlbum.of_photos([str(photo.path) for photo in read], embedded, lat_T, lng_T, seconds_T)
@@ -209,13 +215,14 @@ class AlbumPredictor:
         one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
-        by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
-        near_T2 = np.where(timed_T[:, None], np.stack(by_time, axis=1), np.stack(by_order, axis=1))
-        return one, [place for place, each in enumerate(embedded) if each is not None], near_T2
+        at = (album.lat_T, album.lng_T, album.seconds_T)
+        by_time, by_order = (by_anchors(*at, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
+        near_T = [by_time[row] if timed else by_order[row] for row, timed in enumerate(timed_T.tolist())]
+        return one, [place for place, each in enumerate(embedded) if each is not None], near_T
 
     def _offset(
         self,
-        read: list[_Photo],
+        read: list[AlbumPhoto],
         seconds_T: Floats,
         both_T: NDArray[np.bool_],
         second_T: NDArray[np.bool_],
@@ -227,36 +234,43 @@ class AlbumPredictor:
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
 
+    def _answer(self, log_probs_C: NDArray[np.float32], near: Anchored | None) -> Prediction:
+        """The model's; of a photo that anchors place what they say, so that the likeliest cell is the one there."""
+        if near is None:
+            return self._prediction(log_probs_C)
+        return Prediction.around(self.predictor.partition, near.lat, near.lng, near.radius_km)
+
     def _prediction(self, log_probs_C: NDArray[np.float32]) -> Prediction:
         return Prediction(self.predictor.partition, log_probs_C)
 
 
-def _read(paths: Sequence[Path]) -> list[_Photo]:
+def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:
+    """Photos, and those of folders, with what they say of themselves. Raises InputError where there is none."""
     found = []
     for candidate in find_photos(paths):
         task = Task(
             b"", str(candidate.path), False, candidate.span, candidate.beside, candidate.told, source=candidate.source
         )
         try:
-            found.append(_Photo(candidate.path, read_facts(task), None))
+            found.append(AlbumPhoto(candidate.path, read_facts(task), None))
         except (PhotoError, OSError) as error:
-            found.append(_Photo(candidate.path, None, str(error)))
+            found.append(AlbumPhoto(candidate.path, None, str(error)))
     return found
 
 
-def _main_camera(read: list[_Photo]) -> str:
+def _main_camera(read: list[AlbumPhoto]) -> str:
     located = Counter(photo.camera for photo in read if photo.known is not None)
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _about(read: list[_Photo]) -> pa.Table:
+def _about(read: list[AlbumPhoto]) -> pa.Table:
     """What ``clocks.align`` asks for."""
     facts = [photo.facts or Reading(b"") for photo in read]
     types = {field.name: field.type for field in SCHEMA}
     return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
 
 
-def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
@@ -271,7 +285,3 @@ def _local(aligned: Aligned, place: int, shift: float) -> datetime | None:
     if not aligned.timed_N[place]:
         return None
     return datetime(1970, 1, 1) + timedelta(microseconds=int(aligned.local_N[place]), seconds=float(shift))
-
-
-def _place(lat_lng: Floats) -> tuple[float, float] | None:
-    return None if np.isnan(lat_lng).any() else (float(lat_lng[0]), float(lat_lng[1]))
