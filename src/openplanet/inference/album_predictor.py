@@ -122,12 +122,17 @@ class AlbumPredictor:
         named = [photos] if isinstance(photos, Path | str) else photos
         return self.locate_read(read_album([Path(each) for each in named]), anchors, clock_offset)
 
-    def locate_read(self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None) -> LocatedAlbum:
-        """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say."""
+    def locate_read(
+        self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+    ) -> LocatedAlbum:
+        """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say.
+
+        ``by_model``: the model, which knows the anchors, places photos close to them too.
+        """
         embedded = self.predictor.embed_many([photo.path for photo in read])
         read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
         main = _main_camera(read)
-        about = _about(read)
+        about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
         notes = tuple(clocks.notes(aligned, about))
         seconds_T, unshifted_T = aligned.seconds(), aligned.seconds()
@@ -142,10 +147,10 @@ class AlbumPredictor:
             else:
                 seconds_T = seconds_T + second_T * float(clock_offset or 0.0)
         shift_T = np.nan_to_num(seconds_T - unshifted_T)
-        order = _order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
+        order = capture_order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
         photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
         offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
-        found = self._place(photos_T, seconds_T[order], anchors)
+        found = self._place(photos_T, seconds_T[order], anchors, by_model)
         found = [replace(photo, utc_offset_minutes=offset_from[place][0], utc_offset_from=offset_from[place][1])
                  for photo, place in zip(found, order, strict=True)]  # fmt: skip
         return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
@@ -179,7 +184,7 @@ class AlbumPredictor:
         with torch.inference_mode():
             return np.asarray(self.model(one)[0].float().cpu().numpy())
 
-    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> list[Located]:
+    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool, by_model: bool) -> list[Located]:
         one, places, near_T = self._embedded(read, seconds_T, anchors)
         together_TC = self._together(one)
         row_of = {place: row for row, place in enumerate(places)}
@@ -187,7 +192,7 @@ class AlbumPredictor:
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
-            near = None if row is None or given else near_T[row]
+            near = None if row is None or given or by_model else near_T[row]
             error = photo.error or (None if row is not None else UNREADABLE)
             found.append(
                 Located(
@@ -263,14 +268,14 @@ def _main_camera(read: list[AlbumPhoto]) -> str:
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _about(read: list[AlbumPhoto]) -> pa.Table:
+def clock_table(read: list[AlbumPhoto]) -> pa.Table:
     """What ``clocks.align`` asks for."""
     facts = [photo.facts or Reading(b"") for photo in read]
     types = {field.name: field.type for field in SCHEMA}
     return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
 
 
-def _order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
+def capture_order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),

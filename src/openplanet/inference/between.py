@@ -32,8 +32,8 @@ PER_PHOTO = 0.1
 
 @dataclass(frozen=True)
 class Anchored:
-    """A position by anchors. ``kind``: "between" two, or "near" one (in time, or in order): that is extrapolation; or on
-    a "track" that somebody recorded.
+    """A position by anchors. ``kind``: "between" two, or "near" one (in time, or in order): that is extrapolation; or
+    on a "track" that somebody recorded.
 
     ``radius_km`` holds 95 % of such photos. It grows with the time (``hours``; None where order alone is known) to
     the nearest anchor, and with the distance between the two.

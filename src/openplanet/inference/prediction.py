@@ -117,8 +117,8 @@ class Prediction:
 
     @classmethod
     def around(cls, partition: Partition, lat: float, lng: float, radius_km: float) -> "Prediction":
-        """What a point (degrees) with a circle that holds 95 % says of the cells: a normal distribution about it, by the
-        cells' centroids, and at its height in the cell that holds the point."""
+        """What a point (degrees) with a circle that holds 95 % says of the cells: a normal distribution about it, by
+        the cells' centroids, and at its height in the cell that holds the point."""
         km_C = geo.distance_km(lat, lng, partition.centroid_lat, partition.centroid_lng)
         cell = int(partition.assign([lat], [lng])[0])
         if cell >= 0:
