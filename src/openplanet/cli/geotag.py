@@ -91,7 +91,7 @@ def geotag(
     naming: "Naming",
     least: float | None,
 ) -> None:
-    """Fill in the places that the photos of a library lack, with review and undo.
+    """Fill in missing places of a photo library, with undo.
 
     Plans for all photos without a position in FOLDERs: RUN/plan.csv says for each where it was taken and how that is
     known. Photos are only changed by --apply, which writes XMP sidecars, and --undo puts every byte back. A position
