@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,9 +133,7 @@ def locate(
         from openplanet.inference.album_predictor import AlbumPredictor
 
         locator = AlbumPredictor.load(checkpoint)
-        album = locator.locate(photos, anchors, clock)
-        if not all_pictures:
-            album = replace(album, photos=tuple(photographs(album.photos)))
+        album = locator.locate(photos, anchors, clock, all_pictures)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:

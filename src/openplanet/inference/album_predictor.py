@@ -22,16 +22,17 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors
 from openplanet.inference.clock_offset import ClockOffset, estimate
-from openplanet.inference.finding import find_photos
+from openplanet.inference.finding import find_photos, no_photograph
 from openplanet.inference.located import Located, LocatedAlbum, Photo
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
-from openplanet.models.album.base import AlbumModel, Albums
+from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
 from openplanet.models.album.embedded import EmbeddedAlbum, batch
-from openplanet.models.album.travel import Travel
+from openplanet.models.album.travel import UNSEEN, Travel
 from openplanet.models.device import best_device
+from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
@@ -52,6 +53,7 @@ class AlbumPhoto:
     facts: Reading | None
     error: str | None
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
+    flag: str = ""  # why it is no photograph of a place
     local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
 
     @property
@@ -90,7 +92,9 @@ class AlbumPredictor:
             trained = AlbumCheckpoint.load(folder, device)
             return cls(Predictor(trained.image, device), trained.model, trained.config.variant, trained.training)
         predictor = Predictor.load(folder, device)
-        return cls(predictor, Travel.over(predictor.partition), "travel")
+        model = Travel.over(predictor.partition)
+        model.calibration = UNSEEN
+        return cls(predictor, model, "travel")
 
     @property
     def partition(self) -> Partition:
@@ -108,7 +112,11 @@ class AlbumPredictor:
         return {"album_model": self.variant, **self.predictor.provenance}
 
     def locate(
-        self, photos: Path | str | Sequence[Path | str], anchors: bool = False, clock_offset: Clock = None
+        self,
+        photos: Path | str | Sequence[Path | str],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        all_pictures: bool = False,
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
@@ -117,10 +125,16 @@ class AlbumPredictor:
         positions that photos already have are kept, and place the others: between anchors that are close by the way
         between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
-        be read are in the answer with the reason. Raises InputError where none is found or read.
+        be read are in the answer with the reason. Screenshots, documents and blank pictures are no evidence and get no
+        place, unless ``all_pictures`` asks for one. Raises InputError where none is found or read.
         """
         named = [photos] if isinstance(photos, Path | str) else photos
-        return self.locate_read(read_album([Path(each) for each in named]), anchors, clock_offset)
+        read = read_album([Path(each) for each in named])
+        if not all_pictures:
+            read = [
+                photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
+            ]
+        return self.locate_read(read, anchors, clock_offset)
 
     def locate_read(
         self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
@@ -129,8 +143,8 @@ class AlbumPredictor:
 
         ``by_model``: the model, which knows the anchors, places photos close to them too.
         """
-        embedded = self.predictor.embed_many([photo.path for photo in read])
-        read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
+        embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
+        read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
         main = _main_camera(read)
         about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
@@ -163,17 +177,18 @@ class AlbumPredictor:
         """
         asked = list(photos)
         embedded = list(self.predictor.embed_many(asked))
-        answers: Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]] = iter(())
+        answers: Iterator[tuple[NDArray[np.float32], Tensor]] = iter(())
         if any(each is not None for each in embedded):
             album = EmbeddedAlbum.of_photos([str(place) for place in range(len(asked))], embedded)
             one = self._batch(album, np.zeros(len(album), dtype=bool))
-            answers = zip(self._together(one), one.log_probs_BTC[0].cpu().numpy(), strict=True)
+            answers = zip(self._together(one), one.log_probs_BTC[0], strict=True)
         for photo, seen in zip(asked, embedded, strict=True):
             if seen is None:
                 yield Located(photo, None, UNREADABLE)
             else:
                 together_C, alone_C = next(answers)
-                yield Located(photo, self._prediction(together_C), None, alone=self._prediction(alone_C))
+                together = Prediction(self.partition, together_C, self.model.calibration.alone.regions)
+                yield Located(photo, together, None, alone=self._alone(alone_C))
 
     def _batch(self, album: EmbeddedAlbum, anchors: NDArray[np.bool_]) -> Albums:
         image = self.predictor.checkpoint
@@ -182,18 +197,22 @@ class AlbumPredictor:
     def _together(self, one: Albums) -> NDArray[np.float32]:
         """Log-probabilities [T, C] of an album's photos, each placed by the others."""
         with torch.inference_mode():
-            return np.asarray(self.model(one)[0].float().cpu().numpy())
+            return np.asarray(self.model.answer(one)[0].float().cpu().numpy())
 
     def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool, by_model: bool) -> list[Located]:
+        if all(photo.embedding is None for photo in read) and any(photo.flag for photo in read):
+            said = [(photo, photo.error or (None if photo.flag else UNREADABLE)) for photo in read]
+            return [Located(each.path, None, error, camera=each.camera, flag=each.flag) for each, error in said]
         one, places, near_T = self._embedded(read, seconds_T, anchors)
         together_TC = self._together(one)
+        regions = self.model.calibration.of(bool((one.anchor_BT != UNKNOWN).any())).regions
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
             near = None if row is None or given or by_model else near_T[row]
-            error = photo.error or (None if row is not None else UNREADABLE)
+            error = photo.error or (None if row is not None or photo.flag else UNREADABLE)
             found.append(
                 Located(
                     photo=photo.path,
@@ -201,9 +220,10 @@ class AlbumPredictor:
                     camera=photo.camera,
                     given=given,
                     anchored=near,
-                    prediction=None if row is None or anchored else self._answer(together_TC[row], near),
-                    alone=None if row is None else self._prediction(one.log_probs_BTC[0, row].cpu().numpy()),
+                    prediction=None if row is None or anchored else self._answer(together_TC[row], regions, near),
+                    alone=None if row is None else self._alone(one.log_probs_BTC[0, row]),
                     error=error,
+                    flag=photo.flag,
                 )
             )
         return found
@@ -239,14 +259,15 @@ class AlbumPredictor:
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
 
-    def _answer(self, log_probs_C: NDArray[np.float32], near: Anchored | None) -> Prediction:
+    def _answer(self, log_probs_C: NDArray[np.float32], regions: Regions, near: Anchored | None) -> Prediction:
         """The model's; of a photo that anchors place what they say, so that the likeliest cell is the one there."""
         if near is None:
-            return self._prediction(log_probs_C)
-        return Prediction.around(self.predictor.partition, near.lat, near.lng, near.radius_km)
+            return Prediction(self.partition, log_probs_C, regions)
+        return Prediction.around(self.partition, near.lat, near.lng, near.radius_km)
 
-    def _prediction(self, log_probs_C: NDArray[np.float32]) -> Prediction:
-        return Prediction(self.predictor.partition, log_probs_C)
+    def _alone(self, log_probs_C: Tensor) -> Prediction:
+        """What the image model says of a photo without its album."""
+        return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
 
 
 def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:

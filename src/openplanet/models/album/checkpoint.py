@@ -17,7 +17,7 @@ import torch
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError, InputError, RecipeError
 from openplanet.models import hub
-from openplanet.models.album.base import AlbumConfig, AlbumModel
+from openplanet.models.album.base import AlbumCalibration, AlbumConfig, AlbumModel
 from openplanet.models.album.card import model_card
 from openplanet.models.album.registry import build, needs_training
 from openplanet.models.backbone import check_size
@@ -26,6 +26,7 @@ from openplanet.models.checkpoint import (
     CONFIG,
     WEIGHTS,
     Checkpoint,
+    _calibration,
     check_files,
     load_weights,
     most_numbers,
@@ -90,6 +91,7 @@ class AlbumCheckpoint:
             "recipe": self.recipe,
             "accuracy": self.accuracy,
             "training": self.training,
+            "calibration": dataclasses.asdict(self.model.calibration),
             # the image checkpoint's own config.json has the sums of its other files
             "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, f"{IMAGE}/{CONFIG}")},
         }
@@ -112,4 +114,8 @@ class AlbumCheckpoint:
             raise CheckpointError(f"{folder / CONFIG} is damaged, or of another version: {error}") from error
         load_weights(model, folder / WEIGHTS)
         model.to(device).eval()
+        told = config.get("calibration", {})  # of earlier checkpoints there is none
+        model.calibration = AlbumCalibration(
+            *(_calibration({"calibration": told.get(name, {})}, folder / CONFIG) for name in ("alone", "anchored"))
+        )
         return cls(model, image, config["recipe"], config["accuracy"], config["training"], config["openplanet_version"])
