@@ -65,7 +65,7 @@ class Tracks:
         after = int(np.searchsorted(times_K, value))
         ends = [int(order[k]) for k in (after - 1, after) if 0 <= k < len(times_K)]
         times = dict(zip(ends, (times_K[k] for k in (after - 1, after) if 0 <= k < len(times_K)), strict=True))
-        off = {k: abs(times[k] - value) for k in ends}
+        off = {k: float(abs(times[k] - value)) for k in ends}
         if not ends or min(off.values()) > GAP_SECONDS:
             return None
         nearest = min(ends, key=lambda k: off[k])
@@ -143,7 +143,9 @@ def _points(path: Path) -> list[tuple[float, float, float]]:
     try:
         parser.Parse(data, True)
     except (expat.ExpatError, _RefusedError, UnicodeError, ValueError) as error:
-        raise InputError(f"{path} is no GPX file that can be read ({error or 'it declares a document type'})") from None
+        raise InputError(
+            f"{path} is no GPX file that can be read ({str(error) or 'it declares a document type'})"
+        ) from None
     if not found:
         raise InputError(f"{path} has no track point with a time: export the track as GPX with times")
     return found
