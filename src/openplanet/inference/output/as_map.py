@@ -24,6 +24,11 @@ THUMBNAIL, SMALL = 240, 160  # px, short side: beside a map, in an album
 ALBUM_CANDIDATES = 3
 MOST_PLACES = 8
 JOURNEY_WIDTH = 1000
+BY_ANCHORS = {
+    "between": "Between given positions",
+    "near": "Near a given position in time",
+    "track": "On the track",
+}
 
 
 class MapPage:
@@ -82,8 +87,9 @@ class MapPage:
             candidates = _places(located.prediction.places())[:ALBUM_CANDIDATES]
         if located.source == "given":
             note = f"Given: {located.place} ({lat:.4f}, {lng:.4f})."
-        elif located.source == "between":
-            note = f"Between given positions: {located.place} ({lat:.4f}, {lng:.4f})."
+        elif located.anchored is not None:
+            within = km_words(located.anchored.radius_km)
+            note = f"{BY_ANCHORS[located.anchored.kind]}: {located.place} ({lat:.4f}, {lng:.4f}; 95% within {within})."
         elif alone and located.prediction and alone.best.cell_index != located.prediction.best.cell_index:
             note = f"By itself: {alone.best.place.text} ({100 * alone.best.probability:.0f} %)."
         thumbnail = _thumbnail(located, SMALL) if self._pictures else None
