@@ -64,6 +64,12 @@ class Located:
             return "no place"
         return "failed" if self.prediction is None else "located"
 
+    def forget(self) -> None:
+        """Drop what the predictions hold for each cell (``Prediction.forget``)."""
+        for each in (self.prediction, self.alone):
+            if each is not None:
+                each.forget()
+
     @property
     def between(self) -> Position | None:
         """(lat, lng) in degrees by given positions, or a track."""
