@@ -70,14 +70,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.new("L", (1, 1)).save(stream, "PNG")
     pixel = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
     answers = [answer(NASTY, record, map=each, thumbnail=pixel, note=NASTY) for each in maps]
-    write_map_page(path, NASTY, answers + [answer(f"{k}", None, map=near_paris()) for k in range(9)])
+    write_map_page(path, NASTY, [*answers, answer("", None, map=near_paris())])
     return path
 
 
 @pytest.fixture(scope="module", params=["chromium", "chromium without WebGL", "firefox"])
 def opened(request: pytest.FixtureRequest, page: Path) -> Iterator[Any]:
     name, *without = request.param.split(" ", 1)
-    with browser(name, 1000, 800, webgl=not without) as driven:
+    with browser(name, 760, 500, webgl=not without) as driven:
         driven.open(page.as_uri())
         driven.wait(f"{STARTED} > 0 && {DRAWN}")
         yield driven
@@ -96,7 +96,8 @@ def test_the_page_draws_without_a_request_and_no_text_runs(opened: Any) -> None:
 def test_candidates_on_two_continents_are_in_the_first_view(opened: Any) -> None:
     frame, *marks = opened.ask(
         "(() => { const map = document.querySelector('.op-map');"
-        " const box = (e) => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom, e.hidden]; };"
+        " const box = (e) => { const { left, top, right, bottom } = e.getBoundingClientRect();"
+        " return [left, top, right, bottom, e.hidden]; };"
         " return [map.querySelector('.op-frame'), ...map.querySelectorAll('.op-place, .op-truth')].map(box); })()"
     )
     assert len(marks) == 3
@@ -125,11 +126,11 @@ def test_cells_have_the_colour_of_the_legend_where_they_lie(opened: Any) -> None
 
 
 def test_no_more_maps_are_alive_than_browsers_allow(opened: Any) -> None:
-    count = opened.ask("document.querySelectorAll('.op-map').length")
-    for index in range(count):
+    opened.ask("OpenPlaNet.mostAlive = 2")
+    for index in (3, 2, 0):
         opened.ask(f"document.querySelectorAll('.op-map')[{index}].scrollIntoView({{block: 'center'}})")
         opened.wait(f"OpenPlaNet.shown[{index}].engine")
-    assert opened.ask("OpenPlaNet.shown.filter((map) => map.engine).length") <= 6
+        assert opened.ask("OpenPlaNet.shown.filter((map) => map.engine).length") <= 2
 
 
 def test_a_route_has_a_scrubber_that_says_where_and_when(opened: Any) -> None:

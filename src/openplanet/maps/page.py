@@ -28,8 +28,10 @@ SCRIPTS = ("topojson-client.min.js", "cells.js", "layers.js", "marks.js", "canva
 CSP = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:"
 START = """
 (async () => {
-  const text = (id) => new Response(new Blob([Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0))])
-    .stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  const text = (id) => {
+    const packed = new Blob([OpenPlaNet.cells.bytes(document.getElementById(id).textContent)]);
+    return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
   OpenPlaNet.outlines = Promise.resolve().then(() => text("op-outlines")).then(JSON.parse);
   try {
     const library = document.createElement("script");

@@ -53,7 +53,7 @@ def prediction_map(
             radii=[{"share": float(share), "km": round(km, 3)} for share, km in point.radius_km.items()],
         ),
         "places": marked,
-        "labels": description.labels(*zip(*near, strict=True)),
+        "labels": description.labels([lat for lat, _ in near], [lng for _, lng in near]),
     }
     if truth is not None:
         found["truth"] = description.point(*truth)
@@ -104,7 +104,7 @@ def places(prediction: Prediction) -> list[Description]:
     tree = prediction.places()
     likely = finest_places(tree) or list(tree[:1])
     p, cells = prediction.partition, prediction.top_cells(MOST_TRIED)
-    marks = []
+    marks = list[Description]()
     for node in likely[:MOST_PLACES]:
         cell = _cell_of(node, prediction, cells)
         if cell is not None:

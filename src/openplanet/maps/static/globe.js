@@ -6,7 +6,7 @@
  *   const map = OpenPlaNet.globe(element, description, {click: ([lng, lat]) => ...});
  *   map.update(description);   map.mark({lat, lng});   map.remove();
  *
- * ``element`` is filled with a <figure>; the engine starts when it comes into view, at most ALIVE at a time.
+ * ``element`` is filled with a <figure>; the engine starts when it comes into view, at most OpenPlaNet.mostAlive at a time.
  * Options: ``click`` is called with a position. ``wheel``: a plain wheel zooms (else with Ctrl, so that pages scroll).
  *
  * The description is JSON; every field but ``label`` may be missing:
@@ -24,7 +24,7 @@
  *             scrubber; ``given`` a ring; ``alone`` where the photo is placed by itself, shown on demand
  *   points    [{lat, lng, title, colour, radius, far}]: discs; ``far`` ones do not widen the first view
  *   keys      [{colour, text}]: what the colours of points mean
- *   lines     [{from: {lat, lng}, to: {lat, lng}, title, colour}]
+ *   lines     [{from: {lat, lng}, to: {lat, lng}, title, colour, width, opacity}]
  *   labels    [{name, lat, lng}]: names on the map
  *   view      {lat, lng, degrees}: the first view; else all that matters
  *   flat      true: not a globe at first. Else it is flat where the likely places do not fit on one side of a globe.
@@ -33,7 +33,7 @@
 (function (root) {
   "use strict";
   const OpenPlaNet = (root.OpenPlaNet = root.OpenPlaNet || {});
-  const ALIVE = 6; // browsers give about 16 WebGL contexts to a page
+  OpenPlaNet.mostAlive = 6; // browsers give about 16 WebGL contexts to a page
   const INSET_UNTIL = 12; // degrees: a first view of less shows in a corner where on the Earth it is
   const HORIZON = 80; // degrees from the middle of a globe, beyond which marks are hidden
   const dark = root.matchMedia ? root.matchMedia("(prefers-color-scheme: dark)") : { matches: false, addEventListener() {} };
@@ -132,7 +132,7 @@
     const map = new root.maplibregl.Map({
       container: element, style: style(drawn, outline), attributionControl: false, fadeDuration: 0, minZoom: -2, maxZoom: 17,
       cooperativeGestures: !wheel, locale: { "Map.Title": label }, dragRotate: false, pitchWithRotate: false, touchPitch: false,
-      canvasContextAttributes: { antialias: true },
+      
     });
     map.addControl(new root.maplibregl.ScaleControl({ maxWidth: 90 }), "bottom-left");
     let ready = false, next = null, view = null, isFlat = flat;
@@ -288,7 +288,7 @@
       state.engine = begin(canvas, outline, calls);
       figure.dataset.engine = state.engine.kind;
       alive.push(handle);
-      if (alive.length > ALIVE) alive.shift().rest();
+      if (alive.length > OpenPlaNet.mostAlive) alive.shift().rest();
       redraw();
       look(state.view);
       overview(outline);

@@ -149,7 +149,7 @@
     });
     if ((description.places || []).length) drawn.legend.push({ kind: "place", text: "places by probability" });
     (description.lines || []).forEach((line) => {
-      drawn.lines.push(feature("LineString", greatCircle([line.from.lng, line.from.lat], [line.to.lng, line.to.lat]), { colour: line.colour || theme.ink, width: 1.4, title: line.title || "" }));
+      drawn.lines.push(feature("LineString", greatCircle([line.from.lng, line.from.lat], [line.to.lng, line.to.lat]), { colour: line.colour || theme.ink, width: line.width || 1.4, opacity: line.opacity === undefined ? 1 : line.opacity, title: line.title || "" }));
     });
     (description.points || []).forEach((point) => {
       const colour = point.colour || theme.ink;
