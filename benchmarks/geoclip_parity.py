@@ -11,6 +11,7 @@ Shapes: N photos, P distinct places, D embedding.
 
 import argparse
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,9 @@ def ours(work: Path, wheel: Path) -> None:
     with torch.inference_mode():
         features = [model.backbone(some) for some in normalised.split(4)]
         embedding_ND = torch.nn.functional.normalize(model.embedding_of(torch.cat(features)), dim=1)
-        with geoclip.zipfile.ZipFile(wheel) as archive:
+        with zipfile.ZipFile(wheel) as archive:
             encoder = geoclip._weights(archive, "location_encoder")
-            lat_N, lng_N = geoclip._gallery(archive)
+            lat_N, lng_N = geoclip.read_gallery(archive)
         lat, lng = np.unique(np.stack([lat_N, lng_N], axis=1), axis=0).T
         exact_PD = geoclip.encode_places(encoder, lat, lng)
         exact_NP = (head.log_scale.exp() * embedding_ND @ exact_PD.T).numpy()
@@ -95,10 +96,10 @@ def cities(wheel: Path) -> None:
     from openplanet.inference.prediction import Prediction  # noqa: PLC0415
     from openplanet.models.published import geoclip  # noqa: PLC0415
 
-    with geoclip.zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(wheel) as archive:
         names = ("location_encoder", "logit_scale")
         weights = {name: geoclip._weights(archive, name) for name in names}
-        head, (*coarser, cells) = geoclip.gallery(weights, *geoclip._gallery(archive))
+        head, (*coarser, cells) = geoclip.gallery(weights, *geoclip.read_gallery(archive))
     _, lat, lng = places.largest((-90, -180, 90, 180), CITIES)
     with torch.inference_mode():
         scores = head.combine(head(geoclip.encode_places(weights["location_encoder"], lat, lng)))

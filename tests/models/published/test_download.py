@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ def file(name: str, where: str) -> File:
 
 
 TOY = Published(
-    "toy", "A toy", "MIT", "nowhere", "perfect", (file("a.bin", "hf:o/n@0123/sub/a.bin"), file("b.whl", "pypi:b==1")),
-    convert,
+    "toy", "A toy", "MIT", "nowhere", "photos", "perfect",
+    (file("a.bin", "hf:o/n@0123/sub/a.bin"), file("b.whl", "pypi:b==1")), convert,
 )  # fmt: skip
 
 
@@ -126,3 +127,31 @@ def test_a_folder_goes_before_a_name(network: list[Any], tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy").mkdir()
     assert not hub.is_kept("toy") and hub.resolve("toy") == Path("toy")
+
+
+def test_a_sum_that_was_never_known_here_is_the_hubs_at_the_pinned_revision(
+    network: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revision, right = "0123" * 10, hashlib.sha256(CONTENT["a.bin"]).hexdigest()
+    unknown = File("a.bin", f"hf:o/n@{revision}/sub/a.bin", 7, "")
+    monkeypatch.setitem(fetch.PUBLISHED, "toy", dataclasses.replace(TOY, files=(unknown, TOY.files[1])))
+    listed = {"commit_hash": revision, "etag": "0" * 64}
+    monkeypatch.setattr(fetch, "get_hf_file_metadata", lambda url: SimpleNamespace(**listed))
+    with pytest.raises(CheckpointError, match=r"is not the file that was published"):
+        fetch.download("toy")
+    listed["commit_hash"] = "another"
+    with pytest.raises(CheckpointError, match=r"the Hub lists no SHA-256"):
+        fetch.download("toy")
+    listed.update(commit_hash=revision, etag=right)
+    assert fetch.download("toy") == tmp_path / "home" / "models" / "toy"
+
+
+def test_of_a_file_brought_from_elsewhere_its_sum_is_told(
+    network: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(
+        fetch.PUBLISHED, "toy", dataclasses.replace(TOY, files=(File("a.bin", "hf:o/n@1/a.bin", 7, ""), TOY.files[1]))
+    )
+    (tmp_path / "a.bin").write_bytes(CONTENT["a.bin"])
+    fetch.download("toy", tmp_path)
+    assert hashlib.sha256(CONTENT["a.bin"]).hexdigest() in caplog.text

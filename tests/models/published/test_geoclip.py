@@ -5,7 +5,6 @@ Parity with the package itself is measured by benchmarks/geoclip_parity.py.
 
 import io
 import math
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,55 +12,14 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from published_files import CITIES, SMALL, by_transformers_names, encoder, wheel
 from safetensors.torch import save_file
 
 from openplanet.earth.geo import distance_km
 from openplanet.errors import CheckpointError
 from openplanet.inference.locator import open_locator
 from openplanet.models.checkpoint import Checkpoint
-from openplanet.models.published import geoclip
-
-SMALL = "vit_base_patch32_clip_quickgelu_224"
-CITIES = [(48.86, 2.35), (35.68, 139.69), (-33.87, 151.21), (40.71, -74.01), (6.52, 3.38)]
-
-
-def encoder() -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    weights = {}
-    for number, sigma in enumerate((1, 16, 256)):
-        name = f"LocEnc{number}."
-        weights[f"{name}capsule.0.b"] = sigma * torch.randn(256, 2, generator=generator)
-        for layer, (wide, narrow) in {
-            "capsule.1": (1024, 512), "capsule.3": (1024, 1024), "capsule.5": (1024, 1024), "head.0": (512, 1024),
-        }.items():  # fmt: skip
-            weights[f"{name}{layer}.weight"] = torch.randn(wide, narrow, generator=generator) / math.sqrt(narrow)
-            weights[f"{name}{layer}.bias"] = 0.01 * torch.randn(wide, generator=generator)
-    return weights
-
-
-def by_transformers_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """timm's tower as the Hub's file has it, with a tensor of the text tower that is of no use."""
-    found = {
-        "vision_model.embeddings.class_embedding": state["cls_token"].flatten(),
-        "vision_model.embeddings.position_embedding.weight": state["pos_embed"][0],
-        "vision_model.embeddings.patch_embedding.weight": state["patch_embed.proj.weight"],
-        "text_model.final_layer_norm.weight": torch.zeros(3),
-    }
-    renamed = {"norm_pre": "pre_layrnorm", "norm": "post_layernorm"}
-    for name, value in state.items():
-        start, _, what = name.rpartition(".")
-        if start in renamed:
-            found[f"vision_model.{renamed[start]}.{what}"] = value
-        elif name.startswith("blocks."):
-            _, block, part = start.split(".", 2)
-            prefix = f"vision_model.encoder.layers.{block}."
-            if part == "attn.qkv":
-                for letter, third in zip("qkv", value.chunk(3), strict=True):
-                    found[f"{prefix}self_attn.{letter}_proj.{what}"] = third
-            else:
-                theirs = {"norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj"}
-                found[f"{prefix}{theirs.get(part, part)}.{what}"] = value
-    return {name: value.contiguous() for name, value in found.items()}
+from openplanet.models.published import gallery_model, geoclip
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +30,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     state = timm.create_model(SMALL, num_classes=0).state_dict()
     projection = {"visual_projection.weight": torch.randn(768, 768) / 28}
     save_file(by_transformers_names(state) | projection, folder / geoclip.TOWER)
-    rng = np.random.default_rng(0)
-    rows = ["LAT,LON", *(f"{lat + rng.normal(0, 0.3)},{lng + rng.normal(0, 0.3)}" for lat, lng in CITIES * 40)]
-    rows += [f"{lat},{lng}" for lat, lng in CITIES for _ in range(3)]  # three times each
     mlp = torch.nn.Sequential(torch.nn.Linear(768, 768), torch.nn.ReLU(), torch.nn.Linear(768, 512))
     tensors = {"location_encoder": encoder(), "image_encoder_mlp": mlp.state_dict(), "logit_scale": torch.tensor(3.7)}
-    with zipfile.ZipFile(folder / geoclip.WHEEL, "w") as wheel:
-        wheel.writestr("geoclip/model/gps_gallery/coordinates_100K.csv", "\n".join(rows))
-        for name, value in tensors.items():
-            data = io.BytesIO()
-            torch.save(value, data)
-            wheel.writestr(f"geoclip/model/weights/{name}_weights.pth", data.getvalue())
+    wheel(folder / geoclip.WHEEL, tensors)
     return {geoclip.WHEEL: folder / geoclip.WHEEL, geoclip.TOWER: folder / geoclip.TOWER}
 
 
 @pytest.fixture(scope="module")
 def converted(files: dict[str, Path]) -> Checkpoint:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(geoclip, "BACKBONE", SMALL)
+        patch.setattr(gallery_model, "BACKBONE", SMALL)
         return geoclip.convert(files)
 
 

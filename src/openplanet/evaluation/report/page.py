@@ -103,6 +103,7 @@ def _probable(result: Result) -> dict[str, object] | None:
         "reliability": charts.svg(charts.reliability_diagram(row), "How often it is right against how sure it is"),
         "recall": charts.svg(charts.recall_area(sure), "Share of photos found against area searched"),
         "levels": photo_tables.level_block(row),
+        "named": row.answers.naming and charts.svg(charts.named_rightly(row), "Share named rightly of those answered"),
     }
 
 

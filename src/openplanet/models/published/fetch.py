@@ -4,25 +4,29 @@ OPENPLANET_HOME/models/geoclip/       the checkpoint; ``--checkpoint geoclip`` f
 OPENPLANET_HOME/downloads/geoclip/    what was downloaded, until the checkpoint is made
 """
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
 from openplanet.errors import CheckpointError, InputError, suggestion
 from openplanet.models import hub
-from openplanet.models.checkpoint import Checkpoint, is_finished
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint_folder import is_finished
+from openplanet.models.published.g3 import G3
 from openplanet.models.published.geoclip import GEOCLIP
 from openplanet.models.published.published import File, Published
 from openplanet.progress import say
 from openplanet.storage import home, sha256_of, write_text
 
-PUBLISHED: dict[str, Published] = {each.name: each for each in (GEOCLIP,)}
+PUBLISHED: dict[str, Published] = {each.name: each for each in (GEOCLIP, G3)}
 """The models that are known by name. A further one is its file and its name here."""
 
 LICENCE = "LICENCE.txt"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def download(name: str, given: Path | None = None) -> Path:
@@ -71,24 +75,47 @@ def _place(folder: Path, out: Path) -> None:
 def _file(file: File, folder: Path, given: Path | None) -> Path:
     for place in (given, folder):
         if place is not None and (place / file.name).is_file():
-            if sha256_of(place / file.name) == file.sha256:
+            found = sha256_of(place / file.name)
+            if not file.sha256 and place is given:
+                say(f"{file.name}: SHA-256 {found}; compare it with what the page of {file.where} shows")
+                return place / file.name
+            if file.sha256 and found == file.sha256:
                 return place / file.name
             if place is given:
                 raise CheckpointError(f"{place / file.name} is not the file that was published: its SHA-256 differs")
     say(f"downloading {file.name}, {file.size / 1e6:,.0f} MB, from {file.where}")
     kind, _, rest = file.where.partition(":")
     folder.mkdir(parents=True, exist_ok=True)
+    expected = file.sha256 or _listed(rest, file)
     (_from_hub if kind == "hf" else _wheel)(rest, file, folder)
     path = folder / file.name
-    if sha256_of(path) != file.sha256:
+    if sha256_of(path) != expected:
         path.unlink()
         raise CheckpointError(f"{file.where} is not the file that was published: its SHA-256 differs; it was deleted")
     return path
 
 
-def _from_hub(where: str, file: File, folder: Path) -> None:
+def _parts(where: str) -> tuple[str, str, str]:
+    """Repository, revision and path of OWNER/NAME@REVISION/PATH."""
     repository, _, rest = where.partition("@")
     revision, _, path = rest.partition("/")
+    return repository, revision, path
+
+
+def _listed(where: str, file: File) -> str:
+    """The SHA-256 that the Hub lists for the file at the pinned revision, which cannot be changed."""
+    repository, revision, path = _parts(where)
+    try:
+        listed = get_hf_file_metadata(hf_hub_url(repository, path, revision=revision))
+    except hub.FAILURES as error:
+        raise _absent(file, error) from error
+    if listed.commit_hash != revision or not SHA256.fullmatch(listed.etag or ""):
+        raise CheckpointError(f"the Hub lists no SHA-256 of {file.where}: nothing was downloaded")
+    return str(listed.etag)
+
+
+def _from_hub(where: str, file: File, folder: Path) -> None:
+    repository, revision, path = _parts(where)
     try:
         found = hf_hub_download(repository, path, revision=revision, local_dir=folder)  # resumes what was begun
     except hub.FAILURES as error:

@@ -9,7 +9,10 @@ from openplanet.models.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class File:
-    """A file that never changes. ``where``: hf:OWNER/NAME@REVISION/PATH (of a Hub), or pypi:NAME==VERSION (a wheel)."""
+    """A file that never changes. ``where``: hf:OWNER/NAME@REVISION/PATH (of a Hub), or pypi:NAME==VERSION (a wheel).
+
+    ``sha256``: empty where we never had the file; it is then what the Hub lists for the pinned revision.
+    """
 
     name: str
     where: str
@@ -25,6 +28,7 @@ class Published:
     description: str
     licence: str
     source: str  # where it is described
+    trained_on: str  # photos, and whose training it was
     accuracy: str  # as its authors report it
     files: tuple[File, ...]
     convert: Callable[[Mapping[str, Path]], Checkpoint]
