@@ -38,15 +38,22 @@ def cells(
     titles: Sequence[str] | None = None,
     regions: Sequence[float] = (),
     held_N: ArrayLike | None = None,
+    also: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The field ``cells``: what each means is in globe.js."""
-    found: dict[str, Any] = {"ids": packed(cell_id_N, "<u8"), "values": packed(value_N, "<f4"), "colour": colour}
-    found |= {"what": what, "unit": unit} if what or unit else {}
+    """The field ``cells``: what each means is in globe.js. ``also``: other ``colouring`` of the same cells."""
+    found = {"ids": packed(cell_id_N, "<u8"), **colouring(value_N, colour, what, unit)}
+    if also:
+        found["also"] = list(also)
     if titles is not None:
         found["titles"] = list(titles)
     if held_N is not None:
         found |= {"regions": list(regions), "held": packed(held_N, "u1")}
     return found
+
+
+def colouring(value_N: ArrayLike, colour: Colour, what: str = "", unit: str = "") -> dict[str, Any]:
+    """By which values cells are coloured, and what the legend calls them."""
+    return {"values": packed(value_N, "<f4"), "colour": colour} | ({"what": what, "unit": unit} if what or unit else {})
 
 
 def turned(turn: Turn) -> Description:

@@ -17,6 +17,7 @@
  *             colour: "mass" (values are probabilities: contours of the smallest area that holds 25 to 99 %),
  *             "density" (values per km², logarithmic), "log" or "value" (the values themselves)
  *             held: of each cell in how many of ``regions``, from the widest on, it lies: their borders are drawn
+ *             also: [{values, colour, what, unit}]: other colourings, chosen below the map
  *   best      {lat, lng, title, radii: [{share, km}]}: a point with circles
  *   places    [{rank, name, probability, lat, lng}]: numbered marks
  *   truth     {lat, lng, title}
@@ -27,6 +28,7 @@
  *   lines     [{from: {lat, lng}, to: {lat, lng}, title, colour, width, opacity}]
  *   labels    [{name, lat, lng}]: names on the map
  *   view      {lat, lng, degrees}: the first view; else all that matters
+ *   views     [{name, lat, lng, degrees, flat}]: buttons below the map
  *   flat      true: not a globe at first. Else it is flat where the likely places do not fit on one side of a globe.
  * All texts are hostile: they are set by textContent alone, and colours are only ever those of this project.
  */
@@ -211,7 +213,7 @@
   /** A map in ``element``; see the top of this file. */
   function globe(element, description, options) {
     const asked = options || {};
-    const state = { description, view: OpenPlaNet.firstView(description), engine: null, step: undefined, marks: [], pin: null, waiting: false, inset: null };
+    const state = { description, view: OpenPlaNet.firstView(description), engine: null, step: undefined, choice: 0, marks: [], pin: null, waiting: false, inset: null };
     const figure = make("figure", "op-map");
     figure.setAttribute("aria-label", description.label || "Map");
     const frame = make("div", "op-frame"), canvas = make("div", "op-canvas"), over = make("div", "op-marks");
@@ -221,7 +223,7 @@
     const scrub = make("div", "op-scrub");
     const inset = make("div", "op-inset");
     frame.append(canvas, inset, over, buttons(), tip);
-    figure.append(frame, scrub, legend);
+    figure.append(frame, choices, scrub, legend);
     element.replaceChildren(figure);
 
     function buttons() {
@@ -250,7 +252,7 @@
     }
 
     function drawn() {
-      return OpenPlaNet.layers(state.description, dark.matches, state.step);
+      return OpenPlaNet.layers(state.description, dark.matches, state.step, state.choice);
     }
 
     function redraw() {
@@ -326,7 +328,8 @@
         state.description = next;
         state.step = undefined;
         figure.setAttribute("aria-label", next.label || "Map");
-        OpenPlaNet.scrubber(scrub, next, go);
+        state.choice = 0;
+        controls();
         redraw();
         if (!stay) look(OpenPlaNet.firstView(next));
         if (state.engine) outlines().then(overview);
@@ -355,6 +358,14 @@
       },
     };
 
+    function controls() {
+      OpenPlaNet.scrubber(scrub, state.description, go);
+      OpenPlaNet.choices(choices, state.description, look, (choice) => {
+        state.choice = choice;
+        redraw();
+      });
+    }
+
     function go(step, description) {
       state.step = step;
       if (description) state.description = description;
@@ -362,7 +373,7 @@
     }
 
     figure.classList.toggle("op-flat", Boolean(state.view.flat));
-    OpenPlaNet.scrubber(scrub, description, go);
+    controls();
     redraw();
     shown.push(handle);
     return handle;

@@ -102,7 +102,8 @@
     if (!cells || !cells.ids) return null;
     if (!cells.decoded) {
       const found = OpenPlaNet.cells.decode(cells.ids);
-      const values = [...new Float32Array(OpenPlaNet.cells.bytes(cells.values))];
+      const choices = [cells, ...(cells.also || [])];
+      const values = choices.map((choice) => [...new Float32Array(OpenPlaNet.cells.bytes(choice.values))]);
       const held = cells.held ? [...new Uint8Array(OpenPlaNet.cells.bytes(cells.held))] : [];
       const areas = found.map(OpenPlaNet.cells.area);
       const rings = found.map((cell) => OpenPlaNet.cells.ring(cell, description.turn));
@@ -112,9 +113,7 @@
   }
 
   /** For each cell its place from pale (0) to strong (1), NaN where it is not drawn; and what the legend says. */
-  function shades(description, found) {
-    const { colour, what, unit } = description.cells;
-    const { values, areas } = found;
+  function shades({ colour, what, unit }, values, areas) {
     if (colour === "mass") {
       const order = values.map((_, k) => k).sort((a, b) => values[b] / areas[b] - values[a] / areas[a]);
       const shares = new Array(values.length).fill(NaN);
@@ -136,12 +135,13 @@
     return { shares: shown.map((value) => (value > 0 ? scale(value) : NaN)), legend: { kind: "ramp", low, high, what, unit: unit || "" } };
   }
 
-  /** All that is drawn of a description. ``step``: the photo of the route that the scrubber is at, or none. */
-  function layers(description, dark, step) {
+  /** All that is drawn of a description. ``step``: the photo of the route that the scrubber is at, or none. ``choice``:
+   *  by which values cells are coloured, where there are several. */
+  function layers(description, dark, step, choice) {
     const theme = THEMES[dark ? "dark" : "light"];
     const found = decoded(description);
     const drawn = { theme, cells: [], borders: [], circles: [], lines: [], points: [], marks: [], legend: [] };
-    if (found) drawCells(description, found, drawn);
+    if (found) drawCells(description, found, drawn, choice || 0);
     if (description.best) drawBest(description.best, drawn);
     (description.places || []).forEach((place, k) => {
       const title = `${place.rank || k + 1}. ${place.name}: ${percent(place.probability)}`;
@@ -165,13 +165,14 @@
     return drawn;
   }
 
-  function drawCells(description, found, drawn) {
-    const { shares, legend } = shades(description, found);
+  function drawCells(description, found, drawn, choice) {
+    const [by, values] = [[description.cells, ...(description.cells.also || [])][choice], found.values[choice]];
+    const { shares, legend } = shades(by, values, found.areas);
     const { theme } = drawn;
-    const { titles, unit } = description.cells;
+    const { titles } = description.cells;
     const order = shares.map((_, k) => k).filter((k) => !Number.isNaN(shares[k])).sort((a, b) => shares[a] - shares[b]);
     for (const k of order) {
-      const value = description.cells.colour === "mass" ? percent(found.values[k]) : `${round(found.values[k])} ${unit || ""}`.trim();
+      const value = by.colour === "mass" ? percent(values[k]) : `${round(values[k])} ${by.unit || ""}`.trim();
       const title = titles ? titles[k] : `${value} in ${round(found.areas[k])} km²`;
       drawn.cells.push(feature("Polygon", [found.rings[k]], { colour: shade(theme.ramp, shares[k]), title }));
     }

@@ -110,5 +110,27 @@
     }
   }
 
-  Object.assign(OpenPlaNet, { marks, placeMarks, legend, scrubber });
+  /** Buttons to named views, and a choice of what cells are coloured by. */
+  function choices(element, description, look, choose) {
+    const views = (description.views || []).map((view) => {
+      const button = make("button", "op-view", view.name);
+      button.type = "button";
+      button.addEventListener("click", () => look({ flat: false, ...view }));
+      return button;
+    });
+    const { cells } = description;
+    const also = cells && cells.also ? [cells, ...cells.also] : [];
+    const select = make("select");
+    select.setAttribute("aria-label", "Colour by");
+    also.forEach((each, k) => {
+      const option = make("option", "", `Colour by ${each.what}`);
+      option.value = String(k);
+      select.append(option);
+    });
+    select.addEventListener("change", () => choose(Number(select.value)));
+    element.replaceChildren(...(also.length ? [select] : []), ...views);
+    element.hidden = !element.childNodes.length;
+  }
+
+  Object.assign(OpenPlaNet, { choices, marks, placeMarks, legend, scrubber });
 })(window);
