@@ -101,12 +101,15 @@ def test_odd_partitions():
     assert "The cells are smallest in 10.00, 20.00" in partition_page.report(nameless, "x")
 
 
-def test_of_too_many_cells_the_smallest_are_left_out(cells, monkeypatch):
+def test_of_too_many_cells_the_smallest_beyond_the_city_are_left_out(cells, monkeypatch):
     monkeypatch.setattr(partition_page, "MOST_CELLS", 10)
     page = partition_page.report(cells, "x")
     ids = np.frombuffer(base64.b64decode(described(page)["cells"]["ids"]), "<u8")
-    assert set(ids) == set(cells.cell_id[np.argsort(-cells.area_km2, kind="stable")[:10]])
-    assert f"The {len(cells) - 10} smallest cells are not drawn" in page
+    shown, (_, view) = np.isin(cells.cell_id, ids), partition_page._densest(cells)
+    in_city = geo.distance_km(cells.lat, cells.lng, view["lat"], view["lng"]) < 40
+    assert len(ids) == 10 and in_city[shown].all() and in_city.sum() > 10
+    assert cells.area_km2[shown].min() >= cells.area_km2[in_city & ~shown].max()
+    assert f"The {len(cells) - 10} smallest cells elsewhere are not drawn" in page
 
 
 def test_shares_and_areas_in_words():

@@ -20,7 +20,7 @@ Description = dict[str, Any]
 
 MOST_LABELS = 14
 WIDEST_LABELLED = 40.0  # degrees: on a map of more, names of a few large cities say nothing
-SEVERAL = 4  # times as many names as are shown: the page leaves out those that meet others
+SEVERAL = 2  # times as many names as are shown: the page leaves out those that meet others
 
 
 def packed(values: ArrayLike, kind: str) -> str:

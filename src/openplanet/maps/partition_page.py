@@ -25,8 +25,9 @@ EARTH_KM2 = 4 * math.pi * geo.EARTH_RADIUS_KM**2
 WIDTH, HEIGHT, FOOT, HEAD = 330, 190, 34, 18  # of a histogram
 WORLD: Description = {"lat": 15.0, "lng": 10.0, "degrees": 180.0, "flat": True}
 PACIFIC: Description = {"name": "The Pacific", "lat": -5.0, "lng": -175.0, "degrees": 50.0, "flat": False}
+AROUND_KM = 40.0  # of that city: its cells are drawn however many others are left out
 CITY_KM = 9.0  # half the height of the map of a city
-MOST_CELLS = 40_000  # sent: 22 bytes each
+MOST_CELLS = 27_000  # sent: 22 bytes each
 MOST_TITLED = 2000  # cells with a name each
 MOST_COMPARED = 300
 
@@ -63,9 +64,10 @@ def report(partition: Partition, source: str, nested: bool = False) -> str:
 
 
 def _map(partition: Partition, views: list[Description]) -> Description:
-    """The cells, the largest where they are too many, coloured by density of photos or by level."""
+    """The cells, coloured by density of photos or by level; of too many, those of the city and the largest."""
     p = partition
-    sent = np.sort(np.argsort(-p.area_km2, kind="stable")[:MOST_CELLS])
+    about_city = geo.distance_km(p.lat, p.lng, views[1]["lat"], views[1]["lng"]) < AROUND_KM
+    sent = np.sort(np.lexsort((-p.area_km2, ~about_city))[:MOST_CELLS])
     titles = None
     if len(p) <= MOST_TITLED:
         columns = zip(p.city, p.count.tolist(), p.level.tolist(), p.area_km2.tolist(), strict=True)

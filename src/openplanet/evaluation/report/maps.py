@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 MOST_CELLS = 30_000  # sent: 16 bytes each
 MOST_TITLED = 2000  # cells with a name each
-MOST_ERRORS = 400  # photos on the map of errors
+MOST_ERRORS = 300  # photos on the map of errors
 LINES_FROM_KM = 750.0  # smaller errors have no line: they are a dot's width
 ERRORS = ((25.0, "#0a8f55"), (200.0, "#d9a400"), (750.0, "#e0653a"), (np.inf, "#7c2680"))
 DETAIL_KM = 300.0  # what the second map shows: all within so far of one point

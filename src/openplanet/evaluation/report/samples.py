@@ -21,7 +21,7 @@ from openplanet.inference.prediction import Prediction
 from openplanet.maps.page import answer, embedded
 from openplanet.photos.files import images
 
-THUMBNAIL = 200  # short side, pixels
+THUMBNAIL = 170  # short side, pixels
 MOST_CELLS = 600  # of a photo's map: some twenty photos are on the page
 MOST_CONSIDERED = 200
 SURE, TORN, HOPELESS = "Sure", "Torn between places", "Nothing to go by"

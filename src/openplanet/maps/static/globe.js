@@ -37,6 +37,7 @@
   const OpenPlaNet = (root.OpenPlaNet = root.OpenPlaNet || {});
   OpenPlaNet.mostAlive = 6; // browsers give about 16 WebGL contexts to a page
   const INSET_UNTIL = 12; // degrees: a first view of less shows in a corner where on the Earth it is
+  const COARSE = [7.5, 9.5]; // zooms between which the outlines, of 1:50m, fade: they would be kilometres off
   const HORIZON = 80; // degrees from the middle of a globe, beyond which marks are hidden
   const dark = root.matchMedia ? root.matchMedia("(prefers-color-scheme: dark)") : { matches: false, addEventListener() {} };
   const shown = (OpenPlaNet.shown = []); // all maps of the page
@@ -98,6 +99,10 @@
   const empty = { type: "FeatureCollection", features: [] };
   const collection = (features) => ({ type: "FeatureCollection", features });
 
+  function fading(from, to) {
+    return ["interpolate", ["linear"], ["zoom"], COARSE[0], from, COARSE[1], to];
+  }
+
   function style(drawn, outline) {
     const { theme } = drawn;
     const line = (id, source, paint) => ({ id, type: "line", source, layout: { "line-join": "round" }, paint });
@@ -112,11 +117,11 @@
         circles: data(collection(drawn.circles)), lines: data(collection(drawn.lines)), points: data(collection(drawn.points)),
       },
       layers: [
-        { id: "water", type: "background", paint: { "background-color": theme.water } },
+        { id: "water", type: "background", paint: { "background-color": fading(theme.water, theme.land) } },
         { id: "land", type: "fill", source: "land", paint: { "fill-color": theme.land, "fill-antialias": false } },
         { id: "cells", type: "fill", source: "cells", paint: { "fill-color": ["get", "colour"], "fill-opacity": theme.opacity } },
         line("frontiers", "frontiers", { "line-color": theme.border, "line-width": 0.7 }),
-        line("coast", "coast", { "line-color": theme.coast, "line-width": 0.8 }),
+        line("coast", "coast", { "line-color": theme.coast, "line-width": 0.8, "line-opacity": fading(1, 0.35) }),
         line("borders", "borders", own),
         { ...line("circles", "circles", own), filter: ["!", ["get", "dash"]] },
         { ...line("dashed", "circles", { ...own, "line-dasharray": [4, 3] }), filter: ["get", "dash"] },
@@ -163,7 +168,7 @@
       if (!ready) return;
       for (const name of ["cells", "borders", "circles", "lines", "points"]) map.getSource(name).setData(collection(what[name]));
       const { theme } = what;
-      map.setPaintProperty("water", "background-color", theme.water);
+      map.setPaintProperty("water", "background-color", fading(theme.water, theme.land));
       map.setPaintProperty("land", "fill-color", theme.land);
       map.setPaintProperty("cells", "fill-opacity", theme.opacity);
       map.setPaintProperty("coast", "line-color", theme.coast);
@@ -220,7 +225,7 @@
     const tip = make("div", "op-tip");
     tip.setAttribute("role", "status");
     const legend = make("figcaption", "op-legend");
-    const scrub = make("div", "op-scrub");
+    const scrub = make("div", "op-scrub"), choices = make("div", "op-choices");
     const inset = make("div", "op-inset");
     frame.append(canvas, inset, over, buttons(), tip);
     figure.append(frame, choices, scrub, legend);

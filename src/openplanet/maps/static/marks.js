@@ -3,6 +3,8 @@
   "use strict";
   const OpenPlaNet = (root.OpenPlaNet = root.OpenPlaNet || {});
 
+  const CROWDED = 80; // pixels: names of places that all lie so near together are left out
+
   function make(tag, name, text) {
     const found = document.createElement(tag);
     if (name) found.className = name;
@@ -30,9 +32,13 @@
   /** Moves marks to where ``project`` has them; of places and names that would meet, the first stays. */
   function placeMarks(placed, project, wide, high) {
     const taken = [];
-    for (const mark of placed) {
-      const at = project(mark.at);
-      let seen = Boolean(at) && at[0] > -20 && at[1] > -20 && at[0] < wide + 20 && at[1] < high + 20;
+    const wherever = placed.map((mark) => project(mark.at));
+    const named = wherever.filter((at, k) => at && placed[k].kind === "label");
+    const [across, down] = [0, 1].map((axis) => Math.max(...named.map((at) => at[axis])) - Math.min(...named.map((at) => at[axis])));
+    const crowded = named.length > 2 && Math.max(across, down) < CROWDED;
+    placed.forEach((mark, k) => {
+      const at = wherever[k];
+      let seen = Boolean(at) && !(crowded && mark.kind === "label") && at[0] > -20 && at[1] > -20 && at[0] < wide + 20 && at[1] < high + 20;
       if (seen && (mark.kind === "label" || mark.kind === "place")) {
         const [left, right, up] = mark.kind === "label" ? [4, 10 + 6.5 * mark.text.length, 0] : [9, 9, 19];
         const box = [at[0] - left, at[1] - up - 9, at[0] + right, at[1] - up + 9];
@@ -44,7 +50,7 @@
         mark.element.style.left = `${at[0]}px`;
         mark.element.style.top = `${at[1]}px`;
       }
-    }
+    });
   }
 
   function legend(element, entries) {
