@@ -11,6 +11,7 @@ from openplanet.inference.finding import Names
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output import FORMATS, as_json
 from openplanet.inference.output.about import About
+from openplanet.inference.output.prediction_map import MOST_CELLS, prediction_map
 from openplanet.inference.prediction import CONFIDENCE, Finest, Options
 from openplanet.models.regions import WITHIN_KM
 from openplanet.serve.engine import Seen
@@ -70,11 +71,17 @@ def named(album: LocatedAlbum, photos: Sequence[Seen], all_pictures: bool) -> tu
     return replace(album, photos=tuple(found)), places
 
 
-def record(located: Located, about: About, asked: Asked, thumbnail: str | None = None) -> dict[str, Any]:
-    """A record of JSON format 2, with ``thumbnail`` and ``map`` where they are asked for."""
+def record(
+    located: Located, about: About, asked: Asked, thumbnail: str | None = None, most_cells: int = MOST_CELLS
+) -> dict[str, Any]:
+    """A record of JSON format 2, with ``thumbnail`` and ``map`` (of ``most_cells``) where they are asked for."""
     told = as_json.record(located, about)
     if asked.thumbnail:
         told["thumbnail"] = thumbnail
+    if asked.map:
+        shown = located.prediction is not None and about.shows_points
+        alike = () if located.evidence is None else located.evidence.alike
+        told["map"] = prediction_map(located.prediction, None, asked.within, most_cells, alike) if shown else None
     return told
 
 
