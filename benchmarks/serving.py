@@ -28,6 +28,10 @@ from PIL import Image
 
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path += [str(TESTS), str(TESTS / "photos" / "files")]
+from test_budget import BOMBS, png
+
+from browsers import browser
+
 GIVE_UP = 90.0  # seconds after which an upload counts as hanging
 
 
@@ -136,13 +140,13 @@ def overload(checkpoint: Path, photos: list[bytes], seconds: float = 15.0) -> No
 
 def uploads(photos: list[bytes], count: int) -> Iterator[tuple[str, bytes]]:
     """Hostile bodies, the same every time."""
-    from test_budget import BOMBS, png
-
     dice = random.Random(0)
     bombs = [*BOMBS.values(), png(30_000, 30_000, 8, 2, 300), png(9000, 9000, 8, 0, 9000)]
-    wrong = [b"", b"<html><script>alert(1)</script>", b"PK\3\4" + bytes(999), b"\x7fELF" + bytes(999), bytes(10**6),
-             b"GIF89a" + b"\xff" * 99, b"\xff\xd8\xff" * 10_000, b"\0\0\0\x18ftypheic" + bytes(99), b"II*\0" + b"\xff" * 99,
-             b"\x89PNG\r\n\x1a\n" + b"\xff" * 99, b"RIFF\xff\xff\xff\xffWEBPVP8 " + bytes(99), b"%PDF-1.7", b"{}"]  # fmt: skip
+    wrong = [
+        b"", b"{}", b"%PDF-1.7", b"<html><script>alert(1)</script>", b"PK\3\4" + bytes(999), b"\x7fELF" + bytes(999),
+        bytes(10**6), b"GIF89a" + b"\xff" * 99, b"\xff\xd8\xff" * 10_000, b"\0\0\0\x18ftypheic" + bytes(99),
+        b"II*\0" + b"\xff" * 99, b"\x89PNG\r\n\x1a\n" + b"\xff" * 99, b"RIFF\xff\xff\xff\xffWEBPVP8 " + bytes(99),
+    ]  # fmt: skip
     tiny = io.BytesIO()
     Image.new("RGB", (1, 1)).save(tiny, "PNG")
     wrong.append(tiny.getvalue())
@@ -163,9 +167,13 @@ def uploads(photos: list[bytes], count: int) -> Iterator[tuple[str, bytes]]:
 
 def slow(server: Server, kind: int) -> str:
     """A client that never ends its request, a byte a second; gives what it hears, "closed" or "hangs"."""
-    heads = (b"POST /api/locate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n",
-             b"POST /api/album HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-             b"Transfer-Encoding: chunked\r\n\r\n5\r\n--x\r\n\r\n", b"POST /api/locate HTTP/1.1\r\nHost: loc", b"")
+    heads = (
+        b"POST /api/locate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n",
+        b"POST /api/album HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n--x\r\n\r\n",
+        b"POST /api/locate HTTP/1.1\r\nHost: loc",
+        b"",
+    )
     start, heard = time.monotonic(), b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=1) as connection:
         with contextlib.suppress(OSError):
@@ -214,8 +222,6 @@ def hostile(checkpoint: Path, photos: list[bytes], count: int = 1000) -> None:
 
 def drop(checkpoint: Path, photos: list[bytes], name: str = "chromium") -> None:
     """From a photo's drop on the page to its answer there, by the page's own clock."""
-    from browsers import browser
-
     measure = """(async () => {
       const transfer = new DataTransfer(), bytes = Uint8Array.from(atob("PHOTO"), (c) => c.charCodeAt(0));
       transfer.items.add(new File([bytes], "photo.jpg"));

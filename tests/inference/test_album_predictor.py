@@ -43,7 +43,7 @@ def write(path, minutes=None, position=None, camera="Phone", offset=None):
             {1: "N" if lat >= 0 else "S", 2: _angle(lat), 3: "E" if lng >= 0 else "W", 4: _angle(lng)}
         )
     rng = np.random.default_rng(len(path.name) + sum(os.fsencode(path.name)))
-    Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path, exif=exif)
+    Image.fromarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8)).save(path, exif=exif)
 
 
 def _angle(degrees):
@@ -109,6 +109,19 @@ def test_photos_come_in_order_of_capture_and_each_has_its_own_answer(predictor, 
     for photo in located:
         assert photo.prediction.probabilities.sum() == pytest.approx(1.0)
         assert (photo.prediction.log_probs != photo.alone.log_probs).any()
+
+
+def test_a_picture_of_nothing_is_no_evidence(predictor, holiday):
+    before = {photo.photo.name: photo.prediction for photo in predictor.locate(holiday).photos}
+    Image.new("RGB", (128, 128)).save(holiday / "black.jpg")
+    after = {photo.photo.name: photo for photo in predictor.locate(holiday).photos}
+    black = after.pop("black.jpg")
+    assert black.status == "no place" and black.flag.startswith("blank") and black.prediction is None
+    for name, photo in after.items():
+        if photo.prediction is not None:
+            np.testing.assert_array_equal(photo.prediction.log_probs, before[name].log_probs)
+    asked = {photo.photo.name: photo for photo in predictor.locate(holiday, all_pictures=True).photos}
+    assert asked["black.jpg"].prediction is not None
 
 
 def test_given_positions_stand_and_place_the_others(predictor, holiday):
@@ -228,16 +241,21 @@ def test_seconds_move_the_second_camera(predictor, holiday):
     assert "no clear clock offset" in written(unclear)
 
 
-def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_path):
+def test_the_page_shows_the_journey_and_holds_names_as_text(predictor, holiday, tmp_path):
     write(holiday / "<b>&.jpg", 7)
-    write_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True))
+    album = predictor.locate(holiday, anchors=True)
+    write_map(tmp_path / "map.html", album)
     page = (tmp_path / "map.html").read_text()
-    assert "&lt;b&gt;&amp;.jpg" in page
     assert "<b>&.jpg" not in page
-    assert "order of capture" in page
-    assert "given position" in page
-    assert "Not located" in page
-    assert page.count("data:image/jpeg") == 6
+    journey, *photos = map(json.loads, re.findall(r'<script type="application/json">(.*?)</script>', page))
+    assert any("<b>&.jpg" in each["title"] for each in photos)
+    route = journey["map"]["route"]
+    assert len(route) == sum(each.position is not None for each in album.photos)
+    assert [stop["given"] for stop in route].count(True) == sum(each.given is not None for each in album.photos) > 0
+    placed = [each for each in album.photos if each.position is not None]
+    assert ["alone" in stop for stop in route] == [bool(each.alone) and each.by_anchors is None for each in placed]
+    assert any(each["record"]["error"] for each in photos)
+    assert sum(each["thumbnail"] is not None for each in photos) == 6
 
 
 def test_an_empty_folder_is_told(predictor, tmp_path):
@@ -299,12 +317,14 @@ def test_the_command(checkpoint, holiday, tmp_path):
     assert "d.jpg" in text.output and "given" in text.output
     assert "1 of 6 photos could not be read" in text.output
     assert "The journey" in (tmp_path / "map.html").read_text()
-    assert {photo["status"] for photo in json.loads(locate(*command, "--json").stdout)["photos"]} == {
-        "no place",
-        "failed",
-    }  # pictures of one colour
+    black = tmp_path / "black"
+    black.mkdir()
+    for number in range(2):
+        Image.new("RGB", (128, 128)).save(black / f"{number}.jpg")
+    told = json.loads(locate("--album", black, "--checkpoint", checkpoint, "--json").stdout)["photos"]
+    assert [photo["status"] for photo in told] == ["no place"] * 2
     for form in ("gpx", "kml", "geojson"):  # and so they are no part of the track either
-        told = locate(*command, "--format", form).stdout
+        told = locate("--album", black, "--checkpoint", checkpoint, "--format", form).stdout
         assert "trkpt" not in told and "LineString" not in told
     command.append("--all-pictures")
     album = json.loads(locate(*command, "--json", "--top", "2").stdout)

@@ -99,7 +99,7 @@ def test_an_album_is_located_in_the_order_given(models: Path, photos: list[Path]
     assert [each.photo for each in answers] == photos
     assert [each.status for each in answers] == ["located", "located", "failed", "located"]
     assert answers[2].error == "its picture cannot be read"
-    by_name = together.locate(photos)  # without a time: in order of their names
+    by_name = together.locate(photos, all_pictures=True)  # without a time: in order of their names
     for mine, theirs in zip(answers, by_name.photos, strict=True):
         if mine.prediction is not None:
             np.testing.assert_array_equal(mine.prediction.log_probs, theirs.prediction.log_probs)

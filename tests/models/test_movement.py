@@ -9,6 +9,7 @@ from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.models.album.movement import (
     KM_EDGES,
+    PULL,
     SAME,
     SHAPE,
     UNTIMED,
@@ -44,10 +45,12 @@ def test_steps_are_counted_by_time_size_and_ring(partition):
     size = sizes(partition)[small]
     ring = int(rings(partition, np.array([small]), np.array([other]))[0])
     assert ring > SAME
-    assert movement.share_SZR[0, size, SAME] > 0.9
-    assert movement.share_SZR[2, size, ring] > 0.9
-    # of steps of unknown length in time, half are of either kind
-    assert movement.share_SZR[UNTIMED, size, [SAME, ring]] == pytest.approx([0.49, 0.49], abs=0.03)
+    usual = Movement.usual().share_SZR
+    assert movement.share_SZR[0, size, SAME] == pytest.approx((100 + PULL * usual[0, size, SAME]) / (100 + PULL))
+    gone = np.sum(sizes(partition)[[small] * 50 + [other] * 49] == size)
+    assert movement.share_SZR[2, size, ring] == pytest.approx((gone + PULL * usual[2, size, ring]) / (gone + PULL))
+    # steps of unknown length in time are all of them
+    assert movement.share_SZR[UNTIMED, size, [SAME, ring]] == pytest.approx([0.49, 0.47], abs=0.03)
     assert sum(movement.steps_S) == 199
     np.testing.assert_allclose(movement.share_SZR.sum(axis=2), 1.0)
     assert (movement.share_SZR > 0).all()
@@ -65,9 +68,12 @@ def test_photos_in_no_cell_are_passed_over_and_their_time_with_them(partition):
     assert sum(movement.steps_S) == 1
 
 
-def test_a_time_without_steps_follows_all_the_others(partition):
-    movement = Movement.fit([steps([0] * 50, 5.0)], partition)
-    np.testing.assert_allclose(movement.share_SZR[0], movement.share_SZR[UNTIMED])
+def test_a_time_without_steps_is_as_usual_whatever_steps_of_unknown_time_say(partition):
+    untimed = np.zeros(500, np.int64), np.full(500, np.nan)
+    movement, usual = Movement.fit([steps([0] * 50, 5.0), untimed], partition), Movement.usual()
+    size = sizes(partition)[0]
+    np.testing.assert_allclose(movement.share_SZR[[0, 3, 4, 5, 6, 7]], usual.share_SZR[[0, 3, 4, 5, 6, 7]])
+    assert movement.share_SZR[1, size, SAME] > 0.9 and movement.share_SZR[UNTIMED, size, SAME] > 0.95
 
 
 def test_usual_movement_stays_less_in_more_time_and_more_in_larger_cells(partition):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from openplanet.evaluation.contestants.play import write_game
 from PIL import Image
 
 from openplanet.errors import InputError
-from openplanet.evaluation.contestants.play import write_game
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.testsets.photoset import of_dataset
 

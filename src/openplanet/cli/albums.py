@@ -34,7 +34,7 @@ def train_albums(
     """Train an album model on top of a frozen image model.
 
     It learns from the albums of DATASET. It reads photos without a position too; the loss leaves them out. Recipes
-    that need no training (average, geometric_mean, travel) take seconds: they only collect statistics.
+    that need no training (average, geometric_mean, travel) only collect statistics, once the photos are embedded.
     """
     from openplanet import album_recipes
     from openplanet.models.checkpoint import Checkpoint

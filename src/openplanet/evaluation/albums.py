@@ -14,7 +14,6 @@ from openplanet.evaluation.answers import Answers, Floats, Truth
 from openplanet.evaluation.contestants import travel_choice
 from openplanet.evaluation.contestants.album_asking import AlbumAnswer, AlbumSet, first_guesses, single
 from openplanet.evaluation.contestants.album_bayes import of_albums
-from openplanet.evaluation.contestants.anchors import Mask
 from openplanet.evaluation.contestants.bayes import limit_of, rows_of
 from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.bootstrap import Groups
@@ -24,6 +23,7 @@ from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage, nearness
 from openplanet.inference.between import CLOSE_KM, interpolate
+from openplanet.models.album.anchors import Mask
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.registry import build

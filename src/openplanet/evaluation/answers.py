@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.evaluation.measures.bootstrap import Groups, groups_of
 from openplanet.evaluation.measures.cell_scores import CellScores
+from openplanet.evaluation.measures.naming import Naming
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +67,7 @@ class Answers:
     country_N2: Floats | None = None  # lat, lng in the country that it names, where it names that by itself
     is_limit: bool = False  # the best that anyone could do, not a contestant's own
     reads_times: bool = False  # it knows when photos were taken, which a limit of the pictures does not
+    naming: Naming | None = None  # how right the places are that it names, and how wide its regions
     shown_N: NDArray[np.int64] | None = None  # the photos that a player was shown; None: all
 
     def apart(self, what: str) -> "list[Answers]":
@@ -73,7 +75,7 @@ class Answers:
         distance is that of the guesses."""
         if self.points_DNK2 is None:
             return [self]
-        points = replace(self, name=f"{self.name}{BEST_POINT}", what=what, scores=None)
+        points = replace(self, name=f"{self.name}{BEST_POINT}", what=what, scores=None, naming=None)
         return [replace(self, points_DNK2=None), points]
 
     def at_centres(self, what: str) -> "list[Answers]":

@@ -22,15 +22,18 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, interpolate
 from openplanet.inference.clock_offset import ClockOffset, estimate
-from openplanet.inference.finding import find_photos
+from openplanet.inference.engine_predictor import EnginePredictor
+from openplanet.inference.finding import find_photos, no_photograph
 from openplanet.inference.located import Located, LocatedAlbum, Photo
+from openplanet.inference.locator import exported_for, open_predictor
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
-from openplanet.models.album.base import AlbumModel, Albums
-from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
-from openplanet.models.album.embedded import EmbeddedAlbum, batch
-from openplanet.models.album.travel import Travel
+from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
+from openplanet.models.album.checkpoint import AlbumCheckpoint
+from openplanet.models.album.embedded import EmbeddedAlbum, batch, single_photo_log_probs
+from openplanet.models.album.travel import UNSEEN, Travel
+from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
@@ -52,6 +55,7 @@ class AlbumPhoto:
     facts: Reading | None
     error: str | None
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
+    flag: str = ""  # why it is no photograph of a place
     local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
 
     @property
@@ -71,26 +75,35 @@ class AlbumPredictor:
     """Locates albums. An image checkpoint alone does it by ``travel``, an album checkpoint by its own model."""
 
     def __init__(
-        self, predictor: Predictor, model: AlbumModel, variant: str, training: Mapping[str, Any] | None = None
+        self,
+        predictor: Predictor | EnginePredictor,
+        model: AlbumModel,
+        variant: str,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         """``training``: what the album model was trained on, as its checkpoint says; nothing for an untrained one."""
         self.predictor, self.model, self.variant = predictor, model, variant
         self.training: Mapping[str, Any] = training or {}
 
     @classmethod
-    def load(cls, path: Path | str, device: str | None = None) -> "AlbumPredictor":
+    def load(cls, path: Path | str, device: str | None = None, engine: str | None = None) -> "AlbumPredictor":
         """Load a folder that ``openplanet train`` or ``train-albums`` wrote; ``device`` defaults to a GPU if any.
 
-        Of an image checkpoint the model is ``travel``, with people moving as they usually do (``Movement.usual``).
+        ``engine``: what runs the image model (``locator.open_locator``). Of an image checkpoint the album model is
+        ``travel``, with people moving as they usually do (``Movement.usual``).
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
+        folder, wanted = hub.resolve(path), device
         device = device or best_device().type
-        folder = hub.resolve(path)
         if is_album_checkpoint(folder):
-            trained = AlbumCheckpoint.load(folder, device)
-            return cls(Predictor(trained.image, device), trained.model, trained.config.variant, trained.training)
-        predictor = Predictor.load(folder, device)
-        return cls(predictor, Travel.over(predictor.partition), "travel")
+            trained, inside = AlbumCheckpoint.load(folder, device), folder / ALBUM_IMAGE
+            chosen = exported_for(inside, wanted, engine)
+            image = EnginePredictor(inside, chosen, trained.image) if chosen else Predictor(trained.image, device)
+            return cls(image, trained.model, trained.config.variant, trained.training)
+        predictor = open_predictor(folder, wanted, engine)
+        model = Travel.over(predictor.partition)
+        model.calibration = UNSEEN
+        return cls(predictor, model, "travel")
 
     @property
     def partition(self) -> Partition:
@@ -108,7 +121,11 @@ class AlbumPredictor:
         return {"album_model": self.variant, **self.predictor.provenance}
 
     def locate(
-        self, photos: Path | str | Sequence[Path | str], anchors: bool = False, clock_offset: Clock = None
+        self,
+        photos: Path | str | Sequence[Path | str],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        all_pictures: bool = False,
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
@@ -117,11 +134,16 @@ class AlbumPredictor:
         positions that photos already have are kept, and place the others: between anchors that are close by the way
         between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
-        be read are in the answer with the reason. Raises InputError where none is found or read.
+        be read are in the answer with the reason. Screenshots, documents and blank pictures are no evidence and get no
+        place, unless ``all_pictures`` asks for one. Raises InputError where none is found or read.
         """
         read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
-        embedded = self.predictor.embed_many([photo.path for photo in read])
-        read = [replace(photo, embedding=each) for photo, each in zip(read, embedded, strict=True)]
+        if not all_pictures:
+            read = [
+                photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
+            ]
+        embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
+        read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
         return self.locate_seen(read, anchors, clock_offset)
 
     def locate_seen(
@@ -161,17 +183,25 @@ class AlbumPredictor:
         """
         asked = list(photos)
         embedded = list(self.predictor.embed_many(asked))
-        answers: Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]] = iter(())
+        answers: Iterator[tuple[NDArray[np.float32], Tensor]] = iter(())
         if any(each is not None for each in embedded):
             album = EmbeddedAlbum.of_photos([str(place) for place in range(len(asked))], embedded)
             one = self._batch(album, np.zeros(len(album), dtype=bool))
-            answers = zip(self._together(one), one.log_probs_BTC[0].cpu().numpy(), strict=True)
+            answers = zip(self._together(one), one.log_probs_BTC[0], strict=True)
         for photo, seen in zip(asked, embedded, strict=True):
             if seen is None:
                 yield Located(photo, None, UNREADABLE)
             else:
                 together_C, alone_C = next(answers)
-                yield Located(photo, self._prediction(together_C), None, alone=self._prediction(alone_C))
+                together = Prediction(self.partition, together_C, self.model.calibration.alone.regions)
+                yield Located(photo, together, None, alone=self._alone(alone_C))
+
+    def alone(self, embedding_BD: Tensor) -> list[Prediction]:
+        """What the image model says of photos without their album, by their embeddings [B, D]."""
+        image = self.predictor.checkpoint
+        device = next(image.model.parameters()).device
+        log_probs_BC = single_photo_log_probs(image.model, embedding_BD.to(device), image.calibration.temperature)
+        return [self._alone(row) for row in log_probs_BC]
 
     def _batch(self, album: EmbeddedAlbum, anchors: NDArray[np.bool_]) -> Albums:
         image = self.predictor.checkpoint
@@ -180,18 +210,22 @@ class AlbumPredictor:
     def _together(self, one: Albums) -> NDArray[np.float32]:
         """Log-probabilities [T, C] of an album's photos, each placed by the others."""
         with torch.inference_mode():
-            return np.asarray(self.model(one)[0].float().cpu().numpy())
+            return np.asarray(self.model.answer(one)[0].float().cpu().numpy())
 
     def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> list[Located]:
+        if all(photo.embedding is None for photo in read) and any(photo.flag for photo in read):
+            said = [(photo, photo.error or (None if photo.flag else UNREADABLE)) for photo in read]
+            return [Located(each.path, None, error, camera=each.camera, flag=each.flag) for each, error in said]
         one, places, near_T2 = self._embedded(read, seconds_T, anchors)
-        together_TC = self._together(one)
+        together_TC, partition = self._together(one), self.partition
+        regions = self.model.calibration.of(bool((one.anchor_BT != UNKNOWN).any())).regions
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
             near = None if row is None or given else _place(near_T2[row])
-            error = photo.error or (None if row is not None else UNREADABLE)
+            error = photo.error or (None if row is not None or photo.flag else UNREADABLE)
             found.append(
                 Located(
                     photo=photo.path,
@@ -199,9 +233,10 @@ class AlbumPredictor:
                     camera=photo.camera,
                     given=given,
                     between=near,
-                    prediction=None if row is None or anchored else self._prediction(together_TC[row]),
-                    alone=None if row is None else self._prediction(one.log_probs_BTC[0, row].cpu().numpy()),
+                    prediction=None if row is None or anchored else Prediction(partition, together_TC[row], regions),
+                    alone=None if row is None else self._alone(one.log_probs_BTC[0, row]),
                     error=error,
+                    flag=photo.flag,
                 )
             )
         return found
@@ -234,8 +269,9 @@ class AlbumPredictor:
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
 
-    def _prediction(self, log_probs_C: NDArray[np.float32]) -> Prediction:
-        return Prediction(self.predictor.partition, log_probs_C)
+    def _alone(self, log_probs_C: Tensor) -> Prediction:
+        """What the image model says of a photo without its album."""
+        return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
 
 
 def _read(paths: Sequence[Path]) -> list[AlbumPhoto]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image
 
 from openplanet.earth import places
-from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.prediction import Prediction
 
-if TYPE_CHECKING:  # evidence is given for answers
+if TYPE_CHECKING:  # evidence is given for answers, and clocks are torch's
+    from openplanet.inference.clock_offset import ClockOffset
     from openplanet.inference.evidence import Evidence
 
 Photo = Path | str | bytes | Image.Image
@@ -93,6 +93,6 @@ class LocatedAlbum:
 
     photos: tuple[Located, ...]
     variant: str
-    offsets: Mapping[str, ClockOffset]
+    offsets: "Mapping[str, ClockOffset]"
     main_camera: str
     clock_notes: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ class AlbumAnswer(Response):
             self._service.rate.take(client)
             await room.acquire()
             task = asyncio.create_task(
-                self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures)
+                self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures, embed=True)
             )
             task.add_done_callback(lambda _: room.release())
             tasks.append(task)
@@ -102,7 +102,7 @@ class AlbumAnswer(Response):
             located, places, about = [seen.located for seen in photos], list(range(len(photos))), self._about
         else:
             found = await engine.album(photos, self._anchors, None)
-            album, places = forms.named(found, photos, self._asked.all_pictures)
+            album, places = forms.named(found, photos)
             model = engine.album_predictor.provenance
             located, about = list(album.photos), forms.about_of(self._asked, self._service.finest, model, album)
         return await engine.in_threads(self._whole, located, places, about)

@@ -74,8 +74,8 @@ def create_app(
     origins: Sequence[str] = (),
     game: dict[str, Any] | None = None,
 ) -> ASGIApp:
-    """The server as an ASGI application. ``finest``: the finest level that it tells anyone; ``game``: what ``make_game``
-    gives, where there is one to play."""
+    """The server as an ASGI application. ``finest``: the finest level that it tells anyone; ``game``: what
+    ``make_game`` gives, where there is one to play."""
     service = Service(engine, limits, finest, game)
 
     @asynccontextmanager

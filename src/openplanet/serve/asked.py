@@ -60,14 +60,10 @@ def about_of(asked: Asked, finest: Finest, model: dict[str, Any], album: Located
     return About(Names(()), asked.top, model, album, asked.options(finest))
 
 
-def named(album: LocatedAlbum, photos: Sequence[Seen], all_pictures: bool) -> tuple[LocatedAlbum, list[int]]:
-    """An engine's album with the photos' names, no picture that shows no place located; and their places."""
+def named(album: LocatedAlbum, photos: Sequence[Seen]) -> tuple[LocatedAlbum, list[int]]:
+    """An engine's album with the photos' names, and their places in ``photos``."""
     places = [int(str(each.photo)) for each in album.photos]
-    found = []
-    for place, each in zip(places, album.photos, strict=True):
-        seen = photos[place]
-        flag = seen.flag if each.by_anchors is None and not all_pictures else ""
-        found.append(replace(each, photo=Path(seen.name), flag=flag, prediction=None if flag else each.prediction))
+    found = [replace(each, photo=Path(photos[place].name)) for place, each in zip(places, album.photos, strict=True)]
     return replace(album, photos=tuple(found)), places
 
 
@@ -79,9 +75,10 @@ def record(
     if asked.thumbnail:
         told["thumbnail"] = thumbnail
     if asked.map:
-        shown = located.prediction is not None and about.shows_points
-        alike = () if located.evidence is None else located.evidence.alike
-        told["map"] = prediction_map(located.prediction, None, asked.within, most_cells, alike) if shown else None
+        told["map"] = None
+        if located.prediction is not None and about.shows_points:
+            alike = () if located.evidence is None else located.evidence.alike
+            told["map"] = prediction_map(located.prediction, None, asked.within, most_cells, alike)
     return told
 
 

@@ -20,7 +20,7 @@ from openplanet.evaluation.contestants.bayes import limit_of
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator
 from openplanet.inference.output.prediction_map import prediction_map
-from openplanet.maps.page import as_json, environment, static
+from openplanet.maps.page import as_json, environment
 from openplanet.photos.files import images
 from openplanet.serve.static_files import own_text
 from openplanet.storage import write_text

@@ -69,8 +69,7 @@ class Service:
         if not about.shows_points:
             raise RefusedError(403, "evidence tells positions, which this server or request does not")
         async with self.seen(request, asked, name, LOOKS) as seen:
-            found = await self.engine.explain(seen, asked.within)
-            located = dataclasses.replace(seen.located, evidence=found)
+            located = await self.engine.explain(seen, asked.within)
             told = forms.record(located, about, asked, seen.thumbnail)
             return JSONResponse(forms.whole([told], [located], about, asked))
 
@@ -87,8 +86,7 @@ class Service:
                     "name": engine.name,
                     **engine.predictor.provenance,
                     "album_model": engine.album_predictor.variant,
-                    "image_size": engine.predictor.checkpoint.image.image_size,
-                    "calibrated": engine.predictor.checkpoint.calibration.regions.fitted,
+                    "image_size": engine.predictor.framing.image_size,
                 }
             ],
             "finest": self.finest,

@@ -15,6 +15,7 @@ from openplanet import album_recipes
 from openplanet.cli import cli
 from openplanet.errors import CheckpointError, RecipeError, TrainingError
 from openplanet.models.album.average import Average
+from openplanet.models.album.base import AlbumConfig, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import batch, embedded_albums
 from openplanet.models.album.travel import Travel
@@ -22,6 +23,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.split import too_few
 from openplanet.training.album import fit_albums as fitting
+from openplanet.training.album.calibrate import calibrate_albums
 from openplanet.training.album.data import AlbumRows, Swaps, draw_anchors, stretch
 from openplanet.training.album.fit_albums import fit_albums
 from openplanet.training.album.module import AlbumTraining
@@ -68,6 +70,27 @@ def test_the_plain_lstm_does_not_know_its_first_photos(dataset: Dataset, image: 
     best_BT = _answers(made, dataset).argmax(dim=2)
     right_BT = best_BT == torch.tensor([album.cells(made.partition)[0] for album in _val(dataset, image)])[:, None]
     assert right_BT[:, 1:].float().mean() >= 0.9 and right_BT[:, 0].float().mean() < 0.7
+
+
+class TooSure(Average):
+    """The mean, eight times as sure as it has reason to be."""
+
+    def forward(self, albums: Albums) -> torch.Tensor:
+        return torch.log_softmax(8 * super().forward(albums), dim=2)
+
+
+def test_answers_are_as_sure_as_val_albums_allow(image: Checkpoint, tmp_path: Path) -> None:
+    val = [album for n in range(3) for album in _val(album_dataset.write(tmp_path / f"{n}.ds", 2, 9), image)]
+    model = TooSure(image.partition, image.model.embedding_dim, AlbumConfig("average"))
+    model.calibration = calibrate_albums(model, image, val)
+    alone, anchored = model.calibration.alone, model.calibration.anchored
+    assert alone.photos >= 90 and alone.temperature > 2 and alone.regions.fitted
+    assert 0 < anchored.photos < alone.photos  # a quarter are given
+    one = batch(val[:2], image.model, image.partition, [val[0].located, np.zeros(len(val[1]), dtype=bool)])
+    for told, calibration, row in zip(model.answer(one), (anchored, alone), model(one), strict=True):
+        torch.testing.assert_close(told, torch.log_softmax(row / calibration.temperature, dim=1))
+    AlbumCheckpoint(model, image, {}, {}).save(tmp_path / "out")
+    assert AlbumCheckpoint.load(tmp_path / "out").model.calibration == model.calibration
 
 
 def test_the_image_model_comes_back_to_its_device(

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.evaluation.answers import Answers, Truth
-from openplanet.evaluation.contestants.anchors import Mask, draw
 from openplanet.evaluation.contestants.asking import Told, collect
 from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.prediction import Prediction
-from openplanet.models.album.base import Albums
+from openplanet.models.album.anchors import Mask, draw
+from openplanet.models.album.base import AlbumModel, Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, batch, embedded_albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 
 Ints = NDArray[np.int64]
 AlbumAnswer = Callable[[Albums], torch.Tensor]
-"""From a batch of albums to log-probabilities [B, T, C]."""
+"""From a batch of albums to log-probabilities [B, T, C]; an AlbumModel is asked for its calibrated ``answer``."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def told(albums: AlbumSet, answer: AlbumAnswer, anchors: Iterable[Mask] | None =
         given = None if mask is None else [mask]
         one = batch([album], albums.image.model, albums.partition, given, albums.image.calibration.temperature)
         with torch.inference_mode():
-            log_probs_TC = answer(one)[0].float().cpu().numpy()[places]
+            told_BTC = answer.answer(one) if isinstance(answer, AlbumModel) else answer(one)
+        log_probs_TC = told_BTC[0].float().cpu().numpy()[places]
         yield rows.tolist(), [Prediction(albums.partition, log_probs_C) for log_probs_C in log_probs_TC]
 
 

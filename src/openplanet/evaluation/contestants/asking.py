@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.partition.best_point import PointFinder
-from openplanet.evaluation.answers import PRIOR, RIGHT_CELL, Answers, Truth
+from openplanet.evaluation.answers import MODEL, PRIOR, RIGHT_CELL, Answers, Truth
 from openplanet.evaluation.contestants import baselines
 from openplanet.evaluation.measures.cell_scores import CellScorer
 from openplanet.evaluation.measures.metrics import TOP_K
+from openplanet.evaluation.measures.naming import Namer
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator, reads_features
 from openplanet.inference.prediction import Prediction
@@ -38,7 +39,10 @@ def ask(
     """Locate all photos of a set, each by itself; a photo that cannot be read has no answer."""
     wanted = len(photoset) * len(locator.partition) <= MOST_POINTS
     answers = predicted(locator, photoset)
-    asked = collect(answers, photoset.truth, locator.partition, distances_km if wanted else (), locator.coarser)
+    points_km = distances_km if wanted else ()
+    asked = collect(
+        answers, photoset.truth, locator.partition, points_km, locator.coarser, name_places=wanted and name == MODEL
+    )
     return replace(asked, name=name, what=what)
 
 
@@ -49,16 +53,20 @@ def collect(
     distances_km: Sequence[float] = (),
     coarser: Sequence[Partition] | None = None,
     k: int = TOP_K,
+    name_places: bool = False,
 ) -> Answers:
     """The answers, in the order of the set, of predictions that come in any order; a photo that never comes has none.
 
     A guess is the mean position of a cell's training photos. ``distances_km``: also the ``k`` best points for each.
     ``coarser``: the levels at which the probabilities are scored, beside the cells; None does not score them.
+    ``name_places``: also measure the places that are named, and the regions.
     """
     count, finder = len(truth.lat), PointFinder.of(partition)
     scorer = None if coarser is None else CellScorer(partition, coarser)
     cell_NK, entropy_N = np.full((count, k), -1, np.int64), np.full(count, np.nan)
     points_DNK2 = np.full((len(distances_km), count, k, 2), np.nan)
+    namer = Namer(truth.lat, truth.lng) if name_places else None
+    true_N = partition.assign(truth.lat, truth.lng)
     order: list[int] = []
     for rows, predictions in _all_rows(told, count):
         order += rows
@@ -72,6 +80,8 @@ def collect(
             cells = each.top_cells(k)
             cell_NK[row, : len(cells)] = cells
             entropy_N[row] = -(each.probabilities * np.maximum(each.log_probs, -1e3)).sum(dtype=np.float64)
+            if namer is not None:
+                namer.add(row, each, int(true_N[row]))
             for points_NK2, km in zip(points_DNK2, distances_km, strict=True):
                 lat_K, lng_K, _ = finder.best_within(each.probabilities, km, k)
                 points_NK2[row, : len(lat_K)] = np.column_stack([lat_K, lng_K])
@@ -79,7 +89,8 @@ def collect(
     points = points_DNK2 if distances_km else None
     centroids = (partition.centroid_lat, partition.centroid_lng)
     lat_NK, lng_NK = (np.where(cell_NK < 0, np.nan, at_C[cell_NK]) for at_C in centroids)
-    return Answers("", "", lat_NK, lng_NK, points, scores, partition, cell_NK, entropy_N)
+    naming = None if namer is None else namer.finish()
+    return Answers("", "", lat_NK, lng_NK, points, scores, partition, cell_NK, entropy_N, naming=naming)
 
 
 def right_cells(partition: Partition, truth: Truth, what: str = "") -> Answers:

@@ -11,6 +11,7 @@ from openplanet.models.album.movement import Movement
 from openplanet.models.album.travel import EXPONENT, JUMP, Travel
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
+from openplanet.training.album.calibrate import calibrate_albums
 
 EXPONENTS = (0.3, 0.5, 0.7, 1.0)
 JUMPS = (0.001, 0.01, 0.1)
@@ -43,4 +44,5 @@ def learnt(train: Sequence[EmbeddedAlbum], val: AlbumSet) -> tuple[Travel, str]:
         scores[exponent, jump] = float(metrics.share_within(km_N, val.distances_km).mean())
     exponent, jump = max(scores, key=lambda pair: scores[pair])
     model = Travel.over(val.partition, movement, general_C, exponent=exponent, jump=jump)
+    model.calibration = calibrate_albums(model, val.image, several.albums)
     return model, f"{steps}; exponent {exponent:g} and jump {jump:g} chosen on {len(several.albums)} val albums"

@@ -22,6 +22,7 @@ from openplanet.evaluation.measures import metrics
 from openplanet.evaluation.measures.distribution import Bin
 from openplanet.evaluation.measures.row import Row
 from openplanet.evaluation.result import Result
+from openplanet.inference.place_tree import LEVELS
 
 FROM_KM, TO_KM = 0.5, 20_100.0
 STEPS = 240
@@ -96,6 +97,18 @@ def reliability_diagram(row: Row) -> Figure:
     levels = row.distribution.levels
     for level, ink in {levels[0]: LINES[answers.MODEL][0], levels[-1]: "#c2700a"}.items():
         _discs(axes, level.bins, ink, level.name)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend()
+    return figure
+
+
+def named_rightly(row: Row) -> Figure:
+    """How often the named place is right, when only the surest answers are given; a line for each level."""
+    assert row.answers.naming is not None
+    figure, axes = _axes("share of photos that get an answer, the surest first")
+    for level, ink in zip(LEVELS, (SHADES[3], SHADES[1], SHADES[0]), strict=True):
+        axes.plot(*row.answers.naming.curve(level), color=ink, label=level)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend()

@@ -6,9 +6,12 @@ from typing import Any
 
 from openplanet.evaluation.answers import MODEL, POINTS
 from openplanet.evaluation.measures.metrics import COUNTRY_METHOD
+from openplanet.evaluation.measures.naming import CONFIDENCES
 from openplanet.evaluation.measures.row import CITY, COUNTRY, ECE, GEOSCORE, MEAN, MEDIAN, NLL, REGION, Row, within
 from openplanet.evaluation.report.tables import NOT_SAID, Block, Line, km_text, percents, whole_km
 from openplanet.evaluation.result import Layout, Result
+from openplanet.inference.place_tree import LEVELS
+from openplanet.models.regions import SHARES
 
 FIRST = "first guess, % within"
 PUBLISHED = "published, not run, % within"
@@ -31,6 +34,7 @@ def blocks(result: Result) -> list[Block]:
         found.append(Block("probabilities of cells", PROBABILITY_COLUMNS, tuple(map(_probabilities, sure))))
         lines = tuple(map(_probability_interval, sure))
         found.append(Block("cells, 95 % interval", ("NLL", "ECE %"), lines))
+    found += naming_blocks(result.model)
     return found
 
 
@@ -87,6 +91,26 @@ def level_block(row: Row) -> Block | None:
         for level in row.distribution.levels
     ]
     return Block(f"{row.name}: probabilities, from fine to coarse", columns, tuple(lines))
+
+
+def naming_blocks(row: Row) -> list[Block]:
+    """What a person is told: which places at which confidence, how often rightly, and what the regions hold."""
+    found = row.answers.naming
+    if found is None:
+        return []
+    told = [Line(f"confidence {100 * each:g} %", _told(found.told(each))) for each in CONFIDENCES]
+    columns = [text for level in LEVELS[::-1] for text in (f"{level} %", f"{level} right %")]
+    held = [("radius about the best point", found.radius_SN), ("set of cells", found.cells_SN)]
+    shares = tuple(f"{100 * share:g} %" for share in SHARES)
+    return [
+        Block(f"{row.name}: the place that is named", (*columns, "nothing %"), tuple(told)),
+        Block(f"{row.name}: regions hold, %", shares, tuple(Line(n, percents(h.mean(axis=1))) for n, h in held)),
+    ]
+
+
+def _told(told: Sequence[tuple[str, float, float | None]]) -> tuple[str, ...]:
+    *levels, (_, nothing, _) = told
+    return percents([value for _, share, right in levels for value in (share, right)] + [nothing])
 
 
 def _first(result: Result) -> tuple[Line, ...]:
@@ -170,6 +194,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "published_not_run": [each.to_dict() for each in result.published],
         "near_training_photos": None if result.near is None else result.near.to_dict(),
         "leaks": [each.to_dict() for each in result.leaks],
+        "naming": None if result.model.answers.naming is None else result.model.answers.naming.to_dict(),
         "model_share_of_bayes_limit": _by_km(result, result.model),
         "best_point_share_of_bayes_limit": _by_km(result, points),
         "notes": list(result.notes),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+import torch
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from typing_extensions import TypedDict  # pydantic reads typing's only from Pyt
 
 from openplanet import fields
 from openplanet.earth.partition.adaptive import Partition
+from openplanet.models.calibration import Calibration
 
 if TYPE_CHECKING:  # embedded.py makes batches of what stands here
     from openplanet.models.album.embedded import EmbeddedAlbum
@@ -88,6 +90,20 @@ class AlbumConfig:
         return fields.checked("Album model", known, values, build)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class AlbumCalibration:
+    """How sure an album model may be: photos of one place look alike, and a model that takes them for independent
+    witnesses is far too sure. Given positions leave less to be wrong about, so that albums with some have their own."""
+
+    alone: Calibration = field(default_factory=Calibration)
+    """Of albums none of whose photos has a given position."""
+    anchored: Calibration = field(default_factory=Calibration)
+
+    def of(self, anchors: bool) -> Calibration:
+        """The one for albums with or without given positions."""
+        return self.anchored if anchors else self.alone
+
+
 class AlbumModel(nn.Module):
     """One way to place the photos of an album by each other. Padding never changes an answer, nor do the albums that
     stand beside it in the batch.
@@ -105,10 +121,18 @@ class AlbumModel(nn.Module):
     def __init__(self, partition: Partition, embedding_dim: int, config: AlbumConfig) -> None:
         super().__init__()
         self.num_cells, self.embedding_dim, self.config = len(partition), embedding_dim, config
+        self.calibration = AlbumCalibration()
 
     def fit_statistics(self, albums: "Sequence[EmbeddedAlbum]", image: "Checkpoint") -> None:
         """Take what the model wants to know of the training albums, and of what ``image`` says of their photos, before
         anything is trained: into buffers or parameters, which the checkpoint keeps. Nothing by default."""
+
+    def answer(self, albums: Albums) -> Tensor:
+        """What ``forward`` says, as sure as it may be: log-probabilities [B, T, C], float32."""
+        scores_BTC = self(albums)
+        given_B = (albums.anchor_BT != UNKNOWN).any(dim=1).tolist()
+        told = [self.calibration.of(given).log_probs(each) for given, each in zip(given_B, scores_BTC, strict=True)]
+        return torch.stack(told)
 
     @abstractmethod
     def forward(self, albums: Albums) -> Tensor:

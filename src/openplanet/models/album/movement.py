@@ -34,8 +34,7 @@ UNTIMED = BUCKETS - 1
 SAME = 0
 """The ring of the cell itself; ring r + 1 holds centroids up to KM_EDGES[r]."""
 
-PULL = 20.0  # steps that the wider statistics count for: a time or size with few of its own follows them
-LEAST = 0.5  # steps granted to every ring beforehand (Jeffreys): nothing is impossible
+PULL = 20.0  # steps that ``usual`` counts for: a time and size with few of its own follows it
 
 # Of ``usual``. P(farther than r) falls as r to the power of -TAIL. Calls of mobile phones have 0.75 (Gonzalez et al.
 # 2008); albums, in five folds of real photos and the val split of the synthetic planet, are better served by a steeper
@@ -57,8 +56,8 @@ class Movement:
     def fit(cls, albums: Iterable[Steps], partition: Partition) -> "Movement":
         """Count the steps of albums, photos in order of capture; photos in no cell are passed over.
 
-        Steps of unknown time are described by all steps together. What was seen of one time and size is mixed with
-        PULL steps of that size at any time, and that with PULL of any size. Without any step: ``usual``.
+        Steps of unknown time are described by all steps together. What was seen of one time and size is mixed with PULL
+        steps of ``usual``, so that where training photos tell no times a gap of a year is none of a minute.
         """
         size_C, count_SZR = sizes(partition), np.zeros(SHAPE)
         for cell_T, seconds_T in albums:
@@ -67,12 +66,8 @@ class Movement:
             ring = rings(partition, here, there)
             np.add.at(count_SZR, (buckets(seconds_T[known]), size_C[here], ring), 1.0)
         steps_S = tuple(int(count) for count in count_SZR.sum(axis=(1, 2)))
-        if not sum(steps_S):
-            return cls.usual()
-        any_R = _shares(count_SZR.sum(axis=(0, 1)) + LEAST)
-        any_ZR = _shares(count_SZR.sum(axis=0) + PULL * any_R)
-        count_SZR[UNTIMED] = 0.0
-        return cls(_shares(count_SZR + PULL * any_ZR), steps_S)
+        count_SZR[UNTIMED] = count_SZR.sum(axis=0)
+        return cls(_shares(count_SZR + PULL * cls.usual().share_SZR), steps_S)
 
     @classmethod
     def usual(cls) -> "Movement":

@@ -27,13 +27,17 @@ from torch import Tensor
 from openplanet.earth import geo
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError
-from openplanet.models.album.base import UNKNOWN, AlbumConfig, AlbumModel, Albums
+from openplanet.models.album.base import UNKNOWN, AlbumCalibration, AlbumConfig, AlbumModel, Albums
 from openplanet.models.album.embedded import EmbeddedAlbum, mean_answer
 from openplanet.models.album.movement import KM_EDGES, RINGS, SAME, Ints, Movement, buckets, sizes
+from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 
 TOP = 512  # cells of an album: 9 matrices of 2 MB
 EXPONENT, JUMP = 1.0, 0.001  # what real photos in five folds and the val split of the synthetic planet both like
+UNSEEN = AlbumCalibration(Calibration(2.5, note="of other albums"), Calibration(1.7, note="of other albums"))
+"""Where no album was seen to calibrate by: temperatures between those that val albums of the demo (1.8 and 1.7) and of
+real photos (3.4 and 1.6) want. Too sure is the worse mistake."""
 ROWS = 64  # cells whose distances to all others are held at once: 13 MB at 26,263 cells
 
 

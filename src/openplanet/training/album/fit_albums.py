@@ -17,6 +17,7 @@ from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.split import too_few
 from openplanet.progress import warn
+from openplanet.training.album.calibrate import calibrate_albums
 from openplanet.training.album.data import AlbumRows
 from openplanet.training.album.module import AlbumTraining
 from openplanet.training.album.recipe import AlbumRecipe
@@ -68,7 +69,8 @@ def fit_albums(
     summary = _summary(dataset, train, targets, run)
 
     def checkpoint(kept: AlbumModel, accuracy: dict[str, Any]) -> AlbumCheckpoint:
-        return AlbumCheckpoint(kept.eval(), image, as_dict(recipe), accuracy, summary)
+        kept.calibration = calibrate_albums(kept.eval(), image, val)
+        return AlbumCheckpoint(kept, image, as_dict(recipe), accuracy, summary)
 
     device = image.model.mean.device
     asked = dataset.count("val", located=True)  # with those that cannot be decoded: they are wrong

@@ -1,7 +1,5 @@
 """Which photos of an album are given their position, so that it can be measured how well the others are placed.
 
-The practical baseline is what a photo library makes of them without a model (``inference.between``).
-
 Shapes: T photos of an album.
 """
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from openplanet.evaluation.contestants.anchors import draw
+from openplanet.models.album.anchors import draw
 from openplanet.models.album.embedded import EmbeddedAlbum
 
 NAN = np.nan
