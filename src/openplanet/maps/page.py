@@ -88,7 +88,7 @@ def environment(package: str = "openplanet.maps") -> Environment:
         loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    found.globals |= {"map_style": style(), "map_scripts": scripts(), "csp": CSP}
+    found.globals |= {"map_style": style(), "map_scripts": scripts(), "csp": Markup(CSP)}
     return found
 
 
