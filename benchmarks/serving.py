@@ -26,8 +26,8 @@ from pathlib import Path
 import urllib3
 from PIL import Image
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path += [str(TESTS), str(TESTS / "photos" / "files")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "photos" / "files"))
 from test_budget import BOMBS, png
 
 from browsers import browser

@@ -1,84 +1,98 @@
-"""The page of the game: which photos are on it, that no answer is, and that its rounds can be measured."""
+"""The game: which photos are in it, who plays, and that a page's rounds can be measured."""
 
+import base64
 import io
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from openplanet.evaluation.contestants.play import write_game
 from PIL import Image
+from serving import Running, photo
 
+from dataset_files import write_dataset
 from openplanet.errors import InputError
-from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.testsets.photoset import of_dataset
+from openplanet.evaluation.answers import Answers
+from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
+from openplanet.inference.predictor import Predictor
+from openplanet.serve import game as games
+from openplanet.serve.game import make_game, write_game
+
+NASTY = "</script><img src=x onerror='window.hacked=1'>"
 
 
-def rounds_on(path: Path) -> list[dict[str, str]]:
-    return json.loads(re.search(r"ROUNDS=(\[.*?\]),P=", path.read_text(), re.DOTALL)[1])
-
-
-def test_photos_are_drawn_by_chance_and_the_unreadable_passed_over(dataset, tmp_path: Path) -> None:
-    photoset = of_dataset(dataset, "test")
-    assert write_game(tmp_path / "all.html", photoset, rounds=20) == 19  # one of the 20 cannot be read
-    drawn = {}
-    for seed in (0, 0, 1):
-        assert write_game(tmp_path / "some.html", photoset, rounds=5, seed=seed) == 5
-        names = tuple(each["photo"] for each in rounds_on(tmp_path / "some.html"))
-        assert drawn.setdefault(seed, names) == names and len(set(names)) == 5
-    assert drawn[0] != drawn[1]
-
-
-def test_no_answer_stands_on_the_page(dataset, tmp_path: Path) -> None:
-    """Neither positions nor where the file lay; the pictures are pixels alone, also those that had Exif."""
-    photoset = of_dataset(dataset, "test")
+def marked(seed: int) -> bytes:
+    """A photo with a position in its Exif."""
     picture, exif = io.BytesIO(), Image.Exif()
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.0), 3: "E", 4: (2.0, 17.0, 40.0)})
-    Image.new("RGB", (90, 60), "red").save(picture, "JPEG", exif=exif)
-    assert b"Exif" in picture.getvalue()
-    marked = replace(photoset, images=lambda: iter([picture.getvalue()] * len(photoset)))
-    write_game(tmp_path / "play.html", marked, rounds=20)
-    page = (tmp_path / "play.html").read_text()
-    truth = photoset.truth
-    for lat, lng, source in zip(truth.lat, truth.lng, truth.source, strict=True):
-        assert source not in page
-        if lat != -75:  # that one's round numbers may stand anywhere
-            assert f"{lat:.3f}" not in page and f"{lng:.3f}" not in page
-    assert "album" not in page
-    assert len(rounds_on(tmp_path / "play.html")) == 20 and b"RXhpZg" not in page.encode()  # "Exif" in base 64
-    assert not re.search(r"""(src|href)=["']?https?:|url\(http|@import""", page)  # asks nothing of the network
+    Image.open(io.BytesIO(photo(seed))).save(picture, "JPEG", exif=exif)
+    return picture.getvalue()
 
 
-def test_a_name_cannot_end_the_script(dataset, tmp_path: Path, hostile: str) -> None:
-    photoset = of_dataset(dataset, "test")
-    names = tuple(f"{n}</script>{hostile}" for n in range(20))
-    truth = replace(photoset.truth, photo_id=names)
-    write_game(tmp_path / "play.html", replace(photoset, truth=truth, name=hostile), rounds=3)
-    page = (tmp_path / "play.html").read_text()
-    assert page.count("</script>") == 2 and "<script>alert" not in page
-    assert {each["photo"] for each in rounds_on(tmp_path / "play.html")} <= set(names)
+@pytest.fixture(scope="module")
+def photoset(tmp_path_factory: pytest.TempPathFactory) -> PhotoSet:
+    rows = [
+        {"photo_id": f"{n:064x}", "image": {"bytes": b"" if n == 3 else marked(n), "path": None}, "split": "test",
+         "source": f"secret-{n}.jpg", "lat": 10.0 + n, "lng": 20.0} for n in range(12)
+    ]  # fmt: skip
+    return of_dataset(write_dataset(tmp_path_factory.mktemp("game") / "ds", rows), "test")
 
 
-def test_rounds_as_the_page_saves_them_stand_in_the_table(dataset, predictor, tmp_path: Path) -> None:
-    """Found at their true place, at a wrong one, and not at all ("No idea"), which is wrong."""
-    photoset = of_dataset(dataset, "test")
-    write_game(tmp_path / "play.html", photoset, rounds=3)
-    saved = []
-    for n, each in enumerate(rounds_on(tmp_path / "play.html")):
+def answers_of(game: dict[str, Any]) -> list[dict[str, Any]]:
+    return [json.loads(base64.b64decode(each["answer"])) for each in game["rounds"]]
+
+
+def test_photos_are_drawn_by_chance_and_the_unreadable_passed_over(photoset: PhotoSet) -> None:
+    assert len(make_game(photoset, rounds=12)["rounds"]) == 11
+    drawn = [tuple(each["photo"] for each in make_game(photoset, 5, seed)["rounds"]) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2] and len(set(drawn[0])) == 5
+
+
+def test_each_round_has_the_truth_and_the_models_own_answer(photoset: PhotoSet, checkpoint: Path) -> None:
+    predictor = Predictor.load(checkpoint, "cpu")
+    game = make_game(photoset, 4, locator=predictor)
+    for each, told in zip(game["rounds"], answers_of(game), strict=True):
         row = photoset.truth.photo_id.index(each["photo"])
-        at = [(photoset.truth.lat[row], photoset.truth.lng[row]), (-80.0, 0.0), (None, None)][n]
-        saved.append({"player": "ann", "photo": each["photo"], "lat": at[0], "lng": at[1], "seconds": 1.5})
-    (tmp_path / "rounds.json").write_text(json.dumps({"rounds": saved}))
-    found = evaluate(dataset, predictor, predictions=[tmp_path / "rounds.json"])
-    player = found.row("player ann, 3 of 20 photos")
-    assert player.shares == pytest.approx((1 / 3,) * 5)
-    assert player.failed == 1 and player.value("median km") > 1000
-    assert found.row("model, those of player ann").photos == 3
+        assert (told["truth"]["lat"], told["truth"]["lng"]) == (photoset.truth.lat[row], photoset.truth.lng[row])
+        jpeg = base64.b64decode(each["image"].split(",", 1)[1])
+        best = predictor.locate(jpeg).best_point()
+        assert (told["model"]["lat"], told["model"]["lng"]) == pytest.approx((best.lat, best.lng))
+        assert b"Exif" not in jpeg and "map" in told and "limit" not in told
 
 
-def test_nothing_to_play_is_told(dataset, tmp_path: Path) -> None:
-    photoset = replace(of_dataset(dataset, "test"), images=lambda: iter([b""] * 20))
+def test_nothing_in_plain_sight_tells_a_place_and_no_name_ends_the_script(photoset: PhotoSet, tmp_path: Path) -> None:
+    names = tuple(f"{n}{NASTY}" for n in range(len(photoset)))
+    game = make_game(replace(photoset, truth=replace(photoset.truth, photo_id=names), name=NASTY), 3)
+    write_game(tmp_path / "play.html", game)
+    page = (tmp_path / "play.html").read_text()
+    assert "secret" not in page and NASTY not in page and "<img src=x" not in page
+    rounds = re.search(r'id="rounds">(.*?)</script>', page, re.DOTALL)
+    assert rounds is not None and json.loads(rounds[1]) == game
+    assert not re.search(r"\"lat\"|\"truth\"", rounds[1])
+    assert len(page.encode()) < 1_500_000
+
+
+def test_the_limit_is_the_best_guess_of_the_synthetic_planet(photoset: PhotoSet, monkeypatch: Any) -> None:
+    def limit(world: Path, photo_ids: list[str]) -> Answers:
+        return Answers("limit", "", np.full((len(photo_ids), 5), 1.5), np.full((len(photo_ids), 5), 2.5))
+
+    monkeypatch.setattr(games, "limit_of", limit)
+    assert [each["limit"] for each in answers_of(make_game(photoset, 2, world=Path("world")))] == [
+        {"lat": 1.5, "lng": 2.5}
+    ] * 2
+
+
+def test_nothing_to_play_is_told(photoset: PhotoSet) -> None:
     with pytest.raises(InputError, match="no photo of the test split can be read"):
-        write_game(tmp_path / "play.html", photoset)
-    assert not (tmp_path / "play.html").exists()
+        make_game(replace(photoset, images=lambda: iter([b""] * len(photoset))))
+
+
+def test_the_server_has_a_game_where_it_was_given_one(running: Running, photoset: PhotoSet) -> None:
+    game = make_game(photoset, 2)
+    with running(game=game) as one:
+        assert one.get("/api/game").json() == game and one.get("/api/models").json()["game"] is True
+    with running() as one:
+        assert one.get("/api/game").status == 404 and one.get("/api/models").json()["game"] is False

@@ -97,7 +97,7 @@ async function album(options) {
 /** Where photos are by themselves, while others are still looked at. */
 function glimpse() {
   const placed = state.photos.filter(({ record }) => record.best);
-  const points = placed.map(({ record }) => ({ lat: record.best.lat, lng: record.best.lng, title: record.photo, colour: "best", radius: 5 }));
+  const points = placed.map(({ record }) => ({ lat: record.best.lat, lng: record.best.lng, title: record.photo, colour: "#1769aa", radius: 5 }));
   drawMap("journey", { label: "Photos placed so far", points });
 }
 
@@ -126,7 +126,7 @@ function tile(place) {
   image.alt = "";
   const where = record.answer && record.answer.level ? record.answer.name : record.status === "located" ? "not enough evidence" : record.status;
   button.append(image, make("span", "tile-name", record.photo), make("span", "tile-where soft", where));
-  button.addEventListener("click", () => show(place));
+  button.addEventListener("click", () => choose(place));
   return button;
 }
 
@@ -149,6 +149,19 @@ function show(place) {
   });
   $("explain").hidden = !record.best || record.source !== "model" || Boolean(record.evidence) || state.models?.finest !== "cell";
   $("strip").children[place]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** Photos that have a place, in the order of the map's scrubber. */
+function onRoute() {
+  return state.photos.flatMap(({ record }, place) => (record.best ? [place] : []));
+}
+
+/** Show a photo, and where it lies on the route. */
+function choose(place) {
+  const slider = $("journey").querySelector("input[type=range]"), step = onRoute().indexOf(place);
+  if (!slider || step < 0) return show(place);
+  slider.value = step;
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 function wordsOf({ city, region, country }) {
@@ -207,13 +220,12 @@ function listen() {
     const to = event.key === "Home" ? 0 : event.key === "End" ? state.photos.length - 1 : step ? state.chosen + step : -1;
     if (to < 0 || to >= state.photos.length) return;
     event.preventDefault();
-    show(to);
+    choose(to);
     $("strip").children[to].focus();
   });
   $("journey").addEventListener("input", (event) => { // the scrubber of the map
     if (event.target.type !== "range") return;
-    const route = state.photos.flatMap(({ record }, place) => (record.best ? [place] : []));
-    show(route[Number(event.target.value)]);
+    show(onRoute()[Number(event.target.value)]);
   });
 }
 

@@ -120,7 +120,7 @@
       map.mark(null);
       map.update({ ...field, label: "Where it was taken", truth: { ...told.truth, title: told.truth.place }, points: marks, lines: strokes, keys });
       const rows = Object.keys(km).map((who) => [NAMES[who], kmText(km[who]), points(score(km[who]))]);
-      const model = told.model ? ` The model says ${told.model.place}${told.model.sure ? ` (${OpenPlaNet.percent(told.model.sure)})` : ""}.` : "";
+      const model = told.model ? ` The model says: ${told.model.place}${told.model.sure ? ` (${OpenPlaNet.percent(told.model.sure)})` : ""}.` : "";
       const next = button(done.length === rounds.length ? "To the summary" : "Next photo", "primary", play);
       bar.replaceChildren(make("p", "", `It was taken near ${told.truth.place}.${model}`), table(["", "distance", "GeoScore"], rows), next);
       next.focus();
