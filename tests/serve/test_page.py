@@ -55,7 +55,7 @@ def site(running: Running, photoset: PhotoSet) -> Iterator[Served]:
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
 def page(request: pytest.FixtureRequest, site: Served) -> Iterator[Any]:
-    with browser(request.param, 1000, 900) as driven:
+    with browser(request.param, 600, 480) as driven:
         driven.open(f"{site.url}/#token={TOKEN}")
         driven.wait("document.getElementById('model').textContent")
         yield driven
