@@ -136,10 +136,14 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     answers = json.loads(written(album, "json"))
     assert answers["photos"][0]["status"] == "given"
     assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
-    assert answers["photos"][1]["source"] == "between"
-    assert answers["photos"][1]["best"] == answers["photos"][0]["best"]
-    assert len(answers["photos"][1]["top"]) > 1  # what the model says of it is told all the same
-    assert "  given  " in written(album) and "between  " in written(album)
+    near = answers["photos"][1]["best"]
+    assert (near["lat"], near["lng"]) == tuple(answers["photos"][0]["best"].values())
+    assert [photo["source"] for photo in answers["photos"][1:3]] == ["near", "near"]  # outside the anchors
+    radii = [photo["best"]["radius_km"]["0.95"] for photo in answers["photos"][1:3]]
+    assert 0 < radii[0] < radii[1]  # which grow with the time since the anchor
+    assert by["c.jpg"].prediction.best.cell_index == predictor.partition.assign([near["lat"]], [near["lng"]])[0]
+    assert len(answers["photos"][1]["top"]) > 1
+    assert "  given  " in written(album) and "   near  " in written(album)
     by_model = {photo.photo.name: photo for photo in predictor.locate(holiday).photos}
     assert all(photo.between is None for photo in by_model.values())
 

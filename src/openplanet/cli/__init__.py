@@ -17,6 +17,7 @@ from openplanet.cli.albums import train_albums
 from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
+from openplanet.cli.geotag import geotag
 from openplanet.cli.locate import locate
 from openplanet.cli.models import calibrate, download, export
 from openplanet.cli.photos import collect, ingest, synthetic
@@ -74,6 +75,7 @@ for command in (
     play,
     locate,
     serve,
+    geotag,
     recipes,
     synthetic,
 ):

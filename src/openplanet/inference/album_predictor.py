@@ -20,7 +20,7 @@ from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
-from openplanet.inference.between import CLOSE_KM, interpolate
+from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.finding import find_photos, no_photograph
@@ -31,10 +31,11 @@ from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
 from openplanet.models.album.checkpoint import AlbumCheckpoint
-from openplanet.models.album.embedded import EmbeddedAlbum, batch, single_photo_log_probs
+from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.album.travel import UNSEEN, Travel
 from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
+from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
@@ -137,22 +138,32 @@ class AlbumPredictor:
         be read are in the answer with the reason. Screenshots, documents and blank pictures are no evidence and get no
         place, unless ``all_pictures`` asks for one. Raises InputError where none is found or read.
         """
-        read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
+        named = [photos] if isinstance(photos, Path | str) else photos
+        read = read_album([Path(each) for each in named])
         if not all_pictures:
             read = [
                 photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
             ]
+        return self.locate_read(read, anchors, clock_offset)
+
+    def locate_read(
+        self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+    ) -> LocatedAlbum:
+        """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say.
+
+        ``by_model``: the model, which knows the anchors, places photos close to them too.
+        """
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
-        return self.locate_seen(read, anchors, clock_offset)
+        return self.locate_seen(read, anchors, clock_offset, by_model)
 
     def locate_seen(
-        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None
+        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
     ) -> LocatedAlbum:
         """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
         read = list(photos)
         main = _main_camera(read)
-        about = _about(read)
+        about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
         notes = tuple(clocks.notes(aligned, about))
         seconds_T, unshifted_T = aligned.seconds(), aligned.seconds()
@@ -167,10 +178,10 @@ class AlbumPredictor:
             else:
                 seconds_T = seconds_T + second_T * float(clock_offset or 0.0)
         shift_T = np.nan_to_num(seconds_T - unshifted_T)
-        order = _order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
+        order = capture_order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
         photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
         offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
-        found = self._place(photos_T, seconds_T[order], anchors)
+        found = self._place(photos_T, seconds_T[order], anchors, by_model)
         found = [replace(photo, utc_offset_minutes=offset_from[place][0], utc_offset_from=offset_from[place][1])
                  for photo, place in zip(found, order, strict=True)]  # fmt: skip
         return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
@@ -196,13 +207,6 @@ class AlbumPredictor:
                 together = Prediction(self.partition, together_C, self.model.calibration.alone.regions)
                 yield Located(photo, together, None, alone=self._alone(alone_C))
 
-    def alone(self, embedding_BD: Tensor) -> list[Prediction]:
-        """What the image model says of photos without their album, by their embeddings [B, D]."""
-        image = self.predictor.checkpoint
-        device = next(image.model.parameters()).device
-        log_probs_BC = single_photo_log_probs(image.model, embedding_BD.to(device), image.calibration.temperature)
-        return [self._alone(row) for row in log_probs_BC]
-
     def _batch(self, album: EmbeddedAlbum, anchors: NDArray[np.bool_]) -> Albums:
         image = self.predictor.checkpoint
         return batch([album], image.model, image.partition, [anchors], image.calibration.temperature)
@@ -212,19 +216,19 @@ class AlbumPredictor:
         with torch.inference_mode():
             return np.asarray(self.model.answer(one)[0].float().cpu().numpy())
 
-    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> list[Located]:
+    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool, by_model: bool) -> list[Located]:
         if all(photo.embedding is None for photo in read) and any(photo.flag for photo in read):
             said = [(photo, photo.error or (None if photo.flag else UNREADABLE)) for photo in read]
             return [Located(each.path, None, error, camera=each.camera, flag=each.flag) for each, error in said]
-        one, places, near_T2 = self._embedded(read, seconds_T, anchors)
-        together_TC, partition = self._together(one), self.partition
+        one, places, near_T = self._embedded(read, seconds_T, anchors)
+        together_TC = self._together(one)
         regions = self.model.calibration.of(bool((one.anchor_BT != UNKNOWN).any())).regions
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
-            near = None if row is None or given else _place(near_T2[row])
+            near = None if row is None or given or by_model else near_T[row]
             error = photo.error or (None if row is not None or photo.flag else UNREADABLE)
             found.append(
                 Located(
@@ -232,8 +236,8 @@ class AlbumPredictor:
                     taken_at=photo.local,
                     camera=photo.camera,
                     given=given,
-                    between=near,
-                    prediction=None if row is None or anchored else Prediction(partition, together_TC[row], regions),
+                    anchored=near,
+                    prediction=None if row is None or anchored else self._answer(together_TC[row], regions, near),
                     alone=None if row is None else self._alone(one.log_probs_BTC[0, row]),
                     error=error,
                     flag=photo.flag,
@@ -241,9 +245,11 @@ class AlbumPredictor:
             )
         return found
 
-    def _embedded(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
+    def _embedded(
+        self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool
+    ) -> tuple[Albums, list[int], list[Anchored | None]]:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
-        these lie between anchors that are close, lat and lng [T, 2], or NaN."""
+        these lie by anchors that are close."""
         lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
         embedded = [photo.embedding for photo in read]
         album = EmbeddedAlbum.of_photos([str(photo.path) for photo in read], embedded, lat_T, lng_T, seconds_T)
@@ -251,9 +257,10 @@ class AlbumPredictor:
         one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
-        by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
-        near_T2 = np.where(timed_T[:, None], np.stack(by_time, axis=1), np.stack(by_order, axis=1))
-        return one, [place for place, each in enumerate(embedded) if each is not None], near_T2
+        at = (album.lat_T, album.lng_T, album.seconds_T)
+        by_time, by_order = (by_anchors(*at, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
+        near_T = [by_time[row] if timed else by_order[row] for row, timed in enumerate(timed_T.tolist())]
+        return one, [place for place, each in enumerate(embedded) if each is not None], near_T
 
     def _offset(
         self,
@@ -269,12 +276,19 @@ class AlbumPredictor:
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
 
+    def _answer(self, log_probs_C: NDArray[np.float32], regions: Regions, near: Anchored | None) -> Prediction:
+        """The model's; of a photo that anchors place what they say, so that the likeliest cell is the one there."""
+        if near is None:
+            return Prediction(self.partition, log_probs_C, regions)
+        return Prediction.around(self.partition, near.lat, near.lng, near.radius_km)
+
     def _alone(self, log_probs_C: Tensor) -> Prediction:
         """What the image model says of a photo without its album."""
         return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
 
 
-def _read(paths: Sequence[Path]) -> list[AlbumPhoto]:
+def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:
+    """Photos, and those of folders, with what they say of themselves. Raises InputError where there is none."""
     found = []
     for candidate in find_photos(paths):
         task = Task(
@@ -292,14 +306,14 @@ def _main_camera(read: list[AlbumPhoto]) -> str:
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _about(read: list[AlbumPhoto]) -> pa.Table:
+def clock_table(read: list[AlbumPhoto]) -> pa.Table:
     """What ``clocks.align`` asks for."""
     facts = [photo.facts or Reading(b"") for photo in read]
     types = {field.name: field.type for field in SCHEMA}
     return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
 
 
-def _order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
+def capture_order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
@@ -314,7 +328,3 @@ def _local(aligned: Aligned, place: int, shift: float) -> datetime | None:
     if not aligned.timed_N[place]:
         return None
     return datetime(1970, 1, 1) + timedelta(microseconds=int(aligned.local_N[place]), seconds=float(shift))
-
-
-def _place(lat_lng: Floats) -> tuple[float, float] | None:
-    return None if np.isnan(lat_lng).any() else (float(lat_lng[0]), float(lat_lng[1]))

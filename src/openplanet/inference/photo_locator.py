@@ -61,13 +61,9 @@ class PhotoLocator(ABC):
     def _embed(self, pixels_B3HW: Pixels) -> Sequence["Tensor"]:
         """The embedding [D] of each photo of a batch that is not empty."""
 
-    def predict(self, pixels_B3HW: Pixels) -> Sequence[Prediction]:
-        """The answer for each photo of a batch of pixels, as ``read`` gives them."""
-        return self._predict(pixels_B3HW) if len(pixels_B3HW) else []
-
-    def embed(self, pixels_B3HW: Pixels) -> Sequence["Tensor"]:
-        """The embedding [D] (float32, CPU: the layer before the softmax) of each photo of a batch of pixels."""
-        return self._embed(pixels_B3HW) if len(pixels_B3HW) else []
+    @abstractmethod
+    def look(self, pixels_B3HW: Pixels) -> "list[tuple[Prediction, Tensor]]":
+        """Answer and embedding [D] of each photo of a batch that is not empty (``read``), by one look at it."""
 
     def locate(self, photo: Photo) -> Prediction:
         """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).

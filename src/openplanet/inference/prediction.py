@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.earth import geojson, s2
+from openplanet.earth import geo, geojson, s2
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.partition.best_point import PointFinder
 from openplanet.errors import InputError
@@ -114,6 +114,16 @@ class Prediction:
         self._points: dict[float, BestPoint] = {}
         self.partition, self.regions = partition, regions or Regions()
         self.log_probs: NDArray[np.float32] = (shifted_C - np.log(np.exp(shifted_C).sum())).astype(np.float32)
+
+    @classmethod
+    def around(cls, partition: Partition, lat: float, lng: float, radius_km: float) -> "Prediction":
+        """What a point (degrees) with a circle that holds 95 % says of the cells: a normal distribution about it, by
+        the cells' centroids, and at its height in the cell that holds the point."""
+        km_C = geo.distance_km(lat, lng, partition.centroid_lat, partition.centroid_lng)
+        cell = int(partition.assign([lat], [lng])[0])
+        if cell >= 0:
+            km_C[cell] = 0.0
+        return cls(partition, np.log(1 - 0.95) * (km_C / radius_km) ** 2)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.inference.located import Photo
 from openplanet.inference.photo_locator import PhotoLocator
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
@@ -72,9 +71,12 @@ class Predictor(PhotoLocator):
             log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
         return self._predictions(log_probs_BC)
 
-    def pixels(self, photo: Photo) -> Tensor:
-        """``read`` as a tensor."""
-        return torch.from_numpy(self.read(photo))
+    def look(self, pixels_B3HW: Pixels) -> list[tuple[Prediction, Tensor]]:
+        with torch.inference_mode():
+            embedding_BD = self.model.embed(torch.from_numpy(pixels_B3HW).to(self.device))
+            scores_BC = self.model.combine(self.model.head(embedding_BD))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return list(zip(self._predictions(log_probs_BC), embedding_BD.float().cpu(), strict=True))
 
     def _predict(self, pixels_B3HW: Pixels) -> list[Prediction]:
         return self._predictions(self.log_probs(torch.from_numpy(pixels_B3HW)))

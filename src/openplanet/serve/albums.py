@@ -60,7 +60,7 @@ class AlbumAnswer(Response):
             self._service.rate.take(client)
             await room.acquire()
             task = asyncio.create_task(
-                self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures, embed=True)
+                self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures)
             )
             task.add_done_callback(lambda _: room.release())
             tasks.append(task)

@@ -10,23 +10,19 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from openplanet.errors import InputError, PhotoError
 from openplanet.inference.album_predictor import AlbumPhoto, AlbumPredictor, Clock
-from openplanet.inference.evidence import Reference, evidence
+from openplanet.inference.evidence import Evidence, Reference, evidence
 from openplanet.inference.finding import FLAG_SIDE
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.prediction import Prediction
-from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
-from openplanet.models.device import best_device
 from openplanet.models.preprocess import Pixels
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.files import exif, flags, images
@@ -40,20 +36,6 @@ from openplanet.serve.uploads import Upload
 THUMBNAIL = 240  # px, short side
 MOST_DECODERS = 4  # each may hold a large picture
 T = TypeVar("T")
-
-
-class Look(NamedTuple):
-    """A photo to be looked at, by one network for a whole batch."""
-
-    pixels_3HW: Pixels
-    embed: bool
-
-
-class Looked(NamedTuple):
-    """What the network says of it."""
-
-    prediction: Prediction
-    embedding_D: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -85,8 +67,10 @@ class Engine:
         self.album_predictor = AlbumPredictor.load(folder)
         self.predictor = self.album_predictor.predictor
         self.limits = limits
-        self.reference = None if reference is None else Reference(Dataset.open(reference), self._network)
-        self.model: Batcher[Look, Looked] = Batcher(self._look)
+        self.reference = (
+            None if reference is None else Reference(Dataset.open(reference), self.predictor.checkpoint.model)
+        )
+        self.model: Batcher[Pixels, tuple[Prediction, Tensor]] = Batcher(self._look)
         self._decoders = ThreadPoolExecutor(max(1, min(MOST_DECODERS, os.cpu_count() or 1)), "decode")
 
     def start(self) -> None:
@@ -98,30 +82,21 @@ class Engine:
         await self.model.stop()
         self._decoders.shutdown()
 
-    @cached_property
-    def _network(self) -> Predictor:
-        """The checkpoint in PyTorch, which compares covered photos with the answer; loaded when it is first needed."""
-        predictor = self.predictor
-        return predictor if isinstance(predictor, Predictor) else Predictor(predictor.checkpoint, best_device())
-
-    async def see(self, upload: Upload, thumbnail: bool, all_pictures: bool = False, embed: bool = False) -> Seen:
-        """Decode a photo and look at it; a bad one has an error. ``embed``: for an album."""
+    async def see(self, upload: Upload, thumbnail: bool, all_pictures: bool = False) -> Seen:
+        """Decode a photo and look at it; a bad one has an error."""
         read = await self.in_threads(self._read, upload, thumbnail, all_pictures)
         if read.pixels_3HW is None:
             return read
-        looked = await self.model.ask(Look(read.pixels_3HW, embed))
-        return replace(read, prediction=None if read.flag else looked.prediction, embedding_D=looked.embedding_D)
+        prediction, embedding_D = await self.model.ask(read.pixels_3HW)
+        return replace(read, prediction=None if read.flag else prediction, embedding_D=embedding_D)
 
-    async def explain(self, seen: Seen, within_km: float) -> Located:
-        """The answer to a photo with what speaks for it. Raises InputError where it has none."""
+    async def explain(self, seen: Seen, within_km: float) -> Evidence:
+        """What speaks for the answer to a photo. Raises InputError where it has none."""
         if seen.prediction is None or seen.pixels_3HW is None:
             raise InputError(seen.error or seen.flag or "no answer to explain")
-        return await self.model.run(self._explained, seen, seen.pixels_3HW, within_km)
-
-    def _explained(self, seen: Seen, pixels_3HW: Pixels, within_km: float) -> Located:
-        (prediction,) = self._network.predict(pixels_3HW[None])
-        found = evidence(self._network, self.reference, torch.from_numpy(pixels_3HW), prediction, within_km)
-        return replace(seen.located, prediction=prediction, evidence=found)
+        return await self.model.run(
+            evidence, self.predictor, self.reference, seen.pixels_3HW, seen.prediction, within_km
+        )
 
     async def album(self, photos: Sequence[Seen], anchors: bool, clock_offset: Clock) -> LocatedAlbum:
         """Place photos by each other, in order of capture. Raises InputError where none can be read.
@@ -139,14 +114,8 @@ class Engine:
         """Call a function in the threads that decode, away from the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, function, *arguments)
 
-    def _look(self, asked: list[Look]) -> list[Looked]:
-        """By one network for all; of albums' photos what their models read besides."""
-        alone, together = ([each.pixels_3HW for each in asked if each.embed == embed] for embed in (False, True))
-        singly = iter(self.predictor.predict(np.stack(alone)) if alone else ())
-        embedded = list(self.predictor.embed(np.stack(together))) if together else []
-        in_albums = iter(self.album_predictor.alone(torch.stack(embedded)) if embedded else ())
-        embedding = iter(embedded)
-        return [Looked(next(in_albums), next(embedding)) if each.embed else Looked(next(singly)) for each in asked]
+    def _look(self, pixels_3HW: list[Pixels]) -> list[tuple[Prediction, Tensor]]:
+        return self.predictor.look(np.stack(pixels_3HW))
 
     def _read(self, upload: Upload, thumbnail: bool, all_pictures: bool) -> Seen:
         try:

@@ -69,7 +69,8 @@ class Service:
         if not about.shows_points:
             raise RefusedError(403, "evidence tells positions, which this server or request does not")
         async with self.seen(request, asked, name, LOOKS) as seen:
-            located = await self.engine.explain(seen, asked.within)
+            found = await self.engine.explain(seen, asked.within)
+            located = dataclasses.replace(seen.located, evidence=found)
             told = forms.record(located, about, asked, seen.thumbnail)
             return JSONResponse(forms.whole([told], [located], about, asked))
 

@@ -35,7 +35,9 @@ def record(located: Located, about: About) -> dict[str, Any]:
     if located.prediction is not None:
         answer = located.prediction.to_dict(about.top, about.options)
     if located.by_anchors is not None:
-        at = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        at: dict[str, Any] = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        if located.anchored is not None:
+            at["radius_km"] = {"0.95": located.anchored.radius_km}
         answer |= {"best": at if about.shows_points else None, "answer": None}
     return {
         "photo": about.name(located),

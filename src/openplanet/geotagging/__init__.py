@@ -1,0 +1,54 @@
+"""Putting answers into a person's library: plan, review, apply, undo.
+
+run = geotagging.plan(["Pictures"], "run", "model")     # writes nothing to photos
+geotagging.apply("run", least=0.9)                      # what plan.csv accepts, and what is 90 % sure
+geotagging.undo("run")
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch is loaded on first use
+    from openplanet.geotagging.planning import Options
+    from openplanet.geotagging.run import Run
+    from openplanet.geotagging.writing import Naming, Outcome, Write
+
+__all__ = ["apply", "plan", "undo"]
+
+
+def plan(
+    paths: Sequence[Path | str], out: Path | str, checkpoint: Path | str | None = None, options: "Options | None" = None
+) -> "Run":
+    """Find the photos of folders that have no position, place them, and write the plan to the new folder ``out``.
+
+    ``checkpoint``: of photos (then by ``travel``) or of albums; None: by given positions and tracks alone.
+    Raises InputError where no photo is found, all have a position, or ``out`` exists.
+    """
+    from openplanet.geotagging import planning  # noqa: PLC0415
+
+    return planning.plan_files([Path(each) for each in paths], Path(out), checkpoint, options or planning.Options())
+
+
+def apply(
+    run: Path | str, write: "Write" = "xmp", naming: "Naming" = "append", least: float | None = None
+) -> "Outcome":
+    """Write what ``plan.csv`` accepts. A run that was stopped goes on where it was.
+
+    ``write``: "xmp" (sidecars) or "exif" (the photos themselves); ``naming``: of new sidecars, "append" (a.jpg.xmp) or
+    "adobe" (a.xmp); ``least``: also undecided rows of at least that probability. Raises InputError where the run
+    is damaged or exiftool is missing; single files that cannot be written are in the outcome.
+    """
+    from openplanet.geotagging import writing  # noqa: PLC0415
+    from openplanet.geotagging.run import Run  # noqa: PLC0415
+
+    opened = Run.open(Path(run))
+    return writing.write_files(opened, writing.chosen(opened, least), write, naming)
+
+
+def undo(run: Path | str) -> "Outcome":
+    """Put back what was there before ``apply``, to the byte; what changed since stays, and is in the outcome."""
+    from openplanet.geotagging import writing  # noqa: PLC0415
+    from openplanet.geotagging.run import Run  # noqa: PLC0415
+
+    return writing.restore_files(Run.open(Path(run)))
