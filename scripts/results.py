@@ -1,4 +1,4 @@
-"""Writes the demo's table into docs/results.md, between its two marks: no figure there is copied by hand.
+"""Writes the demo's tables into docs/results.md, between its two marks: no figure there is copied by hand.
 
 openplanet demo --out demo && python scripts/results.py demo/evaluation.json [docs/results.md]
 """
@@ -47,7 +47,52 @@ def text(scores: dict[str, Any]) -> str:
         f" over cells: {100 * ece:.1f} %.",
         *scores["headline"],
     ]
-    return "\n".join([BEGIN, "", *said, "", *lines, "", END])
+    parts = [lines, named(scores["naming"]), held(scores["naming"]), albums(scores["albums"])]
+    return "\n".join([BEGIN, "", *said, "", *"\n\n".join(map("\n".join, parts)).split("\n"), "", END])
+
+
+def percent(share: float | None) -> str:
+    """As the tables write it."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def named(naming: dict[str, Any]) -> list[str]:
+    """How right the named places are."""
+    levels = ("city", "region", "country")
+    lines = [
+        f"| place named, % of photos (right, % of these) | {' | '.join(levels)} | nothing |",
+        f"|{'---|' * (len(levels) + 2)}",
+    ]
+    for each in naming["by_confidence"]:
+        *told, (nothing,) = [
+            [row["share"], row["right"]][: 1 if row["level"] == "nothing" else 2] for row in each["told"]
+        ]
+        cells = [f"{percent(share)} ({percent(right)})" for share, right in told]
+        lines.append(f"| confidence {100 * each['confidence']:g} % | {' | '.join(cells)} | {percent(nothing)} |")
+    return lines
+
+
+def held(naming: dict[str, Any]) -> list[str]:
+    """What the regions hold."""
+    coverage = naming["coverage"]
+    head = [f"{100 * each['share']:g} % stated" for each in coverage]
+    lines = [f"| regions hold, % | {' | '.join(head)} |", f"|{'---|' * (len(head) + 1)}"]
+    for key, name in (("radius", "radius about the best point"), ("cells", "set of cells")):
+        lines.append(f"| {name} | {' | '.join(percent(each[key]) for each in coverage)} |")
+    return lines
+
+
+def albums(scores: dict[str, Any]) -> list[str]:
+    """First guesses and best points of the album models."""
+    at = [scores["distances_km"].index(km) for km in KM]
+    point = [scores["distances_km"].index(km) for km in (25.0, 200.0)]
+    head = [f"{scores['photos']:,} photos in {scores['albums']:,} albums, % within", *(f"{km:g} km" for km in KM)]
+    lines = [f"| {' | '.join([*head, 'best point: 25 km', '200 km'])} |", f"|{'---|' * (len(KM) + 3)}"]
+    for each in scores["rows"]:
+        points = each["within_point_for_each"] or each["within"]  # a limit answers each distance by itself
+        cells = [percent(each["within"][n]) for n in at] + [percent(points[n]) for n in point]
+        lines.append(f"| {each['name']} | {' | '.join(cells)} |")
+    return lines
 
 
 def replaced(page: str, new: str) -> str:

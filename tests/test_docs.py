@@ -49,7 +49,8 @@ def test_linked_and_named_files_exist(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["albums", "evaluation", "geotag", "glossary", "index", "ingest", "output", "training"]
+    "page",
+    sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem not in ("results", "reliability", "api")),
 )
 def test_prose_keeps_to_100_columns(page: str) -> None:
     lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
@@ -79,8 +80,18 @@ def test_the_demos_table_is_written_from_its_scores(tmp_path: Path) -> None:
         "country_accuracy": 0.5, "probabilities": {"levels": [{"ece": 0.035}]},
     }  # fmt: skip
     points = model | {"name": "model, best point", "best_of": None}
+    told = [("city", 0.4, 0.7), ("region", 0.1, None), ("country", 0.2, 0.9), ("nothing", 0.3, None)]
+    naming = {
+        "by_confidence": [
+            {"confidence": 0.5, "told": [dict(zip(("level", "share", "right"), each, strict=True)) for each in told]}
+        ],
+        "coverage": [{"share": 0.9, "radius": 0.92, "cells": 0.881}],
+    }
+    row = {"name": "travel", "within": [km / 5000 for km in results.KM], "within_point_for_each": [0.5] * 5}
+    albums = {"photos": 470, "albums": 51, "distances_km": list(results.KM), "rows": [row]}
     scores = {
-        "photos": 475, "drawn_together": {"what": "albums", "count": 51, "effective": 40.2},
+        "naming": naming, "albums": albums, "photos": 475,
+        "drawn_together": {"what": "albums", "count": 51, "effective": 40.2},
         "headline": ["Within 25 km."],
         "rows": [model, points], "model_share_of_bayes_limit": [{"km": 25.0, "share": 0.75}],
     }  # fmt: skip
@@ -90,9 +101,12 @@ def test_the_demos_table_is_written_from_its_scores(tmp_path: Path) -> None:
     for _ in range(2):  # the second time nothing changes
         results.main(str(tmp_path / "scores.json"), str(page))
         text = page.read_text()
-        assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+        assert text.startswith("before\n") and text.endswith("\nafter\n") and "99.9" not in text
         assert "| model | 0.0 | 0.5 | 4.0 | 15.0 | 50.0 | 1,234 km | 3,000 | 50.0 |" in text
         assert "| model, best point | 0.0 | 0.5 | 4.0 | 15.0 | 50.0 |  |  |  |" in text
+        assert "| confidence 50 % | 40.0 (70.0) | 10.0 (–) | 20.0 (90.0) | 30.0 |" in text
+        assert "| regions hold, % | 90 % stated |" in text and "| set of cells | 88.1 |" in text
+        assert "470 photos in 51 albums" in text and "| travel | 0.0 | 0.5 | 4.0 | 15.0 | 50.0 | 50.0 | 50.0 |" in text
         assert "75 % of the limit" in text and "10.0 to 25.0" in text and "3.5 %" in text and "Within 25 km." in text
     page.write_text("no marks")
     with pytest.raises(ValueError, match="begin"):

@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
-
-from tqdm import tqdm
+from importlib import import_module
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
@@ -42,7 +41,11 @@ class _Terminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = ("Warning: " if record.levelno >= logging.WARNING else "") + self.format(record)
-        tqdm.write("\n".join(map(plain, text.split("\n"))), file=sys.stderr)
+        lines = "\n".join(map(plain, text.split("\n")))
+        if sys.stderr.isatty():
+            _tqdm().write(lines, file=sys.stderr)
+        else:
+            print(lines, file=sys.stderr, flush=True)  # noqa: T201 (the command line's own output)
 
 
 @contextmanager
@@ -64,6 +67,11 @@ def _has_bars() -> bool:
     return sys.stderr.isatty() and any(isinstance(handler, _Terminal) for handler in LOGGER.handlers)
 
 
+def _tqdm() -> Any:
+    """The class, loaded once there is a bar: it takes a tenth of the time that ``--help`` has."""
+    return import_module("tqdm").tqdm
+
+
 class Progress:
     """Counts finished work. Use as a context manager and call ``advance``.
 
@@ -75,7 +83,7 @@ class Progress:
         self.what, self.total, self.unit = what, total, unit
         self.done = 0
         self.note = ""
-        self._bar = tqdm(total=total, desc=what, unit=unit, file=sys.stderr) if _has_bars() else None
+        self._bar = _tqdm()(total=total, desc=what, unit=unit, file=sys.stderr) if _has_bars() else None
         self._start = self._last_line = time.monotonic()
 
     def __enter__(self) -> "Progress":

@@ -16,10 +16,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import platformdirs
 
 from openplanet.errors import InputError
 
@@ -29,7 +28,10 @@ HOME = "OPENPLANET_HOME"
 
 def home() -> Path:
     """Folder of what OpenPlaNet keeps for a user: OPENPLANET_HOME, else the platform's own place for it."""
-    return Path(os.environ.get(HOME) or platformdirs.user_data_path("openplanet", appauthor=False))
+    given = os.environ.get(HOME)
+    if given:
+        return Path(given)
+    return Path(import_module("platformdirs").user_data_path("openplanet", appauthor=False))
 
 
 @dataclass(frozen=True)

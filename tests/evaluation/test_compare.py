@@ -193,7 +193,7 @@ def test_likelihood_and_calibration_are_compared_over_the_same_cells(
     made["other"] = other
     for name in made:
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(contestants, "open_locator", lambda folder: made[Path(folder).name])
+    monkeypatch.setattr(contestants, "open_locator", lambda folder, engine: made[Path(folder).name])
     found = compare([str(tmp_path / name) for name in made], alone, None)
     inside = predictor.partition.assign(alone.truth.lat, alone.truth.lng) >= 0
     assert inside.sum() == 19  # one was taken in no cell: not in NLL, wrong in ECE
@@ -216,7 +216,7 @@ def test_what_needs_embeddings_is_refused_before_a_model_looks_at_photos(
 ) -> None:
     strange = sure_of_the_truth(np.full(20, 0.5))
     strange.locate_many = lambda _: pytest.fail("a photo was looked at")
-    monkeypatch.setattr(contestants, "open_locator", lambda _: strange)
+    monkeypatch.setattr(contestants, "open_locator", lambda _, engine: strange)
     with pytest.raises(InputError, match=f"{name} needs the embeddings of a checkpoint of ours: name one before"):
         compare([str(tmp_path), name], of_dataset(dataset, "test"), dataset)
 
@@ -226,7 +226,7 @@ def test_a_probability_of_zero_for_the_truth_is_no_likelihood(
 ) -> None:
     made = {name: sure_of_the_truth(np.full(20, p)) for name, p in (("never", 1e-300), ("half", 0.5))}
     made["never"].p_N[3] = 0.0
-    monkeypatch.setattr(contestants, "open_locator", lambda folder: made[Path(folder).name])
+    monkeypatch.setattr(contestants, "open_locator", lambda folder, engine: made[Path(folder).name])
     for name in made:
         (tmp_path / name).mkdir()
     with np.errstate(divide="ignore"):

@@ -130,7 +130,7 @@ def test_answers_are_printed_and_forgotten_as_they_come(
                 yield Located(photo, prediction, None)
                 del prediction
 
-    monkeypatch.setattr(locator, "open_locator", lambda _: Fake())
+    monkeypatch.setattr(locator, "open_locator", lambda *_, **__: Fake())
     monkeypatch.setattr(click, "echo", lambda text, **_: printed.append(text))
     done = CliRunner().invoke(cli, ["locate", "empty", "--checkpoint", "none", *options])
     assert done.exit_code == 0, done.output

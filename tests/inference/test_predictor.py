@@ -99,7 +99,7 @@ def test_only_bad_photos_and_none_at_all(predictor: Predictor, folder: Path) -> 
     assert list(predictor.locate_many([])) == []
 
 
-def test_reads_ahead_by_one_batch_only(predictor: Predictor, folder: Path) -> None:
+def test_reads_ahead_by_one_more_batch_only(predictor: Predictor, folder: Path) -> None:
     taken = []
 
     def endless():
@@ -108,7 +108,7 @@ def test_reads_ahead_by_one_batch_only(predictor: Predictor, folder: Path) -> No
             yield folder / "1.png"
 
     next(predictor.locate_many(endless(), batch_size=4))
-    assert len(taken) == 4
+    assert len(taken) == 8
 
 
 def test_bad_photo_alone_is_an_error_that_names_it(predictor: Predictor, folder: Path) -> None:

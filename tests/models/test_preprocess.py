@@ -1,7 +1,6 @@
 """From photo to pixels."""
 
 import numpy as np
-import torch
 from PIL import Image
 
 from openplanet.models.preprocess import decode, pixels
@@ -11,8 +10,8 @@ def test_the_centre_square_is_kept() -> None:
     array = np.zeros((60, 100, 3), dtype=np.uint8)
     array[:, 20:80] = (10, 200, 30)  # the central square is green, what is beside it black
     result = pixels(Image.fromarray(array), 20)
-    assert result.dtype == torch.uint8 and result.shape == (3, 20, 20)
-    assert (result == torch.tensor([10, 200, 30], dtype=torch.uint8)[:, None, None]).all()
+    assert result.dtype == np.uint8 and result.shape == (3, 20, 20)
+    assert (result == np.array([10, 200, 30], np.uint8)[:, None, None]).all()
 
 
 def test_portrait_and_small_and_grey_photos() -> None:

@@ -103,7 +103,9 @@ def test_the_accuracy_is_that_of_the_saved_weights(dataset: Dataset, tiny_recipe
     fit(dataset, recipe, tmp_path / "out")
     loaded = Checkpoint.load(tmp_path / "out")
     table = dataset.table(["image", "lat", "lng"], split="val")
-    batch = torch.stack([pixels(images.load(row["bytes"]), 32) for row in table.column("image").to_pylist()])
+    batch = torch.from_numpy(
+        np.stack([pixels(images.load(row["bytes"]), 32) for row in table.column("image").to_pylist()])
+    )
     with torch.inference_mode():
         log_probs = torch.log_softmax(loaded.model(batch), dim=1)
     cell = torch.from_numpy(loaded.partition.assign(table.column("lat").to_numpy(), table.column("lng").to_numpy()))

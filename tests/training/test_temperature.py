@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +24,9 @@ def test_the_checkpoint_holds_it(make_dataset: Any, tiny_recipe: Recipe, tmp_pat
     fit(dataset, dataclasses.replace(tiny_recipe, epochs=2, levels=levels), tmp_path / "out")
     loaded = Checkpoint.load(tmp_path / "out")
     table = dataset.table(["image", "lat", "lng"], split="val")
-    batch = torch.stack([pixels(images.load(row["bytes"]), 32) for row in table.column("image").to_pylist()])
+    batch = torch.from_numpy(
+        np.stack([pixels(images.load(row["bytes"]), 32) for row in table.column("image").to_pylist()])
+    )
     with torch.inference_mode():
         scores_NC = loaded.model(batch)
     cell_N = torch.from_numpy(loaded.partition.assign(table.column("lat").to_numpy(), table.column("lng").to_numpy()))

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import click
 
-from openplanet import __version__
 from openplanet.cli.albums import train_albums
 from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.geotag import geotag
 from openplanet.cli.locate import locate
-from openplanet.cli.models import calibrate, download
+from openplanet.cli.models import calibrate, download, export
 from openplanet.cli.photos import collect, ingest, synthetic
+from openplanet.cli.serve import serve
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.progress import on_terminal, plain
@@ -31,7 +31,7 @@ ESCAPED = "openplanet.escaped"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="openplanet")
+@click.version_option(package_name="openplanet", prog_name="openplanet")
 def cli() -> None:
     """Photo geolocation: from the pixels of a photo to a probability over the Earth.
 
@@ -66,6 +66,7 @@ for command in (
     partition,
     download,
     calibrate,
+    export,
     train,
     push,
     train_albums,
@@ -73,6 +74,7 @@ for command in (
     compare,
     play,
     locate,
+    serve,
     geotag,
     recipes,
     synthetic,

@@ -10,6 +10,11 @@ from openplanet.progress import plain
 from openplanet.storage import Kind, check_outputs, is_stream
 
 PATH = click.Path(path_type=Path)
+engine_option = click.option(
+    "--engine",
+    metavar="NAME",
+    help="What runs the network: pytorch, or an exported one such as openvino or onnx-int8 [default: the fastest].",
+)
 
 
 class OutputFile(click.Path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, show
+from openplanet.cli.base import PATH, Command, OutputFile, engine_option, show
 from openplanet.evaluation import kinds
 from openplanet.storage import generator
 
@@ -50,6 +50,7 @@ from openplanet.storage import generator
 @click.option(
     "--anchors", default="", metavar="%,%,...", help="Shares of each album's positions to reveal, such as 0,10,50."
 )
+@engine_option
 @click.option("--json", "scores", type=OutputFile(kinds.SCORES), help="Write all figures as JSON.")
 @click.option(
     "--report",
@@ -69,6 +70,7 @@ def evaluate(
     albums: bool,
     album_checkpoints: tuple[Path, ...],
     anchors: str,
+    engine: str | None,
     scores: Path | None,
     report: Path | None,
 ) -> None:
@@ -101,7 +103,7 @@ def evaluate(
     looked_at = strict or checkpoint is not None
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
-    predictor = None if checkpoint is None else open_locator(checkpoint)
+    predictor = None if checkpoint is None else open_locator(checkpoint, engine=engine)
     of_albums = albums_of(data, predictor, album_checkpoints) if albums else None
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
     show(result.to_text())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile
+from openplanet.cli.base import PATH, Command, OutputFile, engine_option
 from openplanet.errors import InputError
 from openplanet.storage import html_page
 
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     metavar="auto|SECONDS",
     help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
 )
+@engine_option
 @click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
 @click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
@@ -97,6 +98,7 @@ def locate(
     anchors: bool,
     gpx: tuple[Path, ...],
     clock_offset: str | None,
+    engine: str | None,
 ) -> None:
     """Locate photos, or whole albums.
 
@@ -111,7 +113,6 @@ def locate(
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
-    from openplanet.inference.output.as_map import MapPage
     from openplanet.inference.prediction import Options
     from openplanet.models import hub
 
@@ -123,6 +124,8 @@ def locate(
         raise click.UsageError(
             "--evidence goes with single photos and coordinates, not with --album or a coarser --finest"
         )
+    if evidence and engine not in (None, "pytorch"):
+        raise click.UsageError("--evidence goes with --engine pytorch")
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
@@ -136,13 +139,14 @@ def locate(
         from openplanet.photos.albums.tracks import Tracks
 
         tracks = Tracks.read(gpx) if gpx else None
-        locator = AlbumPredictor.load(checkpoint)
+        locator = AlbumPredictor.load(checkpoint, engine=engine)
         album = locator.locate(photos, anchors, clock, all_pictures, tracks)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
-        single = open_locator(checkpoint)
+        # covered photos are compared with the answer: one network gives both
+        single = open_locator(checkpoint, engine="pytorch" if evidence else engine)
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
@@ -155,7 +159,11 @@ def locate(
 
             known = None if reference is None else Dataset.open(reference)
             stream = with_evidence(stream, single, within_km, known)
-    page = None if map_file is None else MapPage(map_file, about, number)
+    page = None
+    if map_file is not None:
+        from openplanet.inference.output.as_map import MapPage
+
+        page = MapPage(map_file, about, number)
     counts = Counter[str]()
     error: str | None = None
 

@@ -102,8 +102,8 @@ def push(checkpoint: Path, repository: str, public: bool, endpoint: str | None, 
     from tempfile import TemporaryDirectory
 
     from openplanet.models import hub
-    from openplanet.models.album.checkpoint import is_album_checkpoint
     from openplanet.models.checkpoint import Checkpoint
+    from openplanet.models.checkpoint_folder import is_album_checkpoint
     from openplanet.models.merged import merge, reveals
 
     if min_cell_km2 == 0:

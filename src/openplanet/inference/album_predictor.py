@@ -22,15 +22,18 @@ from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
 from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors, on_track
 from openplanet.inference.clock_offset import ClockOffset, estimate
+from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.finding import find_photos, no_photograph
 from openplanet.inference.located import Located, LocatedAlbum, Photo
+from openplanet.inference.locator import exported_for, open_predictor
 from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
 from openplanet.models.album.base import UNKNOWN, AlbumModel, Albums
-from openplanet.models.album.checkpoint import AlbumCheckpoint, is_album_checkpoint
+from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.album.travel import UNSEEN, Travel
+from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
 from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
@@ -48,7 +51,7 @@ UNREADABLE = "its picture cannot be read"
 
 @dataclass(frozen=True)
 class AlbumPhoto:
-    """A photo and what it says of itself."""
+    """A photo and what it says of itself. ``path``: its file, or what the photo is called where it is no file."""
 
     path: Path
     facts: Reading | None
@@ -79,25 +82,32 @@ class AlbumPredictor:
     """Locates albums. An image checkpoint alone does it by ``travel``, an album checkpoint by its own model."""
 
     def __init__(
-        self, predictor: Predictor, model: AlbumModel, variant: str, training: Mapping[str, Any] | None = None
+        self,
+        predictor: Predictor | EnginePredictor,
+        model: AlbumModel,
+        variant: str,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         """``training``: what the album model was trained on, as its checkpoint says; nothing for an untrained one."""
         self.predictor, self.model, self.variant = predictor, model, variant
         self.training: Mapping[str, Any] = training or {}
 
     @classmethod
-    def load(cls, path: Path | str, device: str | None = None) -> "AlbumPredictor":
+    def load(cls, path: Path | str, device: str | None = None, engine: str | None = None) -> "AlbumPredictor":
         """Load a folder that ``openplanet train`` or ``train-albums`` wrote; ``device`` defaults to a GPU if any.
 
-        Of an image checkpoint the model is ``travel``, with people moving as they usually do (``Movement.usual``).
+        ``engine``: what runs the image model (``locator.open_locator``). Of an image checkpoint the album model is
+        ``travel``, with people moving as they usually do (``Movement.usual``).
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.
         """
+        folder, wanted = hub.resolve(path), device
         device = device or best_device().type
-        folder = hub.resolve(path)
         if is_album_checkpoint(folder):
-            trained = AlbumCheckpoint.load(folder, device)
-            return cls(Predictor(trained.image, device), trained.model, trained.config.variant, trained.training)
-        predictor = Predictor.load(folder, device)
+            trained, inside = AlbumCheckpoint.load(folder, device), folder / ALBUM_IMAGE
+            chosen = exported_for(inside, wanted, engine)
+            image = EnginePredictor(inside, chosen, trained.image) if chosen else Predictor(trained.image, device)
+            return cls(image, trained.model, trained.config.variant, trained.training)
+        predictor = open_predictor(folder, wanted, engine)
         model = Travel.over(predictor.partition)
         model.calibration = UNSEEN
         return cls(predictor, model, "travel")
@@ -158,6 +168,13 @@ class AlbumPredictor:
         """
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
+        return self.locate_seen(read, anchors, clock_offset, by_model)
+
+    def locate_seen(
+        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+    ) -> LocatedAlbum:
+        """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
+        read = list(photos)
         main = _main_camera(read)
         about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))

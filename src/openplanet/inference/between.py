@@ -6,14 +6,16 @@ Shapes: T photos of an album.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import EARTH_RADIUS_KM, from_xyz, to_xyz
-from openplanet.models.album.embedded import EmbeddedAlbum
 from openplanet.photos.albums.tracks import Tracks
+
+if TYPE_CHECKING:  # torch, without which an exported engine answers
+    from openplanet.models.album.embedded import EmbeddedAlbum
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -106,7 +108,7 @@ def radius_km(kind: Literal["between", "near"], apart_km: float, hours: float | 
     return BETWEEN_KM + BETWEEN_SHARE * apart_km + grown
 
 
-def interpolate(album: EmbeddedAlbum, anchors: Mask, most_km: float = np.inf) -> tuple[Floats, Floats]:
+def interpolate(album: "EmbeddedAlbum", anchors: Mask, most_km: float = np.inf) -> tuple[Floats, Floats]:
     """lat [T], lng [T] of an album's photos by ``by_anchors``; NaN where it places none."""
     found = by_anchors(album.lat_T, album.lng_T, album.seconds_T, anchors, most_km)
     lat_T, lng_T = (np.array([np.nan if at is None else getattr(at, name) for at in found]) for name in ("lat", "lng"))

@@ -36,7 +36,7 @@ class Names:
         return printable(text.replace(str(photo), self.of(photo)))
 
 
-def no_photograph(photo: Path) -> str:
+def no_photograph(photo: Path | bytes) -> str:
     """Why a picture shows no place ("screenshot: ..."), by the rules by which ingest flags; "" for a photograph, and
     for a file that cannot be read, which says so elsewhere."""
     try:

@@ -10,10 +10,10 @@ from PIL import Image
 
 from openplanet.earth import places
 from openplanet.inference.between import Anchored
-from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.prediction import Prediction
 
-if TYPE_CHECKING:  # evidence is given for answers
+if TYPE_CHECKING:  # evidence is given for answers, and clocks are torch's
+    from openplanet.inference.clock_offset import ClockOffset
     from openplanet.inference.evidence import Evidence
 
 Photo = Path | str | bytes | Image.Image
@@ -99,6 +99,6 @@ class LocatedAlbum:
 
     photos: tuple[Located, ...]
     variant: str
-    offsets: Mapping[str, ClockOffset]
+    offsets: "Mapping[str, ClockOffset]"
     main_camera: str
     clock_notes: tuple[str, ...] = ()

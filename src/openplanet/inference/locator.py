@@ -4,17 +4,21 @@ prefix. Evaluation, the commands and every output take any locator; what one of 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.inference.album_predictor import AlbumPredictor
+from openplanet.inference.engine_predictor import EnginePredictor
+from openplanet.inference.engines import exported
 from openplanet.inference.located import Located, Photo
-from openplanet.inference.predictor import Predictor
 from openplanet.models import hub
-from openplanet.models.album.checkpoint import is_album_checkpoint
-from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint_folder import is_album_checkpoint, sound_config
+
+if TYPE_CHECKING:  # what loads torch is imported where it answers
+    from torch import Tensor
+
+    from openplanet.inference.album_predictor import AlbumPredictor
+    from openplanet.inference.predictor import Predictor
+    from openplanet.models.checkpoint import Checkpoint
 
 
 class Locator(Protocol):
@@ -39,7 +43,7 @@ class Locator(Protocol):
 class Embedder(Locator, Protocol):
     """A locator that also gives what its network sees of a photo."""
 
-    def embed_many(self, photos: Iterable[Photo]) -> Iterator[Tensor | None]:
+    def embed_many(self, photos: Iterable[Photo]) -> Iterator["Tensor | None"]:
         """The embedding [D] (float32, CPU) of each photo, in order; None for one that cannot be read."""
 
 
@@ -49,6 +53,10 @@ Opener = Callable[[str, str | None], Locator]
 OPENERS: dict[str, Opener] = {}
 """Other systems by their prefix: ``name:REST`` is opened by ``OPENERS["name"]``, which is set from outside the
 package. Models whose weights we can read are checkpoints instead (models/published/)."""
+
+
+GPUS = ("/dev/nvidia0", "/dev/kfd")
+"""Files that are there where PyTorch may have a GPU (NVIDIA's, AMD's): asking PyTorch would load it."""
 
 
 def prefix_of(text: Path | str) -> str | None:
@@ -62,18 +70,45 @@ def is_name(text: Path | str) -> bool:
     return prefix_of(text) is not None or str(text).startswith(hub.PREFIX) or hub.is_kept(text)
 
 
-def open_locator(text: Path | str, device: str | None = None) -> Locator:
+def open_locator(text: Path | str, device: str | None = None, engine: str | None = None) -> Locator:
     """Open a checkpoint folder, of photos or of albums, the name of one that was downloaded, one on the Hub
     (``hf:OWNER/NAME``), or a name of ``OPENERS``.
 
-    ``device`` defaults to a GPU where there is one. Raises CheckpointError, naming the folder, where it is missing,
-    incomplete or damaged, and InputError where another system cannot be opened.
+    ``device``: PyTorch's, by default a GPU where there is one. ``engine``: what runs the network ("pytorch",
+    "openvino", "onnx-int8"), by default the fastest that `openplanet export` has written into the checkpoint, PyTorch
+    where there is none, a device is named, or a GPU is here. Raises CheckpointError, naming the folder, where it is
+    missing, incomplete or damaged, and InputError where another system cannot be opened, or the engine is not there.
     """
     prefix = prefix_of(text)
     if prefix is not None:
         return OPENERS[prefix](str(text).partition(":")[2], device)
     folder = hub.resolve(text)
-    return AlbumPredictor.load(folder, device) if is_album_checkpoint(folder) else Predictor.load(folder, device)
+    if is_album_checkpoint(folder):
+        from openplanet.inference.album_predictor import AlbumPredictor
+
+        return AlbumPredictor.load(folder, device, engine)
+    return open_predictor(folder, device, engine)
+
+
+def open_predictor(
+    folder: Path | str, device: str | None = None, engine: str | None = None
+) -> "Predictor | EnginePredictor":
+    """``open_locator`` for a checkpoint of single photos."""
+    folder = hub.resolve(folder)
+    chosen = exported_for(folder, device, engine)
+    if chosen is not None:
+        return EnginePredictor(folder, chosen)
+    from openplanet.inference.predictor import Predictor
+
+    return Predictor.load(folder, device)
+
+
+def exported_for(folder: Path, device: str | None, engine: str | None) -> exported.Exported | None:
+    """The exported network that answers for the checkpoint of single photos in ``folder``, by the rules of
+    ``open_locator``; None: PyTorch."""
+    if engine is None and (device not in (None, "cpu") or any(Path(gpu).exists() for gpu in GPUS)):
+        return None
+    return exported.choose(folder, sound_config(folder), engine)
 
 
 def embeds(locator: Locator) -> TypeGuard[Embedder]:
@@ -81,18 +116,26 @@ def embeds(locator: Locator) -> TypeGuard[Embedder]:
     return hasattr(locator, "embed_many")
 
 
-def places_albums(locator: Locator) -> TypeGuard[AlbumPredictor]:
+def places_albums(locator: Locator) -> TypeGuard["AlbumPredictor"]:
     """Whether the locator takes the photos that it is given for one album, and places each by the others."""
+    if isinstance(locator, EnginePredictor):
+        return False
+    from openplanet.inference.album_predictor import AlbumPredictor
+
     return isinstance(locator, AlbumPredictor)
 
 
-def reads_features(locator: Locator) -> TypeGuard[Predictor]:
+def reads_features(locator: Locator) -> TypeGuard["Predictor"]:
     """Whether the locator answers from the features of its backbone, which are kept beside a dataset."""
+    from openplanet.inference.predictor import Predictor
+
     return isinstance(locator, Predictor)
 
 
-def checkpoint_of(locator: Locator) -> Checkpoint | None:
+def checkpoint_of(locator: Locator) -> "Checkpoint | None":
     """The image checkpoint that answers (and embeds) alone; None for album models and for other systems."""
+    from openplanet.models.checkpoint import Checkpoint
+
     checkpoint = getattr(locator, "checkpoint", None)
     return checkpoint if isinstance(checkpoint, Checkpoint) else None
 

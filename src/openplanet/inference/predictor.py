@@ -1,30 +1,25 @@
-"""From a photo to a Prediction: the checkpoint, loaded once, asked many times.
+"""From a photo to a Prediction by PyTorch: the checkpoint, loaded once, asked many times.
 
-Shapes: B photos in a batch, C cells, H W pixels.
+Shapes: B photos in a batch, C cells, F features of the backbone, H W pixels.
 """
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import PhotoError
-from openplanet.inference.located import Located, Photo
+from openplanet.inference.photo_locator import PhotoLocator
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.device import best_device
-from openplanet.models.preprocess import pixels
-from openplanet.photos.files import images
+from openplanet.models.image_model import ImageConfig
+from openplanet.models.preprocess import Pixels
 
 
-class Predictor:
-    """Locates photos. Holds nothing that a call changes, so that threads may share one."""
+class Predictor(PhotoLocator):
+    """Locates photos by the network of a checkpoint, in PyTorch."""
 
     def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "cpu") -> None:
         self.checkpoint = checkpoint
@@ -42,8 +37,11 @@ class Predictor:
 
     @property
     def partition(self) -> Partition:
-        """The cells that predictions are over."""
         return self.checkpoint.partition
+
+    @property
+    def framing(self) -> ImageConfig:
+        return self.checkpoint.image
 
     @property
     def coarser(self) -> tuple[Partition, ...]:
@@ -73,75 +71,20 @@ class Predictor:
             log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
         return self._predictions(log_probs_BC)
 
-    def locate(self, photo: Photo) -> Prediction:
-        """Locate one photo: a path, the bytes of a file, or a PIL image (turned upright by its Exif).
-
-        Raises PhotoError, naming the file, where it cannot be read.
-        """
-        return self._predict([self.pixels(photo)])[0]
-
-    def locate_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Located]:
-        """Locate photos in their order, ``batch_size`` at a time; a bad one never stops the rest.
-
-        Reads ahead by one batch at most, so that ``photos`` may be endless.
-        """
-        source = iter(photos)
-        with ThreadPoolExecutor() as pool:  # Pillow releases the lock while it decodes
-            while batch := list(islice(source, batch_size)):
-                yield from self._locate_batch(batch, pool)
-
-    def embed_many(self, photos: Iterable[Photo], batch_size: int = 32) -> Iterator[Tensor | None]:
-        """The embedding [D] (float32, CPU: the layer before the softmax) of each photo; None for a bad one."""
-        source = iter(photos)
-        with ThreadPoolExecutor() as pool:
-            while batch := list(islice(source, batch_size)):
-                read = list(pool.map(self._try_pixels, batch))
-                good = [each for each in read if isinstance(each, Tensor)]
-                embedded = iter(self._embed(good))
-                yield from (next(embedded) if isinstance(each, Tensor) else None for each in read)
-
-    def _embed(self, pixels_3HW: list[Tensor]) -> list[Tensor]:
-        if not pixels_3HW:
-            return []
+    def look(self, pixels_B3HW: Pixels) -> list[tuple[Prediction, Tensor]]:
         with torch.inference_mode():
-            return list(self.model.embed(torch.stack(pixels_3HW).to(self.device)).float().cpu())
+            embedding_BD = self.model.embed(torch.from_numpy(pixels_B3HW).to(self.device))
+            scores_BC = self.model.combine(self.model.head(embedding_BD))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return list(zip(self._predictions(log_probs_BC), embedding_BD.float().cpu(), strict=True))
 
-    def _locate_batch(self, batch: list[Photo], pool: Executor) -> list[Located]:
-        read = list(pool.map(self._try_pixels, batch))
-        predictions = iter(self._predict([each for each in read if isinstance(each, Tensor)]))
-        return [
-            Located(photo, next(predictions), None) if isinstance(each, Tensor) else Located(photo, None, str(each))
-            for photo, each in zip(batch, read, strict=True)
-        ]
+    def _predict(self, pixels_B3HW: Pixels) -> list[Prediction]:
+        return self._predictions(self.log_probs(torch.from_numpy(pixels_B3HW)))
 
-    def _predict(self, pixels_3HW: list[Tensor]) -> list[Prediction]:
-        if not pixels_3HW:
-            return []
-        return self._predictions(self.log_probs(torch.stack(pixels_3HW)))
+    def _embed(self, pixels_B3HW: Pixels) -> list[Tensor]:
+        with torch.inference_mode():
+            return list(self.model.embed(torch.from_numpy(pixels_B3HW).to(self.device)).float().cpu())
 
     def _predictions(self, log_probs_BC: Tensor) -> list[Prediction]:
         regions = self.checkpoint.calibration.regions
         return [Prediction(self.partition, row.numpy(), regions) for row in log_probs_BC]
-
-    def _try_pixels(self, photo: Photo) -> Tensor | PhotoError:
-        try:
-            return self.pixels(photo)
-        except PhotoError as error:
-            return error
-
-    def pixels(self, photo: Photo) -> Tensor:
-        """What the network is given of a photo: uint8 [3, H, W]. Raises PhotoError where it cannot be read."""
-        config = self.checkpoint.image
-        if isinstance(photo, Image.Image):
-            image = _upright(photo)
-        else:
-            source = photo if isinstance(photo, bytes) else Path(photo)
-            image = images.load(source, short_side=config.decoded_side)
-        return pixels(image, config.image_size, config.centre_crop)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError) as error:
-        raise PhotoError(f"the image cannot be decoded: {error}", reason="corrupt") from error

@@ -8,11 +8,12 @@ Shapes: N photos, C cells.
 
 import math
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from openplanet.models.regions import Regions
+
+if TYPE_CHECKING:  # answers by an exported engine do without torch
+    from torch import Tensor
 
 LEAST_PHOTOS = 50
 """With fewer, chance alone moves the fitted temperature by tens of percent."""
@@ -39,9 +40,9 @@ class Calibration:
     regions: Regions = field(default_factory=Regions)
     """What regions must hold at this temperature."""
 
-    def log_probs(self, scores_NC: Tensor) -> Tensor:
+    def log_probs(self, scores_NC: "Tensor") -> "Tensor":
         """Log-probabilities [N, C], float32, of a model's scores (logits, or log-probabilities)."""
-        return torch.log_softmax(scores_NC.float() / self.temperature, dim=1)
+        return (scores_NC.float() / self.temperature).log_softmax(dim=1)
 
     def describe(self) -> str:
         """In a sentence."""
@@ -53,7 +54,7 @@ class Calibration:
         )
 
 
-def fit_temperature(scores_NC: Tensor, cell_N: Tensor) -> Calibration:
+def fit_temperature(scores_NC: "Tensor", cell_N: "Tensor") -> Calibration:
     """The temperature with the least negative log-likelihood of the true cells.
 
     Temperature scaling: Guo, Pleiss, Sun, Weinberger 2017, "On Calibration of Modern Neural Networks", arXiv
@@ -66,7 +67,7 @@ def fit_temperature(scores_NC: Tensor, cell_N: Tensor) -> Calibration:
     if int(known.sum()) < LEAST_PHOTOS:
         return Calibration(note=f"{int(known.sum())} validation photos in cells, and {LEAST_PHOTOS} are needed")
     scores_NC, cell_N = scores_NC[known], cell_N[known]
-    if not bool(torch.isfinite(scores_NC).all()):
+    if not bool(scores_NC.isfinite().all()):
         return Calibration(note="the model's scores of some validation photos are no numbers")
     low, high = (math.log(end) for end in RANGE)
     for _ in range(STEPS):
@@ -84,19 +85,21 @@ def fit_temperature(scores_NC: Tensor, cell_N: Tensor) -> Calibration:
     )
 
 
-def _slope(scores_NC: Tensor, cell_N: Tensor, sharpness: float) -> float:
+def _slope(scores_NC: "Tensor", cell_N: "Tensor", sharpness: float) -> float:
     """Derivative of the mean negative log-likelihood by sharpness, 1 / temperature."""
     total = 0.0
-    for rows_BC, cell_B in zip(torch.split(scores_NC, ROWS), torch.split(cell_N, ROWS), strict=True):
+    for start in range(0, len(cell_N), ROWS):
+        rows_BC, cell_B = scores_NC[start : start + ROWS], cell_N[start : start + ROWS]
         rows_BC = rows_BC.float()
-        expected_B = (torch.softmax(rows_BC * sharpness, dim=1) * rows_BC).sum(dim=1)
+        expected_B = ((rows_BC * sharpness).softmax(dim=1) * rows_BC).sum(dim=1)
         total += float((expected_B - rows_BC.gather(1, cell_B[:, None])[:, 0]).double().sum())
     return total / len(cell_N)
 
 
-def _loss(scores_NC: Tensor, cell_N: Tensor, temperature: float) -> float:
+def _loss(scores_NC: "Tensor", cell_N: "Tensor", temperature: float) -> float:
     total = 0.0
-    for rows_BC, cell_B in zip(torch.split(scores_NC, ROWS), torch.split(cell_N, ROWS), strict=True):
-        log_probs_BC = torch.log_softmax(rows_BC.float() / temperature, dim=1)
+    for start in range(0, len(cell_N), ROWS):
+        rows_BC, cell_B = scores_NC[start : start + ROWS], cell_N[start : start + ROWS]
+        log_probs_BC = (rows_BC.float() / temperature).log_softmax(dim=1)
         total -= float(log_probs_BC.gather(1, cell_B[:, None]).double().sum())
     return total / len(cell_N)

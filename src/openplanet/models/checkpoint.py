@@ -8,7 +8,6 @@ config.json         written last: a folder without it is not a checkpoint
 """
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -20,27 +19,30 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import CheckpointError, InputError, PartitionError, RecipeError
+from openplanet.errors import CheckpointError, PartitionError, RecipeError
 from openplanet.models import hub
 from openplanet.models.backbone import check_size
 from openplanet.models.calibration import Calibration
 from openplanet.models.card import model_card
+from openplanet.models.checkpoint_folder import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    FORMAT_VERSION,
+    PARTITION,
+    WEIGHTS,
+    calibration_of,
+    check_files,
+    level_name,
+    sound_config,
+)
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import Merged, reveals
-from openplanet.models.regions import Regions
-from openplanet.storage import atomic_path, read_json, sha256_of, write_json, write_text
+from openplanet.storage import atomic_path, sha256_of, write_json, write_text
 
-FORMAT = "openplanet-checkpoint"
-FORMAT_VERSION = 1
-CONFIG, WEIGHTS, PARTITION, CARD = "config.json", "model.safetensors", "partition.parquet", "README.md"
 CONSTANTS = 1 << 26
 """Numbers that a model may hold beside its weights (masks of attention windows, levels)."""
-RESUME = "resume"
-"""Folder, of a checkpoint that is being trained, of all that going on needs."""
-KINDS: dict[str, type] = {"openplanet_version": str, "cells": int, "sha256": dict}
-KINDS |= dict.fromkeys(("image", "recipe", "accuracy", "training"), dict)
-"""What config.json has to hold."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Checkpoint:
         folder = Path(folder)
         (folder / CONFIG).unlink(missing_ok=True)
         save_weights(self.model, folder / WEIGHTS)
-        partitions = [PARTITION, *(_level_name(index) for index in range(len(self.coarser)))]
+        partitions = [PARTITION, *(level_name(index) for index in range(len(self.coarser)))]
         for name, partition in zip(partitions, (self.partition, *self.coarser), strict=True):
             partition.save(folder / name)
         config = {
@@ -98,7 +100,7 @@ class Checkpoint:
 
     def save_calibration(self, folder: Path) -> None:
         """Write ``calibration`` alone into the checkpoint in ``folder``, and into its card."""
-        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
+        config = sound_config(folder)
         config["calibration"] = dataclasses.asdict(self.calibration)
         write_text(folder / CARD, model_card(config, sum(p.numel() for p in self.model.parameters())))
         write_json(folder / CONFIG, config)
@@ -111,8 +113,8 @@ class Checkpoint:
         another format or of another shape than config.json says.
         """
         folder = hub.resolve(folder)
-        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
-        levels = [_level_name(index) for index in range(len(config.get("coarser", ())))]
+        config = sound_config(folder)
+        levels = [level_name(index) for index in range(len(config.get("coarser", ())))]
         if config.get("overlaid") is True:  # as it was written before this was a head like any other
             config["image"]["head"] = "overlaid"
         check_files(folder, (WEIGHTS, PARTITION, *levels), config)
@@ -140,7 +142,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"{folder / CONFIG} and its partitions do not belong together ({error}); copy the checkpoint again"
             ) from error
-        calibration = _calibration(config, folder / CONFIG)
+        calibration = calibration_of(config, folder / CONFIG)
         load_weights(model, folder / WEIGHTS)
         model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return cls(
@@ -160,88 +162,9 @@ class Checkpoint:
 def image_config_of(folder: Path) -> ImageConfig:
     """The configuration of the image model in a checkpoint folder, without its weights; CheckpointError as ``load``."""
     try:
-        return ImageConfig.from_dict(read_config(folder, FORMAT, FORMAT_VERSION, KINDS)["image"])
+        return ImageConfig.from_dict(sound_config(folder)["image"])
     except CheckpointError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
-
-
-def _level_name(index: int) -> str:
-    return f"level-{index}.parquet"
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether the folder holds a checkpoint that was written to the end."""
-    return (Path(folder) / CONFIG).is_file()
-
-
-def read_config(folder: Path, form: str, form_version: int, kinds: dict[str, type]) -> dict[str, Any]:
-    """The content of a checkpoint folder's config.json.
-
-    Raises CheckpointError where it is missing, damaged, without one of the keys of ``kinds`` or with another kind of
-    value there, or of another format than ``form`` (of images or of albums).
-    """
-    path = folder / CONFIG
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"{folder} is no folder: give the one that `openplanet train --out` wrote, or the name of a model that"
-            " `openplanet download` has fetched"
-        )
-    if not path.is_file():
-        todo = "give the folder that `openplanet train --out` wrote, whole"
-        if (folder / RESUME).is_dir():
-            todo = "its training was stopped: run `openplanet train` again with --resume"
-        raise CheckpointError(f"{folder} is not a finished checkpoint: it has no {CONFIG}; {todo}")
-    try:
-        config = read_json(path)
-    except InputError as error:
-        raise CheckpointError(f"{error}; copy the checkpoint again") from error
-    if config.get("format") != form:
-        raise CheckpointError(
-            f"{path} is not of such a checkpoint: its format is {config.get('format')!r}, and {form} is asked for"
-            + _image_inside(folder)
-        )
-    if config.get("format_version") != form_version:
-        raise CheckpointError(
-            f"{path} has checkpoint format {config.get('format_version')}, this openplanet reads {form_version}:"
-            f" install openplanet {config.get('openplanet_version', 'of another version')}, or train again"
-        )
-    if missing := sorted(kinds.keys() - config.keys()):
-        raise CheckpointError(f"{path} is damaged: it lacks {', '.join(missing)}; copy the checkpoint again")
-    for name, kind in (kinds | {"coarser": list}).items():
-        if not isinstance(config.get(name, kind()), kind):
-            raise CheckpointError(
-                f"{path} is damaged: {name} cannot be {repr(config[name])[:200]}; copy the checkpoint again"
-            )
-    return config
-
-
-def _calibration(config: dict[str, Any], path: Path) -> Calibration:
-    try:
-        values = dict(config.get("calibration", {}))
-        regions = Regions.from_dict(values.pop("regions", {}))
-        found = Calibration(**values, regions=regions)
-        if not 0 < found.temperature < float("inf"):
-            raise ValueError(found.temperature)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: its calibration is unfit ({error}); copy it again") from error
-    return found
-
-
-def _image_inside(folder: Path) -> str:
-    inside = folder / "image"
-    return f" (an album's has that of its image model in {inside})" if (inside / CONFIG).is_file() else ""
-
-
-def check_files(folder: Path, names: Iterable[str], config: dict[str, Any]) -> None:
-    """Raise CheckpointError where a file is missing, or its SHA-256 is not the one in config.json."""
-    for name in names:
-        path = folder / name
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; copy the whole checkpoint folder again")
-        if sha256_of(path) != config["sha256"].get(name):
-            raise CheckpointError(
-                f"{path} is damaged or of another checkpoint: its SHA-256 is not the one in {CONFIG}; copy it again"
-            )
 
 
 def most_numbers(folder: Path) -> int:

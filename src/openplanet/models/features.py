@@ -179,14 +179,12 @@ def _look(
     short_side: int | None,
 ) -> list[Tensor | None]:
     config = model.config
-    pictures: list[Tensor | None] = list(
-        pool.map(lambda data: decode(data, config.image_size, config.centre_crop, short_side), encoded)
-    )
+    pictures = list(pool.map(lambda data: decode(data, config.image_size, config.centre_crop, short_side), encoded))
     good = [picture for picture in pictures if picture is not None]
     if not good:
-        return pictures
+        return [None] * len(pictures)
     with torch.inference_mode():
-        features = iter(model.features(torch.stack(good).to(device)).float().cpu())
+        features = iter(model.features(torch.from_numpy(np.stack(good)).to(device)).float().cpu())
     return [None if picture is None else next(features) for picture in pictures]
 
 

@@ -6,18 +6,16 @@ The endpoint is the Hub's, or what the environment variable HF_ENDPOINT or ``end
 import warnings
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from openplanet.errors import CheckpointError
 from openplanet.storage import home
 
 PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
 FILES += [f"image/{name}" for name in FILES]
-"""All that a checkpoint consists of (an album's has one of images inside); curves, and states of
-training, stay at home."""
-FAILURES = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError)
+"""All that a checkpoint consists of (an album's has one of images inside); curves, states of training, and what was
+exported for engines, stay at home."""
+FAILURES = (OSError, ValueError)
+"""What the Hub's client raises: its own errors are kinds of these."""
 
 
 def kept(name: str) -> Path:
@@ -57,6 +55,8 @@ def resolve(where: Path | str, endpoint: str | None = None) -> Path:
         return kept(text)
     if not text.startswith(PREFIX):
         return Path(where)
+    from huggingface_hub import snapshot_download
+
     name, _, revision = text.removeprefix(PREFIX).partition("@")
     try:
         return Path(snapshot_download(name, revision=revision or None, endpoint=endpoint, allow_patterns=FILES))
@@ -77,6 +77,8 @@ def push(folder: Path, repo_id: str, endpoint: str | None = None, private: bool 
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is not a finished checkpoint: it has no config.json")
+    from huggingface_hub import HfApi
+
     try:
         api = HfApi(endpoint=endpoint)
         api.create_repo(repo_id, private=private, exist_ok=True)

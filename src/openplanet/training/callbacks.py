@@ -14,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 from safetensors.torch import save_file
 
-from openplanet.models.checkpoint import RESUME
+from openplanet.models.checkpoint_folder import RESUME
 from openplanet.progress import Progress
 from openplanet.storage import atomic_path, write_text
 from openplanet.training.lightning_module import VALIDATED_KM, TrainedModule

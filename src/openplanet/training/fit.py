@@ -13,7 +13,8 @@ import torch
 
 from openplanet.earth.partition.adaptive import Partition, Thresholds
 from openplanet.errors import RecipeError, TrainingError
-from openplanet.models.checkpoint import CONFIG, Checkpoint
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint_folder import CONFIG
 from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageModel
 from openplanet.models.merged import reveals

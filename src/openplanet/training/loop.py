@@ -13,7 +13,8 @@ import lightning.pytorch as pl
 import torch
 
 from openplanet.errors import OpenPlaNetError, TrainingError
-from openplanet.models.checkpoint import RESUME, load_weights
+from openplanet.models.checkpoint import load_weights
+from openplanet.models.checkpoint_folder import RESUME
 from openplanet.models.device import best_device
 from openplanet.progress import say
 from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe

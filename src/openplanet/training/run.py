@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import RecipeError, TrainingError
-from openplanet.models import checkpoint as checkpoints
+from openplanet.models import checkpoint_folder as checkpoints
 from openplanet.models import hub
 from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.checkpoint import Checkpoint

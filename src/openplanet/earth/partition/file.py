@@ -121,7 +121,9 @@ def _columns(table: pa.Table) -> dict[str, Any]:
         column = table[name]
         if column.null_count:
             raise ValueError(f"column {name} has empty values")
-        columns[name] = tuple(column.to_pylist()) if column.type == pa.string() else column.to_numpy()
+        # not by to_numpy, which imports pandas where there is one: half a second of the first answer
+        text = column.type == pa.string()
+        columns[name] = tuple(column.to_pylist()) if text else np.array(np.from_dlpack(column.combine_chunks()))
     return columns
 
 

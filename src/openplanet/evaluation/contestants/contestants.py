@@ -20,6 +20,7 @@ from openplanet.evaluation.measures.metrics import TOP_K
 from openplanet.evaluation.testsets import leakage
 from openplanet.evaluation.testsets.leakage import Leak
 from openplanet.evaluation.testsets.photoset import PhotoSet
+from openplanet.inference.engines.registry import PYTORCH
 from openplanet.inference.locator import (
     Embedder,
     Locator,
@@ -58,7 +59,7 @@ class Contestants:
             raise InputError(f"a comparison needs two: checkpoints, files of predictions, or {', '.join(NAMED)}")
         self.photoset, self.train = photoset, train
         self._texts = texts
-        self._models = {text: open_locator(text) for text in texts if _is_model(text)}
+        self._models = {text: _open(text) for text in texts if _is_model(text)}
         self._guesses = {text: self._read(text) for text in texts if text not in NAMED and text not in self._models}
         self._check()
         self._gallery: Gallery | None = None
@@ -199,6 +200,11 @@ class Contestants:
         if len(self._gallery) == 0:
             raise InputError(f"{train.path} has no training photo with a position: {name} cannot be fitted on it")
         return self._gallery
+
+
+def _open(text: str) -> Locator:
+    """By PyTorch: what is compared must not depend on what was exported."""
+    return open_locator(text, engine=PYTORCH)
 
 
 def _is_model(text: str) -> bool:

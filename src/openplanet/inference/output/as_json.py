@@ -15,14 +15,18 @@ FORMAT_VERSION = 2
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
     """``generator``, ``format_version``, ``model``, ``album`` (null for single photos), and a record for each of
     ``photos``."""
-    head = generator("locate") | {"format_version": FORMAT_VERSION, "model": about.model, "album": _album(about)}
-    opened = json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
+    opened = json.dumps(head(about), indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
     separator = "\n"
     yield opened
     for located in stream:
         yield separator + textwrap.indent(json.dumps(record(located, about), indent=2, ensure_ascii=False), "    ")
         separator = ",\n"
     yield "\n  ]\n}\n"
+
+
+def head(about: About) -> dict[str, Any]:
+    """What stands before the ``photos``."""
+    return generator("locate") | {"format_version": FORMAT_VERSION, "model": about.model, "album": _album(about)}
 
 
 def record(located: Located, about: About) -> dict[str, Any]:

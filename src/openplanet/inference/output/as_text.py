@@ -1,15 +1,18 @@
 """Answers as lines for a person."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openplanet.inference.clock_offset import ClockOffset
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
 from openplanet.inference.place_tree import Node
 from openplanet.inference.prediction import Prediction
 from openplanet.progress import plain
+
+if TYPE_CHECKING:  # its module loads torch
+    from openplanet.inference.clock_offset import ClockOffset
 
 PLACES = 0.05  # places less likely are not printed, unless nothing is likelier
 
@@ -31,7 +34,7 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
             yield f"{plain(line)}\n"
 
 
-def offset_words(offset: ClockOffset) -> str:
+def offset_words(offset: "ClockOffset") -> str:
     """What was found of a clock, for a person."""
     minutes, low, high = (round(seconds / 60) for seconds in (offset.seconds, offset.low, offset.high))
     if not offset.clear:

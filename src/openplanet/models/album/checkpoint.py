@@ -15,41 +15,29 @@ from typing import Any
 import torch
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import CheckpointError, InputError, RecipeError
+from openplanet.errors import CheckpointError, RecipeError
 from openplanet.models import hub
 from openplanet.models.album.base import AlbumCalibration, AlbumConfig, AlbumModel
 from openplanet.models.album.card import model_card
 from openplanet.models.album.registry import build, needs_training
 from openplanet.models.backbone import check_size
-from openplanet.models.checkpoint import (
+from openplanet.models.checkpoint import Checkpoint, load_weights, most_numbers, save_weights
+from openplanet.models.checkpoint_folder import (
+    ALBUM_FORMAT,
+    ALBUM_IMAGE,
     CARD,
     CONFIG,
     WEIGHTS,
-    Checkpoint,
-    _calibration,
+    calibration_of,
     check_files,
-    load_weights,
-    most_numbers,
     read_config,
-    save_weights,
 )
-from openplanet.storage import read_json, sha256_of, write_json, write_text
+from openplanet.storage import sha256_of, write_json, write_text
 
-FORMAT = "openplanet-album-checkpoint"
 FORMAT_VERSION = 2  # 2: travel keeps what the image model says of photos in general
-IMAGE = "image"
 KINDS: dict[str, type] = {"openplanet_version": str}
 KINDS |= dict.fromkeys(("album", "recipe", "accuracy", "training", "sha256"), dict)
 """What config.json has to hold."""
-
-
-def is_album_checkpoint(folder: Path) -> bool:
-    """Whether the folder says that it is one of albums (an image checkpoint or a damaged one says otherwise)."""
-    config = folder / CONFIG
-    try:
-        return config.is_file() and read_json(config).get("format") == FORMAT
-    except InputError:  # in place of a guess: loading it says what is wrong
-        return False
 
 
 @dataclass
@@ -81,10 +69,10 @@ class AlbumCheckpoint:
         """Write the folder; config.json comes last and atomically, so that half a checkpoint is none."""
         folder = Path(folder)
         (folder / CONFIG).unlink(missing_ok=True)
-        self.image.save(folder / IMAGE)
+        self.image.save(folder / ALBUM_IMAGE)
         save_weights(self.model, folder / WEIGHTS)
         config = {
-            "format": FORMAT,
+            "format": ALBUM_FORMAT,
             "format_version": FORMAT_VERSION,
             "openplanet_version": self.version,
             "album": dataclasses.asdict(self.config),
@@ -93,7 +81,7 @@ class AlbumCheckpoint:
             "training": self.training,
             "calibration": dataclasses.asdict(self.model.calibration),
             # the image checkpoint's own config.json has the sums of its other files
-            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, f"{IMAGE}/{CONFIG}")},
+            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS, f"{ALBUM_IMAGE}/{CONFIG}")},
         }
         write_text(folder / CARD, model_card(config, self.image, sum(p.numel() for p in self.model.parameters())))
         write_json(folder / CONFIG, config)
@@ -102,9 +90,9 @@ class AlbumCheckpoint:
     def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "AlbumCheckpoint":
         """As ``Checkpoint.load``, which the image model inside is read by; both models are on ``device``."""
         folder = hub.resolve(folder)
-        config = read_config(folder, FORMAT, FORMAT_VERSION, KINDS)
-        check_files(folder, (WEIGHTS, f"{IMAGE}/{CONFIG}"), config)
-        image = Checkpoint.load(folder / IMAGE, device)
+        config = read_config(folder, ALBUM_FORMAT, FORMAT_VERSION, KINDS)
+        check_files(folder, (WEIGHTS, f"{ALBUM_IMAGE}/{CONFIG}"), config)
+        image = Checkpoint.load(folder / ALBUM_IMAGE, device)
         try:
             wanted = AlbumConfig(**config["album"])
             if needs_training(wanted):
@@ -116,6 +104,6 @@ class AlbumCheckpoint:
         model.to(device).eval()
         told = config.get("calibration", {})  # of earlier checkpoints there is none
         model.calibration = AlbumCalibration(
-            *(_calibration({"calibration": told.get(name, {})}, folder / CONFIG) for name in ("alone", "anchored"))
+            *(calibration_of({"calibration": told.get(name, {})}, folder / CONFIG) for name in ("alone", "anchored"))
         )
         return cls(model, image, config["recipe"], config["accuracy"], config["training"], config["openplanet_version"])

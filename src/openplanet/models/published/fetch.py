@@ -14,7 +14,8 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
 from openplanet.errors import CheckpointError, InputError, suggestion
 from openplanet.models import hub
-from openplanet.models.checkpoint import Checkpoint, is_finished
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.checkpoint_folder import is_finished
 from openplanet.models.published.g3 import G3
 from openplanet.models.published.geoclip import GEOCLIP
 from openplanet.models.published.published import File, Published

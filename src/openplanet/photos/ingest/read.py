@@ -132,10 +132,14 @@ def read_facts(task: Task) -> Reading:
     Raises PhotoError where the file cannot be read or is no photo.
     """
     metadata = exif.read(task.opened())
-    told = entries_of(Path(task.path).name, metadata, task.beside, task.told)
+    return facts_of(metadata, entries_of(Path(task.path).name, metadata, task.beside, task.told), task.key)
+
+
+def facts_of(metadata: Metadata, told: list[tuple[str, Entry]], key: bytes = b"") -> Reading:
+    """Position, time and camera of a photo by its metadata and by what others have ``told`` of it."""
     lat, lng, position_from = _position(metadata, told)
     return Reading(
-        task.key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
+        key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
         make=metadata.make, model=metadata.model, serial=metadata.serial,
     )  # fmt: skip
 

@@ -134,7 +134,7 @@ class _Reader:
         decoded = list(pool.map(lambda file: decode(file, self.side, self.crop), files))
         right_N = np.array([one is not None for one in decoded], dtype=bool)
         if right_N.any():
-            self.pictures.append(torch.stack([one for one in decoded if one is not None]))
+            self.pictures.append(torch.from_numpy(np.stack([one for one in decoded if one is not None])))
         self.ids += [name for name, right in zip(names, right_N, strict=True) if right]
         self.undecodable += [name for name, right in zip(names, right_N, strict=True) if not right]
         columns = [batch.column(c).to_numpy(zero_copy_only=False) for c in ("lat", "lng")]

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.models.preprocess import decode
+from openplanet.models.preprocess import Pixels, decode
 from openplanet.photos.row_groups import RowGroup
 from openplanet.training.photos.order import LANES
 
@@ -66,7 +65,7 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
     def __getitem__(self, rows: Sequence[int]) -> dict[str, Any]:
         rows_B = np.asarray(rows, dtype=np.int64)
         group_B = np.searchsorted(self._ends, rows_B, side="right")
-        found: list[tuple[int, _Rows, int, Tensor]] = []
+        found: list[tuple[int, _Rows, int, Pixels]] = []
         failed = []
         loaded = {group: self._load(group) for group in np.unique(group_B).tolist()}
         for row, group in zip(rows_B.tolist(), group_B.tolist(), strict=True):
@@ -79,7 +78,7 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
                 found.append((row, photos, within, picture))
         empty = torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)
         return {
-            "pixels": torch.stack([picture for *_, picture in found]) if found else empty,
+            "pixels": torch.from_numpy(np.stack([picture for *_, picture in found])) if found else empty,
             "cell": torch.tensor([int(photos.cell[at]) for _, photos, at, _ in found], dtype=torch.int64),
             "lat": torch.tensor([float(photos.lat[at]) for _, photos, at, _ in found], dtype=torch.float64),
             "lng": torch.tensor([float(photos.lng[at]) for _, photos, at, _ in found], dtype=torch.float64),
