@@ -168,10 +168,15 @@ class AlbumPredictor:
         """
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
-        return self.locate_seen(read, anchors, clock_offset, by_model)
+        return self.locate_seen(read, anchors, clock_offset, by_model, tracks)
 
     def locate_seen(
-        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+        self,
+        photos: Sequence[AlbumPhoto],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        by_model: bool = False,
+        tracks: Tracks | None = None,
     ) -> LocatedAlbum:
         """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
         read = list(photos)
