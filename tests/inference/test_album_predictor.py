@@ -148,6 +148,22 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     assert all(photo.between is None for photo in by_model.values())
 
 
+def test_a_track_places_the_photos_that_it_covers(predictor, holiday, checkpoint, tmp_path):
+    """Five minutes after noon by the clocks there; positions are not looked at."""
+    gpx = tmp_path / "walk.gpx"
+    points = "".join(
+        f'<trkpt lat="48.5" lon="{lng}"><time>2024-05-01T10:0{minute}:00Z</time></trkpt>'
+        for minute, lng in ((4, 2.0), (6, 2.1))
+    )
+    gpx.write_text(f'<gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}</trkseg></trk></gpx>')
+    arguments = ["locate", "--album", str(holiday), "--checkpoint", str(checkpoint), "--gpx", str(gpx), "--json"]
+    done = CliRunner().invoke(cli, [*arguments, "--all-pictures"])
+    by = {photo["photo"]: photo for photo in json.loads(done.stdout)["photos"]}
+    name = next(name for name in by if name.endswith("c.jpg"))
+    assert by[name]["source"] == "track" and by[name]["best"]["lng"] == pytest.approx(2.05)
+    assert by[name]["top"][0]["cell_token"] and by[name]["best"]["radius_km"]["0.95"] > 0
+
+
 def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):
     """A telephone in Paris, then in Fontainebleau; a camera with no offset goes along."""
     paris, fontainebleau = (48.86, 2.35), (48.4, 2.7)
@@ -245,16 +261,21 @@ def test_seconds_move_the_second_camera(predictor, holiday):
     assert "no clear clock offset" in written(unclear)
 
 
-def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_path):
+def test_the_page_shows_the_journey_and_holds_names_as_text(predictor, holiday, tmp_path):
     write(holiday / "<b>&.jpg", 7)
-    write_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True))
+    album = predictor.locate(holiday, anchors=True)
+    write_map(tmp_path / "map.html", album)
     page = (tmp_path / "map.html").read_text()
-    assert "&lt;b&gt;&amp;.jpg" in page
     assert "<b>&.jpg" not in page
-    assert "order of capture" in page
-    assert "given position" in page
-    assert "Not located" in page
-    assert page.count("data:image/jpeg") == 6
+    journey, *photos = map(json.loads, re.findall(r'<script type="application/json">(.*?)</script>', page))
+    assert any("<b>&.jpg" in each["title"] for each in photos)
+    route = journey["map"]["route"]
+    assert len(route) == sum(each.position is not None for each in album.photos)
+    assert [stop["given"] for stop in route].count(True) == sum(each.given is not None for each in album.photos) > 0
+    placed = [each for each in album.photos if each.position is not None]
+    assert ["alone" in stop for stop in route] == [bool(each.alone) and each.by_anchors is None for each in placed]
+    assert any(each["record"]["error"] for each in photos)
+    assert sum(each["thumbnail"] is not None for each in photos) == 6
 
 
 def test_an_empty_folder_is_told(predictor, tmp_path):

@@ -152,5 +152,5 @@ def test_nothing_of_an_upload_is_written(served: Served) -> None:
 
 def test_the_description_of_the_api_names_every_address(served: Served) -> None:
     paths = served.get("/api/openapi.json").json()["paths"]
-    assert set(paths) == {"/api/locate", "/api/album", "/api/explain", "/api/models", "/healthz"}
+    assert set(paths) == {"/api/locate", "/api/album", "/api/explain", "/api/models", "/api/game", "/healthz"}
     assert {"429", "503"} <= set(paths["/api/locate"]["post"]["responses"])

@@ -10,7 +10,8 @@ from openplanet.cli.base import PATH, Command, show
 from openplanet.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from openplanet.geotagging.writing import Naming, Outcome, Write
+    from openplanet.geotagging.outcome import Outcome
+    from openplanet.geotagging.writing import Naming, Write
 
 
 @click.command(
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     "openplanet geotag --apply run\n"
     "openplanet geotag --undo run",
 )
-@click.argument("library", nargs=-1, metavar="[FOLDER...]")
+@click.argument("library", nargs=-1, metavar="[FOLDER...|immich://HOST|photoprism://HOST]")
 @click.option("--apply", "to_apply", type=PATH, metavar="RUN", help="Write what was accepted in RUN/plan.csv.")
 @click.option("--undo", "to_undo", type=PATH, metavar="RUN", help="Put everything back that RUN wrote.")
 @click.option("--out", type=PATH, metavar="RUN", help="Folder of the plan to make [default: geotag-DATE-TIME].")

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     "--album", "as_album", is_flag=True, help="Treat the photos as one album: each helps to place the others."
 )
 @click.option("--anchors", is_flag=True, help="Keep the positions that photos have, and use them to place the others.")
+@click.option("--gpx", multiple=True, type=PATH, metavar="FILE", help="With --album: GPX track; repeatable.")
 @click.option(
     "--clock-offset",
     metavar="auto|SECONDS",
@@ -98,6 +99,7 @@ def locate(
     reference: Path | None,
     as_album: bool,
     anchors: bool,
+    gpx: tuple[Path, ...],
     clock_offset: str | None,
     engine: str | None,
     parts: Path | None,
@@ -132,8 +134,8 @@ def locate(
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
-    if not as_album and (anchors or clock_offset is not None):
-        raise click.UsageError("--anchors and --clock-offset go with --album")
+    if not as_album and (anchors or clock_offset is not None or gpx):
+        raise click.UsageError("--anchors, --gpx and --clock-offset go with --album")
     options = Options(within_km, confidence, finest)
     if parts is None and (runner != "local" or shard is not None):
         raise click.UsageError("--runner and --shard go with --parts")
@@ -150,9 +152,11 @@ def locate(
     stream: Iterable[Located]
     if as_album:
         from openplanet.inference.album_predictor import AlbumPredictor
+        from openplanet.photos.albums.tracks import Tracks
 
+        tracks = Tracks.read(gpx) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
-        album = locator.locate(photos, anchors, clock, all_pictures)
+        album = locator.locate(photos, anchors, clock, all_pictures, tracks)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:

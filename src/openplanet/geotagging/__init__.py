@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openplanet.errors import InputError
+
 if TYPE_CHECKING:  # torch is loaded on first use
+    from openplanet.geotagging.outcome import Outcome
     from openplanet.geotagging.planning import Options
     from openplanet.geotagging.run import Run
-    from openplanet.geotagging.writing import Naming, Outcome, Write
+    from openplanet.geotagging.writing import Naming, Write
 
 __all__ = ["apply", "plan", "undo"]
 
@@ -20,14 +23,22 @@ __all__ = ["apply", "plan", "undo"]
 def plan(
     paths: Sequence[Path | str], out: Path | str, checkpoint: Path | str | None = None, options: "Options | None" = None
 ) -> "Run":
-    """Find the photos of folders that have no position, place them, and write the plan to the new folder ``out``.
+    """Find the photos that have no position, place them, and write the plan to the new folder ``out``.
+
+    ``paths``: folders, or one server (``immich://HOST``, ``photoprism://HOST``; docs/geotag.md says where its key is).
 
     ``checkpoint``: of photos (then by ``travel``) or of albums; None: by given positions and tracks alone.
     Raises InputError where no photo is found, all have a position, or ``out`` exists.
     """
-    from openplanet.geotagging import planning  # noqa: PLC0415
+    from openplanet.geotagging import planning, remote  # noqa: PLC0415
 
-    return planning.plan_files([Path(each) for each in paths], Path(out), checkpoint, options or planning.Options())
+    asked = options or planning.Options()
+    if any(remote.is_server(str(each)) for each in paths):
+        if len(paths) != 1:
+            raise InputError("give one server, or folders")
+        address = str(paths[0])
+        return planning.plan_server(address, Path(out), checkpoint, asked, remote.open_service(address))
+    return planning.plan_files([Path(each) for each in paths], Path(out), checkpoint, asked)
 
 
 def apply(
@@ -39,16 +50,20 @@ def apply(
     "adobe" (a.xmp); ``least``: also undecided rows of at least that probability. Raises InputError where the run
     is damaged or exiftool is missing; single files that cannot be written are in the outcome.
     """
-    from openplanet.geotagging import writing  # noqa: PLC0415
+    from openplanet.geotagging import outcome, remote, writing  # noqa: PLC0415
     from openplanet.geotagging.run import Run  # noqa: PLC0415
 
     opened = Run.open(Path(run))
-    return writing.write_files(opened, writing.chosen(opened, least), write, naming)
+    rows = outcome.chosen(opened, least)
+    if opened.about.kind != "files":
+        return remote.write_remote(opened, rows)
+    return writing.write_files(opened, rows, write, naming)
 
 
 def undo(run: Path | str) -> "Outcome":
     """Put back what was there before ``apply``, to the byte; what changed since stays, and is in the outcome."""
-    from openplanet.geotagging import writing  # noqa: PLC0415
+    from openplanet.geotagging import remote, writing  # noqa: PLC0415
     from openplanet.geotagging.run import Run  # noqa: PLC0415
 
-    return writing.restore_files(Run.open(Path(run)))
+    opened = Run.open(Path(run))
+    return writing.restore_files(opened) if opened.about.kind == "files" else remote.restore_remote(opened)

@@ -23,7 +23,8 @@ EARLIER = "an earlier run placed it (--overwrite-own renews that)"
 @dataclass(frozen=True)
 class Item:
     """A photo of a library. ``read``: what it says of itself. ``group``: its folder and owner, within which photos
-    place each other. ``left_out``: why it is not to be placed. ``state``: what must not change until it is written."""
+    place each other. ``left_out``: why it is not to be placed. ``state``: what must not change until it is written.
+    ``id``: of an asset on a server; ``thumb``: its picture, below the run."""
 
     file: str
     read: AlbumPhoto
@@ -32,6 +33,8 @@ class Item:
     left_out: str = ""
     ours: bool = False
     state: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+    thumb: str = ""
 
     @property
     def facts(self) -> Reading:

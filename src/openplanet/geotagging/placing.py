@@ -4,7 +4,7 @@ position near in time, the model.
 Shapes: T photos of a group, in order of capture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openplanet.earth.geo import distance_km
 from openplanet.geotagging.items import Item, camera_of
 from openplanet.inference.album_predictor import AlbumPhoto, AlbumPredictor, capture_order, clock_table
-from openplanet.inference.between import CLOSE_KM, HOURS, Anchored, by_anchors
+from openplanet.inference.between import CLOSE_KM, HOURS, Anchored, by_anchors, on_track
 from openplanet.inference.prediction import CONFIDENCE, Prediction
 from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.albums import clocks
@@ -23,6 +23,7 @@ from openplanet.photos.albums.tracks import Tracks
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Fetch = Callable[[Item], Item]
 
 APART_HOURS, APART_KM = 1.0, 50.0
 """Cameras that were so far apart within that time are two people's: neither places the other's photos."""
@@ -62,21 +63,31 @@ def within(radius_km: float, km: float = WITHIN_KM) -> float:
 
 
 def place(
-    items: Sequence[Item], windows: Windows, tracks: Tracks | None = None, model: AlbumPredictor | None = None
+    items: Sequence[Item],
+    windows: Windows,
+    tracks: Tracks | None = None,
+    model: AlbumPredictor | None = None,
+    fetch: Fetch | None = None,
 ) -> dict[str, Placed]:
-    """Each photo without a position by its ``file``. ``model``: None: anchors and tracks alone."""
+    """Each photo without a position by its ``file``. ``model``: None: anchors and tracks alone. ``fetch``: gets the
+    picture of a photo that is not here."""
     groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
     found: dict[str, Placed] = {}
     for name, group in groups.items():
         if any(not item.located and not item.left_out for item in group):
-            found |= _place_group(name.partition("\0")[0], group, windows, tracks, model)
+            found |= _place_group(name.partition("\0")[0], group, windows, tracks, model, fetch)
     return found
 
 
 def _place_group(
-    name: str, group: list[Item], windows: Windows, tracks: Tracks | None, model: AlbumPredictor | None
+    name: str,
+    group: list[Item],
+    windows: Windows,
+    tracks: Tracks | None,
+    model: AlbumPredictor | None,
+    fetch: Fetch | None,
 ) -> dict[str, Placed]:
     read = [item.read for item in group]
     aligned = clocks.align(clock_table(read), np.zeros(len(read), np.int64))
@@ -95,26 +106,15 @@ def _place_group(
             continue
         at = anchored_T[t]
         if (at is None or at.kind == "near") and tracks is not None:
-            at = on_track(item, float(offset_T[t]), tracks) or at
+            taken_at = item.facts.taken_at
+            on = None if taken_at is None else on_track(tracks, taken_at, item.facts.taken_at_is_utc, offset_T[t])
+            at = on or at
         if at is not None and within(at.radius_km) < windows.confidence:
             at = None if model is not None else at
         found[item.file] = Placed(at, None, album_T[t], local_T[t], item.read.error or "")
     if model is not None:
-        _ask_model(model, group_T, album_T, found)
+        _ask_model(model, group_T, album_T, found, fetch)
     return found
-
-
-def on_track(item: Item, offset_minutes: float, tracks: Tracks) -> Anchored | None:
-    """Where the track was at the photo's time: UTC where that is known, else by the clocks at the track."""
-    facts = item.facts
-    if facts.taken_at is None:
-        return None
-    utc = facts.taken_at_is_utc
-    taken_at = facts.taken_at
-    if not utc and not np.isnan(offset_minutes):
-        taken_at, utc = taken_at - timedelta(minutes=offset_minutes), True
-    at = tracks.at(taken_at, utc)
-    return None if at is None else Anchored(at.lat, at.lng, "track", at.radius_km, at.hours)
 
 
 def _anchored(group_T: list[Item], seconds_T: Floats, windows: Windows) -> list[Anchored | None]:
@@ -176,13 +176,16 @@ def _albums(name: str, seconds_T: Floats, local_T: Sequence[datetime | None]) ->
     return albums
 
 
-def _ask_model(model: AlbumPredictor, group_T: list[Item], album_T: list[str], found: dict[str, Placed]) -> None:
+def _ask_model(
+    model: AlbumPredictor, group_T: list[Item], album_T: list[str], found: dict[str, Placed], fetch: Fetch | None
+) -> None:
     """The model places what is left, album by album; what anchors and tracks placed well are anchors to it."""
     for album in dict.fromkeys(album_T):
         members = [item for item, name in zip(group_T, album_T, strict=True) if name == album and not item.left_out]
         asked = [item for item in members if item.file in found and found[item.file].anchored is None]
         if not any(item.read.error is None for item in asked):
             continue
+        members = members if fetch is None else [fetch(item) for item in members]
         photos = [_with_position(item, found.get(item.file)) for item in members if item.read.error is None]
         located = {str(each.photo): each for each in model.locate_read(photos, anchors=True, by_model=True).photos}
         for item in asked:

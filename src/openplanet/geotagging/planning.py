@@ -10,8 +10,10 @@ from typing import Any
 from openplanet.earth import places
 from openplanet.errors import InputError
 from openplanet.geotagging.items import Item, camera_of, read_library
-from openplanet.geotagging.placing import SOURCES, Placed, Windows, place, within
+from openplanet.geotagging.pictures import Pictures
+from openplanet.geotagging.placing import SOURCES, Fetch, Placed, Windows, place, within
 from openplanet.geotagging.run import About, Candidate, Photo, Row, Run, new_id
+from openplanet.geotagging.service import Service
 from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.between import Anchored
 from openplanet.inference.place_tree import CellPlace, Level
@@ -44,10 +46,17 @@ def plan_files(
 ) -> Run:
     """Plan for the photos of folders, and write the run to ``out``. ``checkpoint``: None: anchors and tracks alone."""
     check_out(out)
-    tracks = Tracks.read(options.gpx, options.timezone) if options.gpx else None
     items = read_library(paths, out, options.overwrite_own)
     roots = tuple(str(path.absolute()) for path in paths)
-    return plan_items(items, out, "files", roots, checkpoint, options, tracks)
+    return plan_items(items, out, "files", roots, checkpoint, options)
+
+
+def plan_server(address: str, out: Path, checkpoint: Path | str | None, options: Options, service: Service) -> Run:
+    """Plan for the photos of a server, and write the run to ``out``."""
+    check_out(out)
+    pictures = Pictures(service, out, options.overwrite_own)
+    items = pictures.items()
+    return plan_items(items, out, service.kind, (address,), checkpoint, options, pictures.fetch)
 
 
 def check_out(out: Path) -> None:
@@ -63,7 +72,7 @@ def plan_items(
     roots: tuple[str, ...],
     checkpoint: Path | str | None,
     options: Options,
-    tracks: Tracks | None,
+    fetch: Fetch | None = None,
 ) -> Run:
     """Place the items of any library, and write the run."""
     wanted = [item for item in items if not item.located]
@@ -71,7 +80,8 @@ def plan_items(
     model = AlbumPredictor.load(checkpoint) if checkpoint is not None and asks else None
     if not wanted:
         raise InputError(f"all {len(items)} photos have a position: there is nothing to do")
-    placed = place(items, options.windows, tracks, model)
+    tracks = Tracks.read(options.gpx, options.timezone) if options.gpx else None
+    placed = place(items, options.windows, tracks, model, fetch)
     about = About(
         run=new_id(), kind=kind, roots=roots, model={} if model is None else _model(model, checkpoint),
         options=_plain(options), created=f"{datetime.now():%Y-%m-%dT%H:%M:%S}",
@@ -81,7 +91,9 @@ def plan_items(
         row, candidates = row_of(item, placed.get(item.file, Placed()), options.windows, model is not None)
         run.rows.append(row)
         planned = None if row.lat is None or row.lng is None else (row.lat, row.lng)
-        run.photos[item.file] = Photo(item.file, str(item.read.path), item.state, planned, candidates, ours=item.ours)
+        run.photos[item.file] = Photo(
+            item.file, item.id or str(item.read.path), item.state, planned, candidates, item.thumb, item.ours
+        )
     out.mkdir(parents=True, exist_ok=True)
     run.save()
     say(summary(run, len(items)))

@@ -1,10 +1,8 @@
 """Writing what was accepted: into sidecars, or into the photos; each file whole, and in the journal before."""
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ from openplanet.geotagging import tags
 from openplanet.geotagging.exiftool import ExifTool, ExifToolError
 from openplanet.geotagging.journal import Change, Journal, sync_folder
 from openplanet.geotagging.library import find, position_of, sidecars
+from openplanet.geotagging.outcome import Outcome, alone
 from openplanet.geotagging.replacing import bytes_before, clear_parts, keep, put, state_of
 from openplanet.geotagging.run import Photo, Row, Run
 from openplanet.photos.sources.source import Candidate
@@ -20,40 +19,11 @@ from openplanet.progress import track
 
 Write = Literal["xmp", "exif"]
 Naming = Literal["append", "adobe"]
-WORK, LOCK = "work", "lock"
+WORK = "work"
 
 
 class _SkippedError(OpenPlaNetError):
     """The photo is left as it is; the message says why."""
-
-
-@dataclass
-class Outcome:
-    """What was done, by the files' names. ``skipped``: (file, reason)."""
-
-    done: list[str] = field(default_factory=list)
-    already: list[str] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-
-@contextmanager
-def alone(run: Run) -> Iterator[None]:
-    """Hold the run: two at once would each take the other's files for somebody else's. Raises InputError."""
-    with (run.folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{run.folder} is being applied or undone by another process: wait for it") from None
-        yield
-
-
-def chosen(run: Run, least: float | None) -> list[Row]:
-    """The rows to write: accepted ones, and undecided ones of at least the probability ``least``."""
-    return [
-        row for row in run.rows
-        if row.accept == "yes"
-        or (not row.accept and least is not None and row.probability is not None and row.probability >= least)
-    ]  # fmt: skip
 
 
 def write_files(run: Run, rows: list[Row], write: Write = "xmp", naming: Naming = "append") -> Outcome:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
-from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors
+from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors, on_track
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.finding import find_photos, no_photograph
@@ -39,6 +39,7 @@ from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
+from openplanet.photos.albums.tracks import Tracks
 from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_facts
 from openplanet.photos.ingest.serials import code
 from openplanet.photos.sources.source import printable
@@ -58,6 +59,7 @@ class AlbumPhoto:
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
     flag: str = ""  # why it is no photograph of a place
     local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
+    track: Anchored | None = None
 
     @property
     def camera(self) -> str:
@@ -65,6 +67,10 @@ class AlbumPhoto:
         if facts is None:
             return ""
         return " ".join(part for part in (facts.make, facts.model, code(facts.serial or "")) if part)
+
+    @property
+    def by_track(self) -> tuple[float, float] | None:
+        return None if self.track is None else (self.track.lat, self.track.lng)
 
     @property
     def known(self) -> tuple[float, float] | None:
@@ -127,6 +133,7 @@ class AlbumPredictor:
         anchors: bool = False,
         clock_offset: Clock = None,
         all_pictures: bool = False,
+        tracks: Tracks | None = None,
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
@@ -135,8 +142,9 @@ class AlbumPredictor:
         positions that photos already have are kept, and place the others: between anchors that are close by the way
         between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
-        be read are in the answer with the reason. Screenshots, documents and blank pictures are no evidence and get no
-        place, unless ``all_pictures`` asks for one. Raises InputError where none is found or read.
+        be read are in the answer with the reason. ``tracks``: they place the photos whose times they cover.
+        Screenshots, documents and blank pictures are no evidence and get no place, unless ``all_pictures`` asks for
+        one. Raises InputError where none is found or read.
         """
         named = [photos] if isinstance(photos, Path | str) else photos
         read = read_album([Path(each) for each in named])
@@ -144,10 +152,15 @@ class AlbumPredictor:
             read = [
                 photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
             ]
-        return self.locate_read(read, anchors, clock_offset)
+        return self.locate_read(read, anchors, clock_offset, tracks=tracks)
 
     def locate_read(
-        self, read: list[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+        self,
+        read: list[AlbumPhoto],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        by_model: bool = False,
+        tracks: Tracks | None = None,
     ) -> LocatedAlbum:
         """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say.
 
@@ -155,10 +168,15 @@ class AlbumPredictor:
         """
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
-        return self.locate_seen(read, anchors, clock_offset, by_model)
+        return self.locate_seen(read, anchors, clock_offset, by_model, tracks)
 
     def locate_seen(
-        self, photos: Sequence[AlbumPhoto], anchors: bool = False, clock_offset: Clock = None, by_model: bool = False
+        self,
+        photos: Sequence[AlbumPhoto],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        by_model: bool = False,
+        tracks: Tracks | None = None,
     ) -> LocatedAlbum:
         """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
         read = list(photos)
@@ -180,6 +198,11 @@ class AlbumPredictor:
         shift_T = np.nan_to_num(seconds_T - unshifted_T)
         order = capture_order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
         photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
+        if tracks is not None:
+            photos_T = [
+                photo if photo.known and anchors else replace(photo, track=_on_track(photo, aligned, place, tracks))
+                for photo, place in zip(photos_T, order, strict=True)
+            ]
         offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
         found = self._place(photos_T, seconds_T[order], anchors, by_model)
         found = [replace(photo, utc_offset_minutes=offset_from[place][0], utc_offset_from=offset_from[place][1])
@@ -228,7 +251,7 @@ class AlbumPredictor:
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
-            near = None if row is None or given or by_model else near_T[row]
+            near = None if row is None or given or by_model else photo.track or near_T[row]
             error = photo.error or (None if row is not None or photo.flag else UNREADABLE)
             found.append(
                 Located(
@@ -237,7 +260,9 @@ class AlbumPredictor:
                     camera=photo.camera,
                     given=given,
                     anchored=near,
-                    prediction=None if row is None or anchored else self._answer(together_TC[row], regions, near),
+                    prediction=None
+                    if row is None or (anchored and near is None)
+                    else self._answer(together_TC[row], regions, near),
                     alone=None if row is None else self._alone(one.log_probs_BTC[0, row]),
                     error=error,
                     flag=photo.flag,
@@ -250,10 +275,11 @@ class AlbumPredictor:
     ) -> tuple[Albums, list[int], list[Anchored | None]]:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
         these lie by anchors that are close."""
-        lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
+        at_T = [photo.known if photo.known and anchors else photo.by_track for photo in read]
+        lat_T, lng_T = (np.array([np.nan if at is None else at[axis] for at in at_T]) for axis in (0, 1))
         embedded = [photo.embedding for photo in read]
         album = EmbeddedAlbum.of_photos([str(photo.path) for photo in read], embedded, lat_T, lng_T, seconds_T)
-        mask = album.located if anchors else np.zeros(len(album), dtype=bool)
+        mask = album.located
         one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
@@ -299,6 +325,13 @@ def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:
         except (PhotoError, OSError) as error:
             found.append(AlbumPhoto(candidate.path, None, str(error)))
     return found
+
+
+def _on_track(photo: AlbumPhoto, aligned: Aligned, place: int, tracks: Tracks) -> Anchored | None:
+    facts = photo.facts
+    if facts is None or facts.taken_at is None:
+        return None
+    return on_track(tracks, facts.taken_at, facts.taken_at_is_utc, float(aligned.offset_N[place]))
 
 
 def _main_camera(read: list[AlbumPhoto]) -> str:

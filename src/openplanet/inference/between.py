@@ -5,12 +5,14 @@ Shapes: T photos of an album.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import EARTH_RADIUS_KM, from_xyz, to_xyz
+from openplanet.photos.albums.tracks import Tracks
 
 if TYPE_CHECKING:  # torch, without which an exported engine answers
     from openplanet.models.album.embedded import EmbeddedAlbum
@@ -66,21 +68,35 @@ def by_anchors(
     found_T: list[Anchored | None] = [None] * len(lat_T)
     at = np.flatnonzero(anchors)
     timed = at[np.isfinite(seconds_T[at])]
+    timed = timed[np.argsort(seconds_T[timed], kind="stable")]
+    times = seconds_T[timed]
     for photo in range(len(lat_T) if len(at) else 0):
-        now = timed[seconds_T[timed] == seconds_T[photo]]
-        by_time = False
+        first, last = (int(np.searchsorted(times, seconds_T[photo], side)) for side in ("left", "right"))
+        now, by_time = timed[first:last], False
         if len(now):  # clocks that know the day alone: among anchors of the same moment order decides
             found, known = _between(float(photo), now.astype(np.float64), np.inf), now
         elif np.isfinite(seconds_T[photo]) and len(timed):
-            found, known, by_time = _between(seconds_T[photo], seconds_T[timed], 3600 * hours), timed, True
+            known, by_time = timed[max(0, first - 1) : first + 1], True  # the nearest on either side
+            found = _between(seconds_T[photo], seconds_T[known], 3600 * hours)
         else:
-            found, known = _between(float(photo), at.astype(np.float64), np.inf), at
+            place = int(np.searchsorted(at, photo))
+            known = at[max(0, place - 1) : place + 1]
+            found = _between(float(photo), known.astype(np.float64), np.inf)
         if found is not None:
             one, other, share = int(known[found[0]]), int(known[found[1]]), found[2]
             off = min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600 if by_time else None
             steps = 0 if by_time else int(min(abs(photo - one), abs(photo - other)))
             found_T[photo] = _on_the_way((lat_T, lng_T), (one, other), share, off, steps, most_km)
     return found_T
+
+
+def on_track(tracks: Tracks, taken_at: datetime, is_utc: bool, offset_minutes: float) -> Anchored | None:
+    """Where the track was at a photo's time (naive; ``offset_minutes``: local time minus UTC, NaN where not known, and
+    then the zone is that of the track); None where it was not recorded."""
+    if not is_utc and not np.isnan(offset_minutes):
+        taken_at, is_utc = taken_at - timedelta(minutes=offset_minutes), True
+    at = tracks.at(taken_at, is_utc)
+    return None if at is None else Anchored(at.lat, at.lng, "track", at.radius_km, at.hours)
 
 
 def radius_km(kind: Literal["between", "near"], apart_km: float, hours: float | None, steps: int = 0) -> float:

@@ -103,10 +103,11 @@ class Engine:
 
         The answer names a photo by its place in ``photos`` ("0", "1"), for names may occur twice.
         """
-        named = [
-            AlbumPhoto(Path(str(place)), seen.facts, seen.error, seen.embedding_D)
-            for place, seen in enumerate(photos)
-        ]  # fmt: skip
+        named = []
+        for place, seen in enumerate(photos):
+            photo = AlbumPhoto(Path(str(place)), seen.facts, seen.error, seen.embedding_D)
+            shown = not seen.flag or (anchors and photo.known is not None)
+            named.append(photo if shown else replace(photo, flag=seen.flag, embedding=None))
         return await self.model.run(self.album_predictor.locate_seen, named, anchors, clock_offset)
 
     async def in_threads(self, function: Callable[..., T], *arguments: object) -> T:

@@ -25,8 +25,8 @@ LOOKS = 10
 class Service:
     """One engine behind its limits."""
 
-    def __init__(self, engine: Engine, limits: Limits, finest: Finest) -> None:
-        self.engine, self.limits, self.finest = engine, limits, finest
+    def __init__(self, engine: Engine, limits: Limits, finest: Finest, game: dict[str, Any] | None = None) -> None:
+        self.engine, self.limits, self.finest, self.game = engine, limits, finest, game
         self.rate, self.gate = Rate(limits.per_minute), Gate(limits, lambda: engine.model.seconds)
 
     @contextmanager
@@ -87,11 +87,11 @@ class Service:
                     "name": engine.name,
                     **engine.predictor.provenance,
                     "album_model": engine.album_predictor.variant,
-                    "image_size": engine.predictor.checkpoint.image.image_size,
-                    "calibrated": engine.predictor.checkpoint.calibration.regions.fitted,
+                    "image_size": engine.predictor.framing.image_size,
                 }
             ],
             "finest": self.finest,
+            "game": self.game is not None,
             "reference": engine.reference is not None,
             "formats": list(FORMATS),
             "limits": dataclasses.asdict(self.limits),
