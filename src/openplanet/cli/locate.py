@@ -77,6 +77,10 @@ if TYPE_CHECKING:
     metavar="auto|SECONDS",
     help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
 )
+@click.option(
+    "--timezone", metavar="ZONE", help="With --album: zone of clocks that tell no offset, such as Europe/Paris."
+)
+@click.option("--language", metavar="CODE", help="Language of country names, such as de [default: en].")
 @engine_option
 @click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
 @click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
@@ -98,6 +102,8 @@ def locate(
     anchors: bool,
     gpx: tuple[Path, ...],
     clock_offset: str | None,
+    timezone: str | None,
+    language: str | None,
     engine: str | None,
 ) -> None:
     """Locate photos, or whole albums.
@@ -109,6 +115,7 @@ def locate(
     With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
     of how far people travel in a given time.
     """
+    from openplanet.earth import languages
     from openplanet.inference.finding import Names, find_photos, photographs
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
@@ -128,8 +135,10 @@ def locate(
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
-    if not as_album and (anchors or clock_offset is not None or gpx):
-        raise click.UsageError("--anchors, --gpx and --clock-offset go with --album")
+    if not as_album and (anchors or clock_offset is not None or gpx or timezone):
+        raise click.UsageError("--anchors, --gpx, --clock-offset and --timezone go with --album")
+    if language is not None:
+        languages.use(language)
     options = Options(within_km, confidence, finest)
     clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
@@ -137,9 +146,9 @@ def locate(
         from openplanet.inference.album_predictor import AlbumPredictor
         from openplanet.photos.albums.tracks import Tracks
 
-        tracks = Tracks.read(gpx) if gpx else None
+        tracks = Tracks.read(gpx, timezone) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
-        album = locator.locate(photos, anchors, clock, all_pictures, tracks)
+        album = locator.locate(photos, anchors, clock, all_pictures, tracks, timezone)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
