@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, engine_option
+from openplanet.cli.base import PATH, Command, OutputFile, engine_option, runner_options
 from openplanet.errors import InputError
 from openplanet.storage import html_page
 
 if TYPE_CHECKING:
     from openplanet.inference.album_predictor import Clock
     from openplanet.inference.located import Located
+    from openplanet.inference.located_parts import LocateJob
     from openplanet.inference.prediction import Finest
 
 
@@ -82,6 +83,8 @@ if TYPE_CHECKING:
 )
 @click.option("--language", metavar="CODE", help="Language of country names, such as de [default: en].")
 @engine_option
+@click.option("--parts", type=PATH, metavar="FOLDER", help="With --json: answer in parts, which FOLDER keeps.")
+@runner_options
 @click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
 @click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
@@ -105,6 +108,9 @@ def locate(
     timezone: str | None,
     language: str | None,
     engine: str | None,
+    parts: Path | None,
+    runner: str,
+    shard: str | None,
 ) -> None:
     """Locate photos, or whole albums.
 
@@ -140,6 +146,17 @@ def locate(
     if language is not None:
         languages.use(language)
     options = Options(within_km, confidence, finest)
+    if parts is None and (runner != "local" or shard is not None):
+        raise click.UsageError("--runner and --shard go with --parts")
+    if parts is not None:
+        if form != "json" or as_album or evidence or map_file is not None:
+            raise click.UsageError("--parts goes with --json, and not with --album, --evidence or --map")
+        from openplanet.inference.located_parts import LocateJob
+
+        found = tuple(candidate.path for candidate in find_photos(photos))
+        model = str(checkpoint or hub.only_kept())
+        _in_parts(LocateJob(parts, model, found, photos, top, options, all_pictures, engine), runner, shard)
+        return
     clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
@@ -195,6 +212,22 @@ def locate(
         raise InputError(error if failed == 1 and error else f"none of {failed} photos could be read")
     if failed:
         click.echo(f"openplanet: {failed} of {total} photos could not be read", err=True)
+
+
+def _in_parts(job: "LocateJob", runner: str, shard: str | None) -> None:
+    """Do the parts, and print all answers unless this is one shard of several."""
+    from openplanet.inference.output import as_json
+    from openplanet.runners import registry
+    from openplanet.runners.job import Share
+
+    share = None if shard is None else Share.parse(shard)
+    registry.run(job, runner, share)
+    if share is not None:
+        click.echo(f"openplanet: shard {shard} is done; without --shard the answers are printed", err=True)
+        return
+    records = job.records()
+    for piece in as_json.laid_out(next(records), records):
+        click.echo(piece, nl=False)
 
 
 def _clock(text: str | None) -> "Clock":
