@@ -136,12 +136,32 @@ def test_given_positions_stand_and_place_the_others(predictor, holiday):
     answers = json.loads(written(album, "json"))
     assert answers["photos"][0]["status"] == "given"
     assert answers["photos"][0]["best"] == {"lat": pytest.approx(TOWNS[0][0]), "lng": pytest.approx(TOWNS[0][1])}
-    assert answers["photos"][1]["source"] == "between"
-    assert answers["photos"][1]["best"] == answers["photos"][0]["best"]
-    assert len(answers["photos"][1]["top"]) > 1  # what the model says of it is told all the same
-    assert "  given  " in written(album) and "between  " in written(album)
+    near = answers["photos"][1]["best"]
+    assert (near["lat"], near["lng"]) == tuple(answers["photos"][0]["best"].values())
+    assert [photo["source"] for photo in answers["photos"][1:3]] == ["near", "near"]  # outside the anchors
+    radii = [photo["best"]["radius_km"]["0.95"] for photo in answers["photos"][1:3]]
+    assert 0 < radii[0] < radii[1]  # which grow with the time since the anchor
+    assert by["c.jpg"].prediction.best.cell_index == predictor.partition.assign([near["lat"]], [near["lng"]])[0]
+    assert len(answers["photos"][1]["top"]) > 1
+    assert "  given  " in written(album) and "   near  " in written(album)
     by_model = {photo.photo.name: photo for photo in predictor.locate(holiday).photos}
     assert all(photo.between is None for photo in by_model.values())
+
+
+def test_a_track_places_the_photos_that_it_covers(predictor, holiday, checkpoint, tmp_path):
+    """Five minutes after noon by the clocks there; positions are not looked at."""
+    gpx = tmp_path / "walk.gpx"
+    points = "".join(
+        f'<trkpt lat="48.5" lon="{lng}"><time>2024-05-01T10:0{minute}:00Z</time></trkpt>'
+        for minute, lng in ((4, 2.0), (6, 2.1))
+    )
+    gpx.write_text(f'<gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}</trkseg></trk></gpx>')
+    arguments = ["locate", "--album", str(holiday), "--checkpoint", str(checkpoint), "--gpx", str(gpx), "--json"]
+    done = CliRunner().invoke(cli, [*arguments, "--all-pictures"])
+    by = {photo["photo"]: photo for photo in json.loads(done.stdout)["photos"]}
+    name = next(name for name in by if name.endswith("c.jpg"))
+    assert by[name]["source"] == "track" and by[name]["best"]["lng"] == pytest.approx(2.05)
+    assert by[name]["top"][0]["cell_token"] and by[name]["best"]["radius_km"]["0.95"] > 0
 
 
 def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):

@@ -12,9 +12,11 @@ import dataset_files
 from openplanet.earth.partition.adaptive import build
 from openplanet.errors import InputError
 from openplanet.inference.evidence import GRID, Evidence, with_evidence
+from openplanet.inference.prediction import Prediction
 from openplanet.inference.predictor import Predictor
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
+from openplanet.models.preprocess import Pixels
 from openplanet.photos.dataset import Dataset
 
 CITIES = [(48.86, 2.35), (35.68, 139.69)]
@@ -24,12 +26,22 @@ CITIES = [(48.86, 2.35), (35.68, 139.69)]
 def predictor() -> Predictor:
     lat, lng = np.repeat([c[0] for c in CITIES], 9), np.repeat([c[1] for c in CITIES], 9)
     partition = build([(lat, lng)], max_photos=9, min_photos=1)
-    paris = int(partition.assign(*CITIES[0])[0])
     config = ImageConfig("test_resnet", 28, decoded_side=28)
     torch.manual_seed(0)
     model = ImageModel(config, len(partition)).eval()
-    model.forward = lambda x: _scores(x, paris)  # type: ignore[method-assign]
-    return Predictor(Checkpoint(model, partition, {"name": "red"}, config, {}))
+    return Red(Checkpoint(model, partition, {"name": "red"}, config, {}))
+
+
+class Red(Predictor):
+    """Answers by one corner of the photo."""
+
+    def look(self, pixels_B3HW: Pixels) -> list[tuple[Prediction, torch.Tensor]]:
+        embedded = [embedding_D for _, embedding_D in super().look(pixels_B3HW)]
+        return list(zip(self._predict(pixels_B3HW), embedded, strict=True))
+
+    def _predict(self, pixels_B3HW: Pixels) -> list[Prediction]:
+        scores_BC = _scores(torch.from_numpy(pixels_B3HW), int(self.partition.assign(*CITIES[0])[0]))
+        return [Prediction(self.partition, row.numpy()) for row in scores_BC]
 
 
 def _scores(pixels_B3HW: torch.Tensor, paris: int) -> torch.Tensor:

@@ -17,9 +17,11 @@ from openplanet.cli.albums import train_albums
 from openplanet.cli.base import PATH, Command, show
 from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
+from openplanet.cli.geotag import geotag
 from openplanet.cli.locate import locate
 from openplanet.cli.models import calibrate, download, export
 from openplanet.cli.photos import collect, ingest, synthetic
+from openplanet.cli.serve import serve
 from openplanet.cli.training import push, recipes, train
 from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.progress import on_terminal, plain
@@ -72,6 +74,8 @@ for command in (
     compare,
     play,
     locate,
+    serve,
+    geotag,
     recipes,
     synthetic,
 ):

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     "--album", "as_album", is_flag=True, help="Treat the photos as one album: each helps to place the others."
 )
 @click.option("--anchors", is_flag=True, help="Keep the positions that photos have, and use them to place the others.")
+@click.option("--gpx", multiple=True, type=PATH, metavar="FILE", help="With --album: GPX track; repeatable.")
 @click.option(
     "--clock-offset",
     metavar="auto|SECONDS",
@@ -95,6 +96,7 @@ def locate(
     reference: Path | None,
     as_album: bool,
     anchors: bool,
+    gpx: tuple[Path, ...],
     clock_offset: str | None,
     engine: str | None,
 ) -> None:
@@ -111,6 +113,7 @@ def locate(
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
+    from openplanet.inference.photo_locator import PhotoLocator
     from openplanet.inference.prediction import Options
     from openplanet.models import hub
 
@@ -122,33 +125,34 @@ def locate(
         raise click.UsageError(
             "--evidence goes with single photos and coordinates, not with --album or a coarser --finest"
         )
-    if evidence and engine not in (None, "pytorch"):
-        raise click.UsageError("--evidence goes with --engine pytorch")
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
-    if not as_album and (anchors or clock_offset is not None):
-        raise click.UsageError("--anchors and --clock-offset go with --album")
+    if not as_album and (anchors or clock_offset is not None or gpx):
+        raise click.UsageError("--anchors, --gpx and --clock-offset go with --album")
     options = Options(within_km, confidence, finest)
     clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
         from openplanet.inference.album_predictor import AlbumPredictor
+        from openplanet.photos.albums.tracks import Tracks
 
+        tracks = Tracks.read(gpx) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
-        album = locator.locate(photos, anchors, clock, all_pictures)
+        album = locator.locate(photos, anchors, clock, all_pictures, tracks)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
-        # covered photos are compared with the answer: one network gives both
-        single = open_locator(checkpoint, engine="pytorch" if evidence else engine)
+        single = open_locator(checkpoint, engine=engine)
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
-        stream, number = single.locate_many(paths), len(paths)
-        if not all_pictures:
-            stream = photographs(stream)
+        if isinstance(single, PhotoLocator):
+            stream = single.locate_many(paths, all_pictures=all_pictures)
+        else:
+            stream = single.locate_many(paths) if all_pictures else photographs(single.locate_many(paths))
+        number = len(paths)
         if evidence:
             from openplanet.inference.evidence import with_evidence
             from openplanet.photos.dataset import Dataset
@@ -169,6 +173,7 @@ def locate(
             counts[each.status] += 1
             error = error or about.error(each)
             yield each
+            each.forget()  # an album keeps all its photos: without 300 kB for each at 26,000 cells
 
     for piece in FORMATS[form](watched(), about):
         click.echo(piece, nl=False)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
-from openplanet.inference.between import CLOSE_KM, interpolate
+from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors, on_track
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.finding import find_photos, no_photograph
@@ -35,9 +35,11 @@ from openplanet.models.album.embedded import EmbeddedAlbum, batch
 from openplanet.models.album.travel import UNSEEN, Travel
 from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
+from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
+from openplanet.photos.albums.tracks import Tracks
 from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_facts
 from openplanet.photos.ingest.serials import code
 from openplanet.photos.sources.source import printable
@@ -48,8 +50,8 @@ UNREADABLE = "its picture cannot be read"
 
 
 @dataclass(frozen=True)
-class _Photo:
-    """A photo and what it says of itself."""
+class AlbumPhoto:
+    """A photo and what it says of itself. ``path``: its file, or what the photo is called where it is no file."""
 
     path: Path
     facts: Reading | None
@@ -57,6 +59,7 @@ class _Photo:
     embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
     flag: str = ""  # why it is no photograph of a place
     local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
+    track: Anchored | None = None
 
     @property
     def camera(self) -> str:
@@ -64,6 +67,10 @@ class _Photo:
         if facts is None:
             return ""
         return " ".join(part for part in (facts.make, facts.model, code(facts.serial or "")) if part)
+
+    @property
+    def by_track(self) -> tuple[float, float] | None:
+        return None if self.track is None else (self.track.lat, self.track.lng)
 
     @property
     def known(self) -> tuple[float, float] | None:
@@ -126,6 +133,7 @@ class AlbumPredictor:
         anchors: bool = False,
         clock_offset: Clock = None,
         all_pictures: bool = False,
+        tracks: Tracks | None = None,
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
@@ -134,18 +142,46 @@ class AlbumPredictor:
         positions that photos already have are kept, and place the others: between anchors that are close by the way
         between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
-        be read are in the answer with the reason. Screenshots, documents and blank pictures are no evidence and get no
-        place, unless ``all_pictures`` asks for one. Raises InputError where none is found or read.
+        be read are in the answer with the reason. ``tracks``: they place the photos whose times they cover.
+        Screenshots, documents and blank pictures are no evidence and get no place, unless ``all_pictures`` asks for
+        one. Raises InputError where none is found or read.
         """
-        read = _read([Path(each) for each in ([photos] if isinstance(photos, Path | str) else photos)])
+        named = [photos] if isinstance(photos, Path | str) else photos
+        read = read_album([Path(each) for each in named])
         if not all_pictures:
             read = [
                 photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
             ]
+        return self.locate_read(read, anchors, clock_offset, tracks=tracks)
+
+    def locate_read(
+        self,
+        read: list[AlbumPhoto],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        by_model: bool = False,
+        tracks: Tracks | None = None,
+    ) -> LocatedAlbum:
+        """As ``locate``, of photos whose facts are known already: those of ``read`` count, not what the files say.
+
+        ``by_model``: the model, which knows the anchors, places photos close to them too.
+        """
         embedded = self.predictor.embed_many([photo.path for photo in read if not photo.flag])
         read = [photo if photo.flag else replace(photo, embedding=next(embedded)) for photo in read]
+        return self.locate_seen(read, anchors, clock_offset, by_model, tracks)
+
+    def locate_seen(
+        self,
+        photos: Sequence[AlbumPhoto],
+        anchors: bool = False,
+        clock_offset: Clock = None,
+        by_model: bool = False,
+        tracks: Tracks | None = None,
+    ) -> LocatedAlbum:
+        """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
+        read = list(photos)
         main = _main_camera(read)
-        about = _about(read)
+        about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
         notes = tuple(clocks.notes(aligned, about))
         seconds_T, unshifted_T = aligned.seconds(), aligned.seconds()
@@ -160,10 +196,15 @@ class AlbumPredictor:
             else:
                 seconds_T = seconds_T + second_T * float(clock_offset or 0.0)
         shift_T = np.nan_to_num(seconds_T - unshifted_T)
-        order = _order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
+        order = capture_order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
         photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
+        if tracks is not None:
+            photos_T = [
+                photo if photo.known and anchors else replace(photo, track=_on_track(photo, aligned, place, tracks))
+                for photo, place in zip(photos_T, order, strict=True)
+            ]
         offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
-        found = self._place(photos_T, seconds_T[order], anchors)
+        found = self._place(photos_T, seconds_T[order], anchors, by_model)
         found = [replace(photo, utc_offset_minutes=offset_from[place][0], utc_offset_from=offset_from[place][1])
                  for photo, place in zip(found, order, strict=True)]  # fmt: skip
         return LocatedAlbum(tuple(found), self.variant, offsets, main, notes)
@@ -198,19 +239,19 @@ class AlbumPredictor:
         with torch.inference_mode():
             return np.asarray(self.model.answer(one)[0].float().cpu().numpy())
 
-    def _place(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> list[Located]:
+    def _place(self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool, by_model: bool) -> list[Located]:
         if all(photo.embedding is None for photo in read) and any(photo.flag for photo in read):
             said = [(photo, photo.error or (None if photo.flag else UNREADABLE)) for photo in read]
             return [Located(each.path, None, error, camera=each.camera, flag=each.flag) for each, error in said]
-        one, places, near_T2 = self._embedded(read, seconds_T, anchors)
-        together_TC, partition = self._together(one), self.partition
+        one, places, near_T = self._embedded(read, seconds_T, anchors)
+        together_TC = self._together(one)
         regions = self.model.calibration.of(bool((one.anchor_BT != UNKNOWN).any())).regions
         row_of = {place: row for row, place in enumerate(places)}
         found = []
         for place, photo in enumerate(read):
             row, given = row_of.get(place), photo.known if anchors else None
             anchored = row is not None and int(one.anchor_BT[0, row]) >= 0
-            near = None if row is None or given else _place(near_T2[row])
+            near = None if row is None or given or by_model else photo.track or near_T[row]
             error = photo.error or (None if row is not None or photo.flag else UNREADABLE)
             found.append(
                 Located(
@@ -218,8 +259,10 @@ class AlbumPredictor:
                     taken_at=photo.local,
                     camera=photo.camera,
                     given=given,
-                    between=near,
-                    prediction=None if row is None or anchored else Prediction(partition, together_TC[row], regions),
+                    anchored=near,
+                    prediction=None
+                    if row is None or (anchored and near is None)
+                    else self._answer(together_TC[row], regions, near),
                     alone=None if row is None else self._alone(one.log_probs_BTC[0, row]),
                     error=error,
                     flag=photo.flag,
@@ -227,23 +270,27 @@ class AlbumPredictor:
             )
         return found
 
-    def _embedded(self, read: list[_Photo], seconds_T: Floats, anchors: bool) -> tuple[Albums, list[int], Floats]:
+    def _embedded(
+        self, read: list[AlbumPhoto], seconds_T: Floats, anchors: bool
+    ) -> tuple[Albums, list[int], list[Anchored | None]]:
         """The album as models take it; the places in ``read`` of its photos (those whose pixels can be read); and where
-        these lie between anchors that are close, lat and lng [T, 2], or NaN."""
-        lat_T, lng_T = (np.array([np.nan if p.known is None else p.known[axis] for p in read]) for axis in (0, 1))
+        these lie by anchors that are close."""
+        at_T = [photo.known if photo.known and anchors else photo.by_track for photo in read]
+        lat_T, lng_T = (np.array([np.nan if at is None else at[axis] for at in at_T]) for axis in (0, 1))
         embedded = [photo.embedding for photo in read]
         album = EmbeddedAlbum.of_photos([str(photo.path) for photo in read], embedded, lat_T, lng_T, seconds_T)
-        mask = album.located if anchors else np.zeros(len(album), dtype=bool)
+        mask = album.located
         one = self._batch(album, mask)
         # those without a time come last: that order says nothing of how they lie among those that have one
         timed_T = np.isfinite(album.seconds_T)
-        by_time, by_order = (interpolate(album, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
-        near_T2 = np.where(timed_T[:, None], np.stack(by_time, axis=1), np.stack(by_order, axis=1))
-        return one, [place for place, each in enumerate(embedded) if each is not None], near_T2
+        at = (album.lat_T, album.lng_T, album.seconds_T)
+        by_time, by_order = (by_anchors(*at, mask & alike_T, CLOSE_KM) for alike_T in (timed_T, ~timed_T))
+        near_T = [by_time[row] if timed else by_order[row] for row, timed in enumerate(timed_T.tolist())]
+        return one, [place for place, each in enumerate(embedded) if each is not None], near_T
 
     def _offset(
         self,
-        read: list[_Photo],
+        read: list[AlbumPhoto],
         seconds_T: Floats,
         both_T: NDArray[np.bool_],
         second_T: NDArray[np.bool_],
@@ -255,37 +302,51 @@ class AlbumPredictor:
         at = chosen[places]
         return estimate(model, one.log_probs_BTC[0].cpu(), seconds_T[at], one.anchor_BT[0].cpu(), second_T[at])
 
+    def _answer(self, log_probs_C: NDArray[np.float32], regions: Regions, near: Anchored | None) -> Prediction:
+        """The model's; of a photo that anchors place what they say, so that the likeliest cell is the one there."""
+        if near is None:
+            return Prediction(self.partition, log_probs_C, regions)
+        return Prediction.around(self.partition, near.lat, near.lng, near.radius_km)
+
     def _alone(self, log_probs_C: Tensor) -> Prediction:
         """What the image model says of a photo without its album."""
         return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
 
 
-def _read(paths: Sequence[Path]) -> list[_Photo]:
+def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:
+    """Photos, and those of folders, with what they say of themselves. Raises InputError where there is none."""
     found = []
     for candidate in find_photos(paths):
         task = Task(
             b"", str(candidate.path), False, candidate.span, candidate.beside, candidate.told, source=candidate.source
         )
         try:
-            found.append(_Photo(candidate.path, read_facts(task), None))
+            found.append(AlbumPhoto(candidate.path, read_facts(task), None))
         except (PhotoError, OSError) as error:
-            found.append(_Photo(candidate.path, None, str(error)))
+            found.append(AlbumPhoto(candidate.path, None, str(error)))
     return found
 
 
-def _main_camera(read: list[_Photo]) -> str:
+def _on_track(photo: AlbumPhoto, aligned: Aligned, place: int, tracks: Tracks) -> Anchored | None:
+    facts = photo.facts
+    if facts is None or facts.taken_at is None:
+        return None
+    return on_track(tracks, facts.taken_at, facts.taken_at_is_utc, float(aligned.offset_N[place]))
+
+
+def _main_camera(read: list[AlbumPhoto]) -> str:
     located = Counter(photo.camera for photo in read if photo.known is not None)
     return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
 
 
-def _about(read: list[_Photo]) -> pa.Table:
+def clock_table(read: list[AlbumPhoto]) -> pa.Table:
     """What ``clocks.align`` asks for."""
     facts = [photo.facts or Reading(b"") for photo in read]
     types = {field.name: field.type for field in SCHEMA}
     return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
 
 
-def _order(read: list[_Photo], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
+def capture_order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places of the photos in order of capture, by the rule of ingest."""
     orders = album_orders(
         pa.chunked_array([pa.array(["album"] * len(read))]),
@@ -300,7 +361,3 @@ def _local(aligned: Aligned, place: int, shift: float) -> datetime | None:
     if not aligned.timed_N[place]:
         return None
     return datetime(1970, 1, 1) + timedelta(microseconds=int(aligned.local_N[place]), seconds=float(shift))
-
-
-def _place(lat_lng: Floats) -> tuple[float, float] | None:
-    return None if np.isnan(lat_lng).any() else (float(lat_lng[0]), float(lat_lng[1]))

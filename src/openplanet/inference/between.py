@@ -1,47 +1,117 @@
 """Where a photo lies by the photos around it whose position is known, without looking at any: PhotoPrism's rule (its
-"estimated" locations), which is exact where such anchors are dense.
+"estimated" locations), which is exact where such anchors are dense; and how far off it may be.
 
 Shapes: T photos of an album.
 """
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth.geo import EARTH_RADIUS_KM, from_xyz, to_xyz
-from openplanet.models.album.embedded import EmbeddedAlbum
+from openplanet.photos.albums.tracks import Tracks
+
+if TYPE_CHECKING:  # torch, without which an exported engine answers
+    from openplanet.models.album.embedded import EmbeddedAlbum
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Kind = Literal["between", "near", "track"]
 
 HOURS = 36.0  # PhotoPrism's: farther off in time a photo says nothing of another
 CLOSE_KM = 100.0
 """Anchors nearer to each other than this place what lies between them better than any model does: on the val split of
 the synthetic planet (within 25 km) and in five folds of real photos. Between others a model knows more."""
 
+# 95 % radii, in km, fitted by eye on the albums of one half of the owners of real photos with times (876 photos);
+# their coverage on the other half: benchmarks/geotagging.py.
+NEAR_KM, NEAR_PER_HOUR, NEAR_POWER = 0.2, 16.0, 0.8
+BETWEEN_KM, BETWEEN_SHARE, BETWEEN_PER_HOUR = 0.15, 0.4, 2.0
+PER_PHOTO = 0.1
+"""Km for each photo between one without a time and the anchor."""
 
-def interpolate(album: EmbeddedAlbum, anchors: Mask, most_km: float = np.inf) -> tuple[Floats, Floats]:
-    """lat [T], lng [T] of each photo from the anchors around it; NaN where there is none near enough, and between two
-    that are more than ``most_km`` apart.
 
-    Between two anchors within HOURS: on the great circle, in proportion to time. One anchor alone within HOURS: its
-    position. Where the photo or all anchors have no time, or anchors have the very time of the photo: between those
+@dataclass(frozen=True)
+class Anchored:
+    """A position by anchors. ``kind``: "between" two, or "near" one (in time, or in order): that is extrapolation; or
+    on a "track" that somebody recorded.
+
+    ``radius_km`` holds 95 % of such photos. It grows with the time (``hours``; None where order alone is known) to
+    the nearest anchor, and with the distance between the two.
+    """
+
+    lat: float  # degrees
+    lng: float
+    kind: Kind
+    radius_km: float
+    hours: float | None
+
+
+def by_anchors(
+    lat_T: Floats,
+    lng_T: Floats,
+    seconds_T: Floats,
+    anchors: Mask,
+    most_km: float = np.inf,
+    hours: float = HOURS,
+) -> list[Anchored | None]:
+    """Each photo's place by the ``anchors`` around it; None where there is none near enough, and between two that are
+    more than ``most_km`` apart. Photos are in order of capture; ``seconds_T`` is NaN where a photo has no time.
+
+    Between two anchors within ``hours``: on the great circle, in proportion to time. One anchor alone within ``hours``:
+    its position. Where the photo or all anchors have no time, or anchors have the very time of the photo: between those
     before and after it in the album's order, in proportion to the number of photos, however far.
     """
-    lat_T, lng_T = np.full(len(album), np.nan), np.full(len(album), np.nan)
+    found_T: list[Anchored | None] = [None] * len(lat_T)
     at = np.flatnonzero(anchors)
-    timed = at[np.isfinite(album.seconds_T[at])]
-    for photo in range(len(album) if len(at) else 0):
-        now = timed[album.seconds_T[timed] == album.seconds_T[photo]]
+    timed = at[np.isfinite(seconds_T[at])]
+    timed = timed[np.argsort(seconds_T[timed], kind="stable")]
+    times = seconds_T[timed]
+    for photo in range(len(lat_T) if len(at) else 0):
+        first, last = (int(np.searchsorted(times, seconds_T[photo], side)) for side in ("left", "right"))
+        now, by_time = timed[first:last], False
         if len(now):  # clocks that know the day alone: among anchors of the same moment order decides
             found, known = _between(float(photo), now.astype(np.float64), np.inf), now
-        elif np.isfinite(album.seconds_T[photo]) and len(timed):
-            found = _between(album.seconds_T[photo], album.seconds_T[timed], 3600 * HOURS)
-            known = timed
+        elif np.isfinite(seconds_T[photo]) and len(timed):
+            known, by_time = timed[max(0, first - 1) : first + 1], True  # the nearest on either side
+            found = _between(seconds_T[photo], seconds_T[known], 3600 * hours)
         else:
-            found, known = _between(float(photo), at.astype(np.float64), np.inf), at
+            place = int(np.searchsorted(at, photo))
+            known = at[max(0, place - 1) : place + 1]
+            found = _between(float(photo), known.astype(np.float64), np.inf)
         if found is not None:
-            one, other, share = found
-            lat_T[photo], lng_T[photo] = _on_the_way(album, int(known[one]), int(known[other]), share, most_km)
+            one, other, share = int(known[found[0]]), int(known[found[1]]), found[2]
+            off = min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600 if by_time else None
+            steps = 0 if by_time else int(min(abs(photo - one), abs(photo - other)))
+            found_T[photo] = _on_the_way((lat_T, lng_T), (one, other), share, off, steps, most_km)
+    return found_T
+
+
+def on_track(tracks: Tracks, taken_at: datetime, is_utc: bool, offset_minutes: float) -> Anchored | None:
+    """Where the track was at a photo's time (naive; ``offset_minutes``: local time minus UTC, NaN where not known, and
+    then the zone is that of the track); None where it was not recorded."""
+    if not is_utc and not np.isnan(offset_minutes):
+        taken_at, is_utc = taken_at - timedelta(minutes=offset_minutes), True
+    at = tracks.at(taken_at, is_utc)
+    return None if at is None else Anchored(at.lat, at.lng, "track", at.radius_km, at.hours)
+
+
+def radius_km(kind: Literal["between", "near"], apart_km: float, hours: float | None, steps: int = 0) -> float:
+    """The 95 % radius: ``apart_km`` between two anchors, ``hours`` or ``steps`` (photos) to the nearest."""
+    near = NEAR_KM + (PER_PHOTO * steps if hours is None else NEAR_PER_HOUR * hours**NEAR_POWER)
+    if kind == "near":
+        return near
+    grown = PER_PHOTO * steps if hours is None else BETWEEN_PER_HOUR * hours
+    return BETWEEN_KM + BETWEEN_SHARE * apart_km + grown
+
+
+def interpolate(album: "EmbeddedAlbum", anchors: Mask, most_km: float = np.inf) -> tuple[Floats, Floats]:
+    """lat [T], lng [T] of an album's photos by ``by_anchors``; NaN where it places none."""
+    found = by_anchors(album.lat_T, album.lng_T, album.seconds_T, anchors, most_km)
+    lat_T, lng_T = (np.array([np.nan if at is None else getattr(at, name) for at in found]) for name in ("lat", "lng"))
     return lat_T, lng_T
 
 
@@ -59,12 +129,17 @@ def _between(value: float, known_N: Floats, most: float) -> tuple[int, int, floa
     return before, after, float(-off_N[before] / (off_N[after] - off_N[before]))
 
 
-def _on_the_way(album: EmbeddedAlbum, one: int, other: int, share: float, most_km: float) -> tuple[float, float]:
-    ends = to_xyz(album.lat_T[[one, other]], album.lng_T[[one, other]])
-    angle = float(np.arctan2(np.linalg.norm(np.cross(*ends)), ends[0] @ ends[1]))
-    if angle < 1e-12:
-        return float(album.lat_T[one]), float(album.lng_T[one])
+def _on_the_way(
+    at_T: tuple[Floats, Floats], ends: tuple[int, int], share: float, hours: float | None, steps: int, most_km: float
+) -> Anchored | None:
+    lat_T, lng_T = at_T
+    lat, lng = float(lat_T[ends[0]]), float(lng_T[ends[0]])
+    kind: Literal["between", "near"] = "near" if ends[0] == ends[1] else "between"
+    xyz = to_xyz(lat_T[list(ends)], lng_T[list(ends)])
+    angle = float(np.arctan2(np.linalg.norm(np.cross(*xyz)), xyz[0] @ xyz[1]))
     if angle * EARTH_RADIUS_KM > most_km:
-        return np.nan, np.nan
-    lat, lng = from_xyz(ends[0] * np.sin((1 - share) * angle) + ends[1] * np.sin(share * angle))
-    return float(lat), float(lng)
+        return None
+    if angle >= 1e-12:
+        lat_1, lng_1 = from_xyz(xyz[0] * np.sin((1 - share) * angle) + xyz[1] * np.sin(share * angle))
+        lat, lng = float(lat_1), float(lng_1)
+    return Anchored(lat, lng, kind, radius_km(kind, angle * EARTH_RADIUS_KM, hours, steps), hours)

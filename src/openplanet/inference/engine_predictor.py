@@ -8,6 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError
 from openplanet.inference.engines.exported import Exported, Framing
@@ -71,8 +74,16 @@ class EnginePredictor(PhotoLocator):
         return loaded
 
     def _predict(self, pixels_B3HW: Pixels) -> list[Prediction]:
-        scores_BC = self._network(pixels_B3HW)[0] / self._calibration.temperature
-        return [Prediction(self.partition, row, self._calibration.regions) for row in scores_BC]
+        return self._predictions(self._network(pixels_B3HW)[0])
 
     def _embed(self, pixels_B3HW: Pixels) -> "list[Tensor]":
         return list(import_module("torch").from_numpy(self._network(pixels_B3HW)[1].copy()))
+
+    def look(self, pixels_B3HW: Pixels) -> "list[tuple[Prediction, Tensor]]":
+        scores_BC, embedding_BD = self._network(pixels_B3HW)
+        seen = import_module("torch").from_numpy(embedding_BD.copy())
+        return list(zip(self._predictions(scores_BC), seen, strict=True))
+
+    def _predictions(self, scores_BC: NDArray[np.float32]) -> list[Prediction]:
+        tempered_BC = scores_BC / self._calibration.temperature
+        return [Prediction(self.partition, row, self._calibration.regions) for row in map(np.copy, tempered_BC)]

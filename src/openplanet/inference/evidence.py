@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from openplanet.earth import geo
 from openplanet.errors import InputError
-from openplanet.inference.located import Located, Photo
+from openplanet.inference.located import Located
 from openplanet.inference.locator import Locator, checkpoint_of
-from openplanet.inference.prediction import BestPoint
-from openplanet.inference.predictor import Predictor
+from openplanet.inference.photo_locator import PhotoLocator
+from openplanet.inference.prediction import BestPoint, Prediction
 from openplanet.models import features
-from openplanet.models.device import best_device
+from openplanet.models.image_model import ImageModel
+from openplanet.models.preprocess import Pixels
+from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -60,15 +62,14 @@ class Evidence:
 
 
 class Reference:
-    """The located photos of a dataset's train split, as the network of ``predictor`` sees them; kept beside it.
+    """The located photos of a dataset's train split, as ``model`` sees them; kept beside it.
 
     Raises InputError where it has none. Memory: 4 D bytes a photo.
     """
 
-    def __init__(self, dataset: Dataset, predictor: Predictor) -> None:
+    def __init__(self, dataset: Dataset, model: ImageModel) -> None:
         columns = ["photo_id", "source", "lat", "lng", "attribution", "licence"]
         table = dataset.table(columns, "train", located=True)
-        model = predictor.model
         seen = features.of_embedding(dataset, "train", model, photo_ids=table["photo_id"].to_pylist())
         if not seen.photo_ids:
             raise InputError(f"{dataset.path}: no located photo of its train split can be read, to compare with")
@@ -96,42 +97,44 @@ def with_evidence(
     Raises InputError where the locator is no single checkpoint of photos.
     """
     checkpoint = checkpoint_of(locator)
-    if checkpoint is None:
+    if checkpoint is None or not isinstance(locator, PhotoLocator):
         raise InputError("evidence is given for a checkpoint of single photos, not for albums or other systems")
-    predictor = Predictor(checkpoint, best_device())
-    gallery = None if reference is None else Reference(reference, predictor)
+    gallery = None if reference is None else Reference(reference, checkpoint.model)
     for located in stream:
         if located.prediction is None or located.by_anchors is not None:
             yield located
         else:
-            yield replace(located, evidence=_evidence(predictor, gallery, located.photo, located, within_km))
+            seen_3HW = locator.read(located.photo)
+            yield replace(located, evidence=evidence(locator, gallery, seen_3HW, located.prediction, within_km))
 
 
-def _evidence(
-    predictor: Predictor, gallery: Reference | None, photo: Photo, located: Located, within_km: float
+def evidence(
+    locator: PhotoLocator,
+    gallery: Reference | None,
+    pixels_3HW: Pixels,
+    prediction: Prediction,
+    within_km: float = WITHIN_KM,
 ) -> Evidence:
-    assert located.prediction is not None
-    best, partition = located.prediction.best_point(within_km), predictor.partition
+    """What speaks for the ``prediction`` of a photo with these pixels (``locator.read``)."""
+    best, partition = prediction.best_point(within_km), locator.partition
     near_C = geo.distance_km(best.lat, best.lng, partition.centroid_lat, partition.centroid_lng) <= within_km
-    pixels_3HW = predictor.pixels(photo)
-    mean_3 = pixels_3HW.float().mean(dim=(1, 2)).to(torch.uint8)
+    mean_3 = pixels_3HW.mean(axis=(1, 2)).astype(np.uint8)
     edges = np.linspace(0, pixels_3HW.shape[1], GRID + 1).astype(int)
     covered = []
     for row in range(GRID):
         for column in range(GRID):
-            one = pixels_3HW.clone()
+            one = pixels_3HW.copy()
             one[:, edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = mean_3[:, None, None]
             covered.append(one)
-    parts = [predictor.log_probs(some).exp().numpy()[:, near_C].sum(axis=1) for some in _batches(covered)]
-    drop_GG = (best.probability - np.concatenate(parts).astype(np.float64)).reshape(GRID, GRID)
+    told = [
+        each
+        for start in range(0, len(covered), BATCH)
+        for each in locator.look(np.stack(covered[start : start + BATCH]))
+    ]
+    left = np.array([each.probabilities[near_C].sum() for each, _ in told])
+    drop_GG = (best.probability - left).reshape(GRID, GRID)
     prior = float(partition.count[near_C].sum() / partition.count.sum())
     if gallery is None:
         return Evidence(drop_GG, prior)
-    with torch.inference_mode():
-        embedding_D = predictor.model.embed(pixels_3HW[None].to(predictor.device))[0]
+    ((_, embedding_D),) = locator.look(pixels_3HW[None])
     return Evidence(drop_GG, prior, gallery.nearest(embedding_D, best))
-
-
-def _batches(pictures: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-    for start in range(0, len(pictures), BATCH):
-        yield torch.stack(pictures[start : start + BATCH])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image
 
 from openplanet.earth import places
+from openplanet.inference.between import Anchored
 from openplanet.inference.prediction import Prediction
 
 if TYPE_CHECKING:  # evidence is given for answers, and clocks are torch's
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # evidence is given for answers, and clocks are torch's
     from openplanet.inference.evidence import Evidence
 
 Photo = Path | str | bytes | Image.Image
-Source = Literal["given", "between", "model"]
+Source = Literal["given", "between", "near", "track", "model"]
 Position = tuple[float, float]
 
 
@@ -24,15 +25,15 @@ Position = tuple[float, float]
 class Located:
     """One photo's answer: a prediction, or why there is none.
 
-    Of a photo in an album besides: ``given``, the (lat, lng) that it had, which stands; ``between``, its place on the
-    way between given positions that are close; ``alone``, what its pixels say without the album.
+    Of a photo in an album besides: ``given``, the (lat, lng) that it had, which stands; ``anchored``, its place
+    by given positions or a track, with a radius; ``alone``, what its pixels say without the album.
     """
 
     photo: Photo
     prediction: Prediction | None
     error: str | None
     given: Position | None = None
-    between: Position | None = None
+    anchored: Anchored | None = None
     alone: Prediction | None = None
     taken_at: datetime | None = None
     """Local time by the main camera's clock; UTC where no time zone is known."""
@@ -50,8 +51,8 @@ class Located:
         """Where the position comes from; None where there is none."""
         if self.given is not None:
             return "given"
-        if self.between is not None:
-            return "between"
+        if self.anchored is not None:
+            return self.anchored.kind
         return None if self.prediction is None else "model"
 
     @property
@@ -63,6 +64,17 @@ class Located:
             return "no place"
         return "failed" if self.prediction is None else "located"
 
+    def forget(self) -> None:
+        """Drop what the predictions hold for each cell (``Prediction.forget``)."""
+        for each in (self.prediction, self.alone):
+            if each is not None:
+                each.forget()
+
+    @property
+    def between(self) -> Position | None:
+        """(lat, lng) in degrees by given positions, or a track."""
+        return None if self.anchored is None else (self.anchored.lat, self.anchored.lng)
+
     @property
     def by_anchors(self) -> Position | None:
         """(lat, lng) in degrees where it is not the model's."""
@@ -70,7 +82,7 @@ class Located:
 
     @property
     def position(self) -> Position | None:
-        """(lat, lng) in degrees: the given one, else the one between given ones, else the best point."""
+        """(lat, lng) in degrees: the given one, else the one by given ones, else the best point."""
         if self.by_anchors is not None:
             return self.by_anchors
         if self.prediction is None:

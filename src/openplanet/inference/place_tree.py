@@ -68,11 +68,22 @@ class Node:
 
 def place_of(partition: Partition, cell: int) -> CellPlace:
     """What a cell is called, no finer than its size allows."""
-    p, radius_km = partition, float(np.sqrt(partition.area_km2[cell] / np.pi))
-    whole = CellPlace(p.country[cell], p.region[cell], p.city[cell], p.country_code[cell])
-    if radius_km > COUNTRY_KM:
-        return CellPlace("", "", "")
-    return whole.at("city" if radius_km <= CITY_KM else "region" if radius_km <= REGION_KM else "country")
+    return CellPlace(*_names(partition, cell, int(_depths(partition.area_km2[cell : cell + 1])[0])))
+
+
+def _depths(area_km2_C: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of LEVELS cells of these areas are named by, 0 to 3."""
+    radius_C = np.sqrt(area_km2_C / np.pi)
+    return sum((radius_C <= km).astype(np.int64) for km in (COUNTRY_KM, REGION_KM, CITY_KM))  # type: ignore[return-value]
+
+
+def _names(p: Partition, cell: int, depth: int) -> tuple[str, str, str, str]:
+    """Country, region, city and country code of a cell, of the first ``depth`` LEVELS; "" beyond."""
+    if depth == 0:
+        return "", "", "", ""
+    return (
+        p.country[cell], p.region[cell] if depth > 1 else "", p.city[cell] if depth > 2 else "", p.country_code[cell],
+    )  # fmt: skip
 
 
 def tree(
@@ -122,17 +133,17 @@ _KNOWN: WeakKeyDictionary[Partition, _Numbers] = WeakKeyDictionary()
 
 def _numbers(partition: Partition) -> _Numbers:
     if partition not in _KNOWN:
-        cells = [place_of(partition, cell) for cell in range(len(partition))]
+        depth_C = _depths(partition.area_km2).tolist()
         levels, parents, above = list[tuple[NDArray[np.int64], list[CellPlace]]](), list[NDArray[np.int64]](), None
-        for level in LEVELS:
-            keys = [place.at(level) for place in cells]
+        for most in range(1, len(LEVELS) + 1):
             # the code tells countries apart, whatever they are called
-            index = {place: number for number, place in enumerate(dict.fromkeys(keys))}
-            of_C = np.array([index[place] for place in keys], np.int64)
+            keys = [_names(partition, cell, min(depth, most)) for cell, depth in enumerate(depth_C)]
+            index = {names: number for number, names in enumerate(dict.fromkeys(keys))}
+            of_C = np.array([index[names] for names in keys], np.int64)
             parent = np.full(len(index), -1, np.int64)
             if above is not None:
                 parent[of_C] = above
-            levels.append((of_C, list(index)))
+            levels.append((of_C, [CellPlace(*names) for names in index]))
             parents.append(parent)
             above = of_C
         _KNOWN[partition] = _Numbers(levels, parents)

@@ -6,11 +6,11 @@ Shapes: B photos in a batch, C cells, F features of the backbone, H W pixels.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.inference.located import Photo
 from openplanet.inference.photo_locator import PhotoLocator
 from openplanet.inference.prediction import Prediction
 from openplanet.models.checkpoint import Checkpoint
@@ -72,9 +72,12 @@ class Predictor(PhotoLocator):
             log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
         return self._predictions(log_probs_BC)
 
-    def pixels(self, photo: Photo) -> Tensor:
-        """``read`` as a tensor."""
-        return torch.from_numpy(self.read(photo))
+    def look(self, pixels_B3HW: Pixels) -> list[tuple[Prediction, Tensor]]:
+        with torch.inference_mode():
+            embedding_BD = self.model.embed(torch.from_numpy(pixels_B3HW).to(self.device))
+            scores_BC = self.model.combine(self.model.head(embedding_BD))
+            log_probs_BC = self.checkpoint.calibration.log_probs(scores_BC).cpu()
+        return list(zip(self._predictions(log_probs_BC), embedding_BD.float().cpu(), strict=True))
 
     def _predict(self, pixels_B3HW: Pixels) -> list[Prediction]:
         return self._predictions(self.log_probs(torch.from_numpy(pixels_B3HW)))
@@ -85,4 +88,4 @@ class Predictor(PhotoLocator):
 
     def _predictions(self, log_probs_BC: Tensor) -> list[Prediction]:
         regions = self.checkpoint.calibration.regions
-        return [Prediction(self.partition, row.numpy(), regions) for row in log_probs_BC]
+        return [Prediction(self.partition, row, regions) for row in map(np.copy, log_probs_BC.numpy())]

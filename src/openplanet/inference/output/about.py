@@ -44,8 +44,12 @@ class About:
         return located.by_anchors
 
     def radius_km(self, located: Located, share: float) -> float | None:
-        """The radius about the position that holds ``share`` of photos, where the model placed the photo."""
-        if located.by_anchors is not None or located.prediction is None or not self.shows_points:
+        """The radius about the position that holds ``share`` of photos; by anchors that of 95 % alone is known."""
+        if located.given is not None or not self.shows_points:
+            return None
+        if located.anchored is not None:
+            return located.anchored.radius_km if share == 0.95 else None
+        if located.prediction is None:
             return None
         return located.prediction.best_point(self.options.within_km).radius_km[str(share)]
 

@@ -15,8 +15,7 @@ FORMAT_VERSION = 2
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
     """``generator``, ``format_version``, ``model``, ``album`` (null for single photos), and a record for each of
     ``photos``."""
-    head = generator("locate") | {"format_version": FORMAT_VERSION, "model": about.model, "album": _album(about)}
-    opened = json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
+    opened = json.dumps(head(about), indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
     separator = "\n"
     yield opened
     for located in stream:
@@ -25,13 +24,20 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
     yield "\n  ]\n}\n"
 
 
+def head(about: About) -> dict[str, Any]:
+    """What stands before the ``photos``."""
+    return generator("locate") | {"format_version": FORMAT_VERSION, "model": about.model, "album": _album(about)}
+
+
 def record(located: Located, about: About) -> dict[str, Any]:
     """One photo, located or not: the same keys for all."""
     answer: dict[str, Any] = {"best": None, "answer": None, "places": [], "top": []}
     if located.prediction is not None:
         answer = located.prediction.to_dict(about.top, about.options)
     if located.by_anchors is not None:
-        at = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        at: dict[str, Any] = dict(zip(("lat", "lng"), located.by_anchors, strict=True))
+        if located.anchored is not None:
+            at["radius_km"] = {"0.95": located.anchored.radius_km}
         answer |= {"best": at if about.shows_points else None, "answer": None}
     return {
         "photo": about.name(located),

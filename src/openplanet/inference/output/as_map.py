@@ -9,7 +9,7 @@ from openplanet.errors import InputError, PhotoError
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output.about import About
 from openplanet.inference.output.as_json import record
-from openplanet.inference.output.as_text import offset_words
+from openplanet.inference.output.as_text import km_words, offset_words
 from openplanet.inference.output.prediction_map import MOST_CELLS, prediction_map
 from openplanet.maps import description
 from openplanet.maps.description import Description
@@ -22,6 +22,11 @@ MOST_PICTURES = 500  # of an album's page: about 8 kB each
 CELLS_OF_A_PAGE = 60_000  # 17 bytes each: a page of many photos stays near 2 MB without its pictures
 FEWEST_CELLS = 120
 THUMBNAIL, SMALL = 240, 160  # px, short side: beside a map, in an album
+BY_ANCHORS = {
+    "between": "Between given positions",
+    "near": "Near a given position in time",
+    "track": "On the track",
+}
 
 
 class MapPage:
@@ -68,7 +73,10 @@ class MapPage:
     def _in_album(self, located: Located) -> dict[str, Any]:
         title = " · ".join(part for part in (when(located), self.about.name(located)) if part)
         note, alone = "", located.alone
-        if located.by_anchors is not None:
+        if located.anchored is not None:
+            within = km_words(located.anchored.radius_km)
+            note = f"{BY_ANCHORS[located.anchored.kind]}: {self.about.place(located)}, 95 % within {within}."
+        elif located.by_anchors is not None:
             note = f"{self.about.place(located)}."
         elif alone and located.prediction and alone.best.cell_index != located.prediction.best.cell_index:
             note = f"By itself: {alone.best.place.text} ({100 * alone.best.probability:.0f} %)."

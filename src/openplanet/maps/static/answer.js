@@ -119,7 +119,7 @@
     const part = make("div", "op-evidence");
     part.append(make("h3", "", "Evidence"));
     const now = best && best.probability !== undefined ? ` With it: ${percent(best.probability)}.` : "";
-    part.append(make("p", "op-note", `Without looking at the photo, these surroundings have ${percent(found.prior)} of the training photos.${now}`));
+    part.append(make("p", "op-note", `Without looking at the photo, these surroundings have ${percent(found.prior_probability)} of the training photos.${now}`));
     if (!found.alike || !found.alike.length) return part;
     part.append(make("p", "op-note", "The most alike photos of the reference:"));
     const list = make("ol", "op-alike");

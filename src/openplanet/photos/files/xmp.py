@@ -20,6 +20,9 @@ from openplanet.photos.sources.entry import Entry, position_problem
 MAX_XMP = 4 << 20  # bytes; larger packets carry thumbnails and history, the position stands in front
 CONTRADICTORY = "contradictory gps"
 _EXIF = "http://ns.adobe.com/exif/1.0/"
+GEOTAG = "urn:openplanet:geotag:1.0/"
+"""Namespace of what ``openplanet geotag`` writes."""
+_ESTIMATES = (f"{GEOTAG} EstimatedLatitude", f"{GEOTAG} EstimatedLongitude")
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
 _TIMES = (
     f"{_EXIF} DateTimeOriginal",
@@ -84,9 +87,11 @@ def read_packets(packets: Sequence[bytes]) -> Entry:
     place = next((entry for entry in entries if entry.lat is not None), None)
     place = place or next((entry for entry in entries if entry.problem), Entry())
     time = next((entry for entry in entries if entry.taken_at is not None), Entry())
+    estimate = next((entry.estimate for entry in entries if entry.estimate is not None), None)
     return Entry(
         lat=place.lat, lng=place.lng, problem=place.problem, detail=place.detail,
         taken_at=time.taken_at, taken_at_is_utc=time.taken_at_is_utc, utc_offset_minutes=time.utc_offset_minutes,
+        estimate=estimate,
     )  # fmt: skip
 
 
@@ -108,7 +113,7 @@ def read(data: bytes) -> Entry:
     taken_at, is_utc, offset = moment.parts(time)
     return Entry(
         lat=lat, lng=lng, problem=problem, detail=detail,
-        taken_at=taken_at, taken_at_is_utc=is_utc, utc_offset_minutes=offset,
+        taken_at=taken_at, taken_at_is_utc=is_utc, utc_offset_minutes=offset, estimate=_estimate(values),
     )  # fmt: skip
 
 
@@ -158,14 +163,14 @@ def _values(data: bytes) -> dict[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    return name in _TIMES or name.rpartition(" ")[2] in _PLACES
+    return name in _TIMES or name in _ESTIMATES or name.rpartition(" ")[2] in _PLACES
 
 
 def _position(values: Mapping[str, str]) -> tuple[float | None, float | None]:
     """The photo's own position, else the first that a maker writes. Raises _ContradictionError."""
     spaces: dict[str, dict[str, str]] = {_EXIF: {}}  # which comes first; then as they stand in the packet
     for key, value in values.items():
-        if key not in _TIMES:
+        if key not in _TIMES and key not in _ESTIMATES:
             namespace, _, name = key.rpartition(" ")
             spaces.setdefault(namespace, {})[name] = value
     for namespace, own in spaces.items():
@@ -175,6 +180,15 @@ def _position(values: Mapping[str, str]) -> tuple[float | None, float | None]:
         if not position_problem(lat, lng):
             return lat, lng
     return None, None
+
+
+def _estimate(values: Mapping[str, str]) -> tuple[float, float] | None:
+    """(lat, lng) that ``openplanet geotag`` wrote, None where it wrote none."""
+    try:
+        lat, lng = (float(values[name]) for name in _ESTIMATES)
+    except (KeyError, ValueError):
+        return None
+    return None if position_problem(lat, lng) else (lat, lng)
 
 
 def _degrees(text: str, ref: str, letters: str) -> float | None:

@@ -1,6 +1,7 @@
 """Reading one photo: what it and the files beside it say, and its picture, small. Runs in a worker."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from openplanet.photos.sources.folder import Folder
 from openplanet.photos.sources.source import Beside, Source, Span
 
 SAME_SECONDS = 1.0  # by which two writings of one time differ at most: one has no fraction
+ESTIMATED = "estimated position"
+ESTIMATE_DEGREES = 1e-5  # within which a position is the estimate: a metre, as files round degrees
 NO_POSITION = "neither in its Exif nor beside it nor in a table"
 FOLDER = Folder()
 
@@ -129,10 +132,14 @@ def read_facts(task: Task) -> Reading:
     Raises PhotoError where the file cannot be read or is no photo.
     """
     metadata = exif.read(task.opened())
-    told = entries_of(Path(task.path).name, metadata, task.beside, task.told)
+    return facts_of(metadata, entries_of(Path(task.path).name, metadata, task.beside, task.told), task.key)
+
+
+def facts_of(metadata: Metadata, told: list[tuple[str, Entry]], key: bytes = b"") -> Reading:
+    """Position, time and camera of a photo by its metadata and by what others have ``told`` of it."""
     lat, lng, position_from = _position(metadata, told)
     return Reading(
-        task.key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
+        key, lat=lat, lng=lng, position_from=position_from, **_time(metadata, told),
         make=metadata.make, model=metadata.model, serial=metadata.serial,
     )  # fmt: skip
 
@@ -144,6 +151,10 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     lat, lng, position_from = _position(metadata, told)
     if task.needs_gps and lat is None:
         refused = next((entry for _, entry in told if entry.problem), None)
+        if any(entry.estimate for _, entry in told):
+            refused = Entry(
+                problem=ESTIMATED, detail="openplanet geotag wrote its position: a guess is no training data"
+            )
         detail = NO_POSITION + hint(task.beside)
         why = (metadata.position, detail) if refused is None else (refused.problem, refused.detail)
         return Reading(task.key, *why, unlocated=True), None
@@ -152,7 +163,7 @@ def _read(task: Task, side: int) -> tuple[Reading, bytes | None]:
     common: dict[str, Any] = {
         "photo_id": photo_id, "size": len(data),
         "lat": lat, "lng": lng, "position_from": position_from,
-        "exif_lat": metadata.lat, "exif_lng": metadata.lng,
+        **dict(zip(("exif_lat", "exif_lng"), (lat, lng) if position_from == "exif" else (None, None), strict=True)),
         **_time(metadata, told),
         "make": metadata.make, "model": metadata.model, "serial": metadata.serial,
         "width": metadata.width, "height": metadata.height,
@@ -199,9 +210,16 @@ def _time(metadata: Metadata, told: list[tuple[str, Entry]]) -> dict[str, Any]:
 
 
 def _position(metadata: Metadata, told: list[tuple[str, Entry]]) -> tuple[float | None, float | None, str | None]:
-    if metadata.lat is not None:
-        return metadata.lat, metadata.lng, "exif"
-    for name, entry in told:
-        if entry.lat is not None:
-            return entry.lat, entry.lng, name
+    """The first position that there is. One that ``openplanet geotag`` wrote is none, wherever it stands: a guess must
+    not train a model, nor place other photos."""
+    estimates = [entry.estimate for _, entry in told if entry.estimate is not None]
+    positions = [("exif", metadata.lat, metadata.lng), *((name, entry.lat, entry.lng) for name, entry in told)]
+    for name, lat, lng in positions:
+        if lat is not None and lng is not None and not is_estimate(lat, lng, estimates):
+            return lat, lng, name
     return None, None, None
+
+
+def is_estimate(lat: float, lng: float, estimates: Iterable[tuple[float, float]]) -> bool:
+    """Whether the position is one of those that ``openplanet geotag`` wrote, but for rounding."""
+    return any(max(abs(lat - one), abs(lng - other)) <= ESTIMATE_DEGREES for one, other in estimates)

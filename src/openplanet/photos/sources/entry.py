@@ -10,7 +10,8 @@ class Entry:
     """Degrees; ``taken_at`` naive, UTC where ``taken_at_is_utc``; None where nothing is said.
 
     ``utc_offset_minutes``: local time minus UTC.
-    ``problem`` is empty, or the reason why position or time are of no use.
+    ``problem`` is empty, or the reason why position or time are of no use. ``estimate``: (lat, lng) that
+    ``openplanet geotag`` wrote: wherever that position stands, it is no evidence.
     """
 
     file: str = ""
@@ -26,6 +27,7 @@ class Entry:
     problem: str = ""
     detail: str = ""
     utc_offset_minutes: int | None = None
+    estimate: tuple[float, float] | None = None
 
 
 def position_problem(lat: float | None, lng: float | None) -> str:
