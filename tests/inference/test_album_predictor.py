@@ -261,16 +261,21 @@ def test_seconds_move_the_second_camera(predictor, holiday):
     assert "no clear clock offset" in written(unclear)
 
 
-def test_the_page_shows_the_journey_and_escapes_names(predictor, holiday, tmp_path):
+def test_the_page_shows_the_journey_and_holds_names_as_text(predictor, holiday, tmp_path):
     write(holiday / "<b>&.jpg", 7)
-    write_map(tmp_path / "map.html", predictor.locate(holiday, anchors=True))
+    album = predictor.locate(holiday, anchors=True)
+    write_map(tmp_path / "map.html", album)
     page = (tmp_path / "map.html").read_text()
-    assert "&lt;b&gt;&amp;.jpg" in page
     assert "<b>&.jpg" not in page
-    assert "order of capture" in page
-    assert "given position" in page
-    assert "Not located" in page
-    assert page.count("data:image/jpeg") == 6
+    journey, *photos = map(json.loads, re.findall(r'<script type="application/json">(.*?)</script>', page))
+    assert any("<b>&.jpg" in each["title"] for each in photos)
+    route = journey["map"]["route"]
+    assert len(route) == sum(each.position is not None for each in album.photos)
+    assert [stop["given"] for stop in route].count(True) == sum(each.given is not None for each in album.photos) > 0
+    placed = [each for each in album.photos if each.position is not None]
+    assert ["alone" in stop for stop in route] == [bool(each.alone) and each.by_anchors is None for each in placed]
+    assert any(each["record"]["error"] for each in photos)
+    assert sum(each["thumbnail"] is not None for each in photos) == 6
 
 
 def test_an_empty_folder_is_told(predictor, tmp_path):

@@ -1,6 +1,8 @@
 """The page of a partition: complete, without requests, right for tiny, turned and one-cell partitions."""
 
+import base64
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 
@@ -33,12 +35,24 @@ def test_the_page_says_what_the_partition_holds(cells, tmp_path):
     assert f"of the photos were dropped: {cells.dropped_photos}, in {cells.dropped_cells} cells" in text
     share = cells.dropped_area_km2 / partition_page.EARTH_KM2
     assert f"{100 * share:.3g}% of the Earth was in dropped cells" in text
-    assert re.search(r"Where cells are smallest: [^<]*, France", page)
-    assert page.count('<svg class="op-view"') == 6
+    assert re.search(r"The cells are smallest in [^<]*, France", page)
+    drawn = described(page)
+    assert (
+        len(base64.b64decode(drawn["cells"]["ids"]))
+        == 8 * len(cells)
+        == 2 * len(base64.b64decode(drawn["cells"]["values"]))
+    )
+    assert [each["what"] for each in drawn["cells"]["also"]] == ["level (higher is smaller)", "photos in the cell"]
+    assert [view["name"] for view in drawn["views"]][::2] == ["World", "The Pacific"]
+    assert len(page) < 1_000_000
     assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?https?:", page)
     for level, number in zip(*np.unique(cells.level, return_counts=True), strict=True):
         assert f"<title>level {level}: {number:,} cells</title>" in page
     Strict().feed(page)
+
+
+def described(page):
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
 
 
 class Strict(HTMLParser):
@@ -63,17 +77,19 @@ def test_histograms_count_every_cell(cells):
 
 
 def test_city_map_is_where_the_small_cells_are(cells):
-    name, (south, west, north, east) = partition_page._densest(cells)
+    name, view = partition_page._densest(cells)
     assert name.endswith("France")
-    assert south < 48.86 < north and west < 2.34 < east
-    assert geo.distance_km(south, 2.3, north, 2.3) == pytest.approx(18, rel=0.01)
+    assert geo.distance_km(48.86, 2.34, view["lat"], view["lng"]) < 9
+    assert view["degrees"] == pytest.approx(9 / 111.2, rel=0.01)
 
 
 def test_odd_partitions():
     one = adaptive.build([([10.0], [20.0])], 5, 1)
     assert one.level.tolist() == [0]
     page = partition_page.report(one, "x")
-    assert "100%" in page and page.count("photos in the cell") >= 2 and page.count("level of the cell") >= 2
+    assert "100%" in page
+    levels = np.frombuffer(base64.b64decode(described(page)["cells"]["also"][0]["values"]), "<f4")
+    assert 0 < levels[0] < 1  # a face of the cube is level 0, and is drawn
     pole = adaptive.build([(np.full(9, 90.0), np.zeros(9))], 2, 1)  # one leaf
     assert "cm²" in partition_page.report(pole, "x")
     rng = np.random.default_rng(1)
@@ -82,7 +98,18 @@ def test_odd_partitions():
     )
     assert "turned sphere" in partition_page.report(turned, "x")
     nameless = dataclasses.replace(one, city=("",), country=("",))
-    assert "Where cells are smallest: 10.00, 20.00" in partition_page.report(nameless, "x")
+    assert "The cells are smallest in 10.00, 20.00" in partition_page.report(nameless, "x")
+
+
+def test_of_too_many_cells_the_smallest_beyond_the_city_are_left_out(cells, monkeypatch):
+    monkeypatch.setattr(partition_page, "MOST_CELLS", 10)
+    page = partition_page.report(cells, "x")
+    ids = np.frombuffer(base64.b64decode(described(page)["cells"]["ids"]), "<u8")
+    shown, (_, view) = np.isin(cells.cell_id, ids), partition_page._densest(cells)
+    in_city = geo.distance_km(cells.lat, cells.lng, view["lat"], view["lng"]) < 40
+    assert len(ids) == 10 and in_city[shown].all() and in_city.sum() > 10
+    assert cells.area_km2[shown].min() >= cells.area_km2[in_city & ~shown].max()
+    assert f"The {len(cells) - 10} smallest cells elsewhere are not drawn" in page
 
 
 def test_shares_and_areas_in_words():

@@ -1,4 +1,4 @@
-"""Land and country borders to draw maps with: Natural Earth 1:50m, as TopoJSON in ``countries-50m.json``.
+"""Land and country borders to draw maps with: Natural Earth 1:50m, as TopoJSON in ``static/countries-50m.json``.
 
 TopoJSON keeps each stretch of a border once, as an arc of small steps that rings share; so arcs are decoded
 and simplified once, and coast and borders stay on each other.
@@ -30,7 +30,7 @@ class Outlines:
 
 @lru_cache(maxsize=1)
 def _topology() -> dict[str, Any]:
-    text = files("openplanet.maps").joinpath("countries-50m.json").read_text(encoding="utf-8")
+    text = files("openplanet.maps").joinpath("static/countries-50m.json").read_text(encoding="utf-8")
     topology: dict[str, Any] = json.loads(text)
     scale, translate = topology["transform"]["scale"], topology["transform"]["translate"]
     topology["arcs"] = [_run_on(np.cumsum(arc, axis=0) * scale + translate) for arc in topology["arcs"]]

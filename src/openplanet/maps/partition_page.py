@@ -6,26 +6,29 @@ C cells. The page makes no request; names of places come from data, so that the 
 import math
 from collections.abc import Callable, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from openplanet.earth import geo
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.maps.view import Bounds
-from openplanet.maps.world_map import MAP_SCRIPT, MAP_STYLE, WorldMap, land_symbol
+from openplanet.maps import description
+from openplanet.maps.description import Description
+from openplanet.maps.page import embedded, environment
 from openplanet.storage import write_text
 
 Floats = NDArray[np.float64]
 
 EARTH_KM2 = 4 * math.pi * geo.EARTH_RADIUS_KM**2
 WIDTH, HEIGHT, FOOT, HEAD = 330, 190, 34, 18  # of a histogram
-PACIFIC: Bounds = (-50.0, 135.0, 35.0, -125.0)  # the antimeridian in its middle
+WORLD: Description = {"lat": 15.0, "lng": 10.0, "degrees": 180.0, "flat": True}
+PACIFIC: Description = {"name": "The Pacific", "lat": -5.0, "lng": -175.0, "degrees": 50.0, "flat": False}
+AROUND_KM = 40.0  # of that city: its cells are drawn however many others are left out
 CITY_KM = 9.0  # half the height of the map of a city
+MOST_CELLS = 27_000  # sent: 22 bytes each
+MOST_TITLED = 2000  # cells with a name each
 MOST_COMPARED = 300
 
 
@@ -39,86 +42,64 @@ def write_report(path: Path, partition: Partition, source: str, nested: bool = F
 
 def report(partition: Partition, source: str, nested: bool = False) -> str:
     """The page as HTML text; see ``write_report``."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = files("openplanet.maps").joinpath("partition_report.html.j2").read_text(encoding="utf-8")
-    city, city_bounds = _densest(partition)
-    named = {"": None, "pacific": PACIFIC, "city": city_bounds}
-    maps = {
-        f"{name or 'world'}_{value}": Markup(_map(partition, value, bounds).html(shared_land=True))
-        for name, bounds in named.items()
-        for value in ("count", "level")
-    }
-    return environment.from_string(template).render(
-        p=partition,
-        source=source,
-        nested=nested,
-        city=city,
-        maps=maps,
-        histograms=[Markup(figure) for figure in _histograms(partition)],
-        covered=float(partition.area_km2.sum()) / EARTH_KM2,
-        dropped=partition.dropped_area_km2 / EARTH_KM2,
-        rest=max(1 - float(partition.area_km2.sum() + partition.dropped_area_km2) / EARTH_KM2, 0.0),
-        percent=_percent,
-        area=_area,
-        style=Markup(MAP_STYLE),
-        script=Markup(MAP_SCRIPT),
-        land=Markup(land_symbol()),
+    city, city_view = _densest(partition)
+    return (
+        environment()
+        .get_template("partition_report.html.j2")
+        .render(
+            p=partition,
+            source=source,
+            nested=nested,
+            left_out=max(len(partition) - MOST_CELLS, 0),
+            map=embedded(_map(partition, [{"name": "World", **WORLD}, {"name": city, **city_view}, PACIFIC])),
+            city=city,
+            histograms=[Markup(figure) for figure in _histograms(partition)],
+            covered=float(partition.area_km2.sum()) / EARTH_KM2,
+            dropped=partition.dropped_area_km2 / EARTH_KM2,
+            rest=max(1 - float(partition.area_km2.sum() + partition.dropped_area_km2) / EARTH_KM2, 0.0),
+            percent=_percent,
+            area=_area,
+        )
     )
 
 
-def _map(partition: Partition, value: str, bounds: Bounds | None) -> WorldMap:
-    """The cells coloured by "count" or by "level"."""
-    chart = WorldMap(1080, bounds, title=f"Cells by {value}")
-    cells = _seen(partition, chart)
-    titles = [
-        f"{place or '?'}: {count:,} photos, level {level}, {_area(area)}"
-        for place, count, level, area in zip(
-            (partition.city[c] for c in cells.tolist()),
-            partition.count[cells].tolist(),
-            partition.level[cells].tolist(),
-            partition.area_km2[cells].tolist(),
-            strict=True,
-        )
-    ]
-    if value == "count":
-        values, what = partition.count[cells].astype(np.float64), "photos in the cell"
-    else:
-        # A few cells on one spot may go down to centimetres: they must not take all the shades.
-        high = max(int(np.quantile(partition.level, 0.99, method="higher")), 1)
-        # A face of the cube has level 0, which the map would leave out.
-        values = np.clip(partition.level[cells], 1e-9, high)
-        what = "level of the cell (higher is smaller)"
-        if high < partition.level.max():
-            what = f"level of the cell (higher is smaller; {high} is {high} or more)"
-    chart.cells(partition.cell_id[cells], values, what=what, log=value == "count", titles=titles, turn=partition.turn)
-    return chart.cities()
+def _map(partition: Partition, views: list[Description]) -> Description:
+    """The cells, coloured by density of photos or by level; of too many, those of the city and the largest."""
+    p = partition
+    about_city = geo.distance_km(p.lat, p.lng, views[1]["lat"], views[1]["lng"]) < AROUND_KM
+    sent = np.sort(np.lexsort((-p.area_km2, ~about_city))[:MOST_CELLS])
+    titles = None
+    if len(p) <= MOST_TITLED:
+        columns = zip(p.city, p.count.tolist(), p.level.tolist(), p.area_km2.tolist(), strict=True)
+        titles = [
+            f"{place or '?'}: {count:,} photos, level {level}, {_area(area)}" for place, count, level, area in columns
+        ]
+    # A few cells on one spot may go down to centimetres: they must not take all the shades. Level 0 is drawn too.
+    high = max(int(np.quantile(p.level, 0.99, method="higher")), 1)
+    level = description.colouring(np.clip(p.level[sent], 1e-3, high), "value", "level (higher is smaller)")
+    count = description.colouring(p.count[sent], "log", "photos in the cell")
+    return {
+        "label": "The cells of the partition",
+        "flat": True,
+        **description.turned(p.turn),
+        "cells": description.cells(
+            p.cell_id[sent], p.count[sent], "density", what="photos per km²", titles=titles, also=[level, count]
+        ),
+        "views": views,
+        "labels": description.labels([views[1]["lat"]], [views[1]["lng"]], least=3 * views[1]["degrees"]),
+    }
 
 
-def _seen(partition: Partition, chart: WorldMap) -> NDArray[np.int64]:
-    """The cells whose middle is near to the map: drawing finds out which are on it."""
-    view = chart.view
-    if view.is_world:
-        return np.arange(len(partition))
-    tall, wide = view.height / view.y_per_degree, view.width / view.x_per_degree
-    reach_km = geo.EARTH_RADIUS_KM * math.radians(2 * math.hypot(tall, wide))
-    middle = view.north - tall / 2, (view.centre_lng + 180) % 360 - 180
-    apart = geo.distance_km(partition.lat, partition.lng, *middle)
-    return np.flatnonzero(apart < reach_km + 2 * np.sqrt(partition.area_km2))
-
-
-def _densest(partition: Partition) -> tuple[str, Bounds]:
-    """The city with the most small cells about it: (its name, a map of it)."""
+def _densest(partition: Partition) -> tuple[str, Description]:
+    """The city with the most small cells about it: (its name, the view of it)."""
     smallest = np.argsort(partition.area_km2, kind="stable")[:MOST_COMPARED]
     lat_C, lng_C = partition.centroid_lat[smallest], partition.centroid_lng[smallest]
     near = [(geo.distance_km(lat_C, lng_C, a, b) < CITY_KM).sum() for a, b in zip(lat_C, lng_C, strict=True)]
     middle = int(smallest[int(np.argmax(near))])
-    half = max(CITY_KM / 111.2, math.degrees(math.sqrt(partition.area_km2[middle]) / geo.EARTH_RADIUS_KM))
+    degrees = max(CITY_KM / 111.2, math.degrees(math.sqrt(partition.area_km2[middle]) / geo.EARTH_RADIUS_KM))
     lat, lng = float(partition.centroid_lat[middle]), float(partition.centroid_lng[middle])
-    half_lng = min(half * 1.9 / max(math.cos(math.radians(lat)), 0.05), 80.0)
-    south, north = max(lat - half, -90.0), min(lat + half, 90.0)
-    west, east = ((lng + d + 180) % 360 - 180 for d in (-half_lng, half_lng))
     name = ", ".join(part for part in (partition.city[middle], partition.country[middle]) if part)
-    return name or f"{lat:.2f}, {lng:.2f}", (south, west, north, east)
+    return name or f"{lat:.2f}, {lng:.2f}", description.point(lat, lng, degrees=min(degrees, 90.0))
 
 
 def _histograms(partition: Partition) -> list[str]:

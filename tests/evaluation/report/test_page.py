@@ -1,16 +1,21 @@
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from markupsafe import Markup
 
 from openplanet.errors import InputError
 from openplanet.evaluation.evaluate import evaluate
-from openplanet.evaluation.report import maps, samples
+from openplanet.evaluation.measures.row import within
+from openplanet.evaluation.report import headline, maps, samples
 from openplanet.evaluation.report.page import Section, write_report
 from openplanet.evaluation.result import Result
+from openplanet.evaluation.testsets.photoset import of_dataset
 from openplanet.inference.predictor import Predictor
 from openplanet.photos.dataset import Dataset
 
@@ -38,6 +43,7 @@ class Outline(HTMLParser):
         self.tags: list[tuple[str, dict]] = []
         self.open: list[str] = []
         self.text: list[str] = []
+        self.data: list[str] = []  # of maps and answers
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
@@ -52,7 +58,8 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        json_of = self.tags and self.tags[-1] == ("script", {"type": "application/json"}) and self.open[-1] == "script"
+        (self.data if json_of else self.text).append(data)
 
 
 def test_page_asks_nothing_of_the_network(page: str) -> None:
@@ -61,7 +68,9 @@ def test_page_asks_nothing_of_the_network(page: str) -> None:
             value = attributes.get(name) or "#"
             assert value.startswith(("#", "data:")), (tag, value)
         assert tag not in ("link", "iframe", "object", "embed", "base")
-    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest|WebSocket", page)
+    style = page[: page.index("</style>")]
+    assert not re.search(r"url\((?!#)|@import", style)
+    assert "default-src 'none'" in page and "connect-src" not in page  # tests/maps/test_globe.py hears no request
 
 
 def test_page_is_well_formed(page: str) -> None:
@@ -71,8 +80,9 @@ def test_page_is_well_formed(page: str) -> None:
 def test_untrusted_names_are_text(page: str, hostile: str) -> None:
     assert hostile not in page
     outline = Outline(page)
-    assert sum(tag == "script" for tag, _ in outline.tags) == 1  # ours
-    assert hostile in "".join(outline.text)  # it is shown, as text
+    kinds = [attributes.get("type") for tag, attributes in outline.tags if tag == "script"]
+    assert kinds.count(None) == 1 and set(kinds) == {None, "text/plain", "application/json"}  # one that runs: ours
+    assert hostile in str([json.loads(text) for text in outline.data])  # it is shown, as text
     assert "<title>A &amp; B</title>" in page and "Intro &lt;b&gt;" in page
     assert "Extra &lt;1&gt;" in page and "and &lt;text&gt;" in page and "<em>figure</em>" in page
 
@@ -111,8 +121,42 @@ def test_distances_in_words(km: float, words: str) -> None:
 
 
 def test_errors_are_shown_large_only_where_most_photos_lie(evaluation: Result) -> None:
-    assert maps.errors_detail(evaluation) is None  # five cities on five continents
+    def drawn(result: Result) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(Outline(maps.errors(result)).data[0])
+        return found
+
+    far = drawn(evaluation)
+    assert "view" not in far  # five cities on five continents
     truth = evaluation.truth
-    near = dataclasses.replace(truth, lat=48 + 0 * truth.lat, lng=2 + 0.01 * truth.lng)
-    detail = maps.errors_detail(dataclasses.replace(evaluation, truth=near))
-    assert detail is not None and detail.count("stroke-dasharray") >= 19  # a line for each photo with a guess
+    near = drawn(dataclasses.replace(evaluation, truth=dataclasses.replace(
+        truth, lat=48 + 0 * truth.lat, lng=2 + 0.01 * truth.lng)))  # fmt: skip
+    assert near["view"]["lat"] == 48
+    readable = int(np.isfinite(evaluation.model.km[:, 0]).sum())
+    assert len(near["points"]) == readable == sum(int(key["text"].split(": ")[1]) for key in near["keys"])
+    assert all(float(line["title"].split()[-3].replace(",", "")) > maps.LINES_FROM_KM for line in near["lines"])
+
+
+def test_the_story_is_chosen_by_how_sure_the_model_is(
+    evaluation: Result, predictor: Predictor, dataset: Dataset
+) -> None:
+    photoset = of_dataset(dataset, "test")
+    told = samples.story(evaluation, predictor, photoset, seed=0)
+    assert list(told.values()) == [samples.SURE, samples.TORN, samples.HOPELESS]
+    wrong = dataclasses.replace(evaluation, truth=dataclasses.replace(evaluation.truth, lat=-evaluation.truth.lat))
+    assert samples.story(wrong, predictor, photoset, seed=0) == told
+    sure, _, hopeless = told
+    entropy = evaluation.model.answers.entropy_N
+    assert entropy is not None and entropy[sure] < entropy[hopeless] == np.nanmax(entropy)
+
+
+def test_the_first_table_has_few_rows_in_plain_words(evaluation: Result) -> None:
+    columns, lines = headline.table(evaluation)
+    assert columns[1] == ("city", "25 km") and len(lines) <= 4
+    share = evaluation.model.value(within(25.0))
+    assert lines[0] == ("its first guess", [*lines[0][1][:1], f"{100 * share:.0f} %", *lines[0][1][2:]])
+
+
+def test_the_page_begins_with_photos_and_folds_the_tables(page: str) -> None:
+    order = [page.index(each) for each in ('class="story"', "How good is it?", "<details", "All rows of the table")]
+    assert order == sorted(order)
+    assert len(page) < 1_500_000

@@ -13,10 +13,11 @@ from openplanet.evaluation.report.album_tables import best, ways
 from openplanet.evaluation.report.page import Section
 from openplanet.evaluation.report.samples import km_words
 from openplanet.evaluation.result import Result
-from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.maps import description
+from openplanet.maps.description import Description
+from openplanet.maps.page import embedded
 from openplanet.photos.dataset import Dataset
 
-WIDTH = 560
 LEAST_PHOTOS = 5
 
 
@@ -36,15 +37,15 @@ def before_and_after(found: Result, dataset: Dataset) -> Section | None:
         guess_T2 = np.stack([each.answers.lat[rows_T, 0], each.answers.lng[rows_T, 0]], axis=1)
         km_T = distance_km(guess_T2[:, 0], guess_T2[:, 1], lat_T, lng_T)
         figures = f"median error {km_words(float(np.nanmedian(km_T)))}"
-        drawn = _drawn(guess_T2, lat_T, lng_T, km_T, how)
-        svg = Markup(drawn.html(shared_land=True))
-        parts.append(Markup("<h3>{}: {}</h3>{}").format(how.capitalize(), figures, svg))
+        drawn = embedded(_drawn(guess_T2, lat_T, lng_T, km_T, how))
+        parts.append(Markup("<div><h3>{}: {}</h3>{}</div>").format(how.capitalize(), figures, drawn))
     text = (
         f"The album of the {found.split} split that gained most by being placed together ({len(rows_T)} photos): it is "
-        "picked for that, so it shows what an album can do, not what it does on average. Targets are where the photos "
-        "were taken; dots, joined in order of capture, where they were put."
+        "picked for that, so it shows what an album can do, not what it does on average. Green dots are where the "
+        "photos were taken; the others, joined in order of capture, where they were put."
     )
-    return Section("An album, before and after", text, Markup("").join(parts))
+    figure = Markup('<div class="pair">{}</div>').format(Markup("").join(parts))
+    return Section("An album, before and after", text, figure, shown=True)
 
 
 def _most_gained(found: Result, one: Row, together: Row) -> int | None:
@@ -63,9 +64,10 @@ def _drawn(
     lng_T: NDArray[np.float64],
     km_T: NDArray[np.float64],
     how: str,
-) -> WorldMap:
-    lats, lngs = np.concatenate([guess_T2[:, 0], lat_T]), np.concatenate([guess_T2[:, 1], lng_T])
-    drawn = WorldMap(WIDTH, bounds_of(lats, lngs, 0.2, least=4.0), title=f"An album placed {how}")
-    drawn.points(lat_T, lng_T, kind="truth", titles=["where it was taken"] * len(lat_T), key="where it was taken")
-    titles = [f"photo {place}: {km_words(float(km))} off" for place, km in enumerate(km_T, 1)]
-    return drawn.route(guess_T2[:, 0], guess_T2[:, 1], titles, "first photo", "last photo")
+) -> Description:
+    stops = [
+        description.point(*at, title=f"{km_words(float(km))} off", truth=description.point(lat, lng))
+        for at, lat, lng, km in zip(guess_T2, lat_T, lng_T, km_T, strict=True)
+        if np.isfinite(at).all()
+    ]
+    return {"label": f"An album placed {how}", "route": stops, "labels": description.labels(lat_T, lng_T)}

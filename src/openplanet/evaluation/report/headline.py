@@ -5,6 +5,7 @@ from openplanet.evaluation.measures.row import within
 from openplanet.evaluation.result import Result
 
 HEADLINE_KM = 25.0
+SCALE = {1.0: "street", 25.0: "city", 200.0: "region", 750.0: "country", 2500.0: "continent"}
 NAMES = {
     PRIOR_POINTS: "the prior's best point, which looks at no photo,",
     NEAREST: "the nearest neighbour by hand-made features",
@@ -40,3 +41,19 @@ def figures(result: Result) -> list[tuple[str, str]]:
     }
     shown = [(share(result, name), f"within {HEADLINE_KM:g} km, {words}") for name, words in rows.items()]
     return [(value, words) for value, words in shown if value is not None]
+
+
+def table(result: Result) -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
+    """The few rows that say how good it is, in plain words: columns (name, distance), and rows (words, percents)."""
+    rows = {
+        result.subject: "its first guess",
+        f"{result.subject}{BEST_POINT}": "its best point, made for each distance",
+        PRIOR_POINTS: "the best point without looking at the photo",
+        BAYES: "the best that anyone could do",
+    }
+    columns = [(km, name) for km, name in SCALE.items() if km in result.distances_km]
+    lines = []
+    for name, words in rows.items():
+        if (row := result.row(name)) is not None:
+            lines.append((words, [f"{100 * row.value(within(km)):.0f} %" for km, _ in columns]))
+    return [(name, f"{km:g} km") for km, name in columns], lines

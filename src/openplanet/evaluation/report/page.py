@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from openplanet.evaluation.answers import BAYES
@@ -20,7 +19,7 @@ from openplanet.evaluation.report.learning import learning
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.inference.locator import Locator
-from openplanet.maps.world_map import MAP_SCRIPT, MAP_STYLE, land_symbol
+from openplanet.maps.page import environment
 from openplanet.photos.dataset import Dataset
 from openplanet.storage import is_stream, write_text
 
@@ -36,6 +35,7 @@ class Section:
     title: str
     text: str = ""
     figure: str | Markup = ""
+    shown: bool = False  # before the tables, and not behind the fold
 
 
 def write_report(
@@ -48,47 +48,47 @@ def write_report(
     sections: Sequence[Section] = (),
     drawn: int = 6,
 ) -> None:
-    """Write the page: table, curve, cells, errors, ``drawn`` photos at random, the best and the worst.
+    """Write the page: three photos, a table, the curve; behind a fold all tables, cells, errors, ``drawn`` photos at
+    random, the best and the worst.
 
     ``result`` must be of ``predictor`` on ``photos``. ``title`` and ``intro`` open the page;
-    ``sections`` come before the table. Raises InputError where the file cannot be written.
+    ``sections`` that are ``shown`` come before the table, the others behind the fold. Raises InputError where the file
+    cannot be written.
     """
     photoset = of_dataset(photos, result.split) if isinstance(photos, Dataset) else photos
-    environment = Environment(
-        loader=PackageLoader("openplanet.evaluation.report", "."), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("report.html.j2").render(
-        title=title,
-        intro=intro,
-        sections=sections,
-        headline=headlines.headline(result),
-        figures=figures(result),
-        photos=f"{len(result.truth.lat):,}",
-        where=result.where,
-        cells=f"{result.cells:,}",
-        blocks=result.blocks(),
-        curve=charts.svg(charts.share_curve(result), "Share of photos against distance"),
-        best_of=charts.svg(charts.best_of_curves(result), "Share of photos against distance, best of one to five"),
-        best_of_table=photo_tables.best_of_block(result.model),
-        probable=_probable(result),
-        breakdowns=[
-            (block, each.rule)
-            for block, each in zip(photo_tables.breakdown_blocks(result), result.breakdowns, strict=True)
-        ],
-        subject=result.subject,
-        limited=result.row(BAYES) is not None,
-        learning=learning(predictor),
-        partition_map=maps.cells(predictor),
-        partition_detail=maps.cells_detail(predictor),
-        errors_map=maps.errors(result),
-        errors_detail=maps.errors_detail(result),
-        errors_shown=maps.errors_text(result),
-        groups=_groups(result, predictor, photoset, drawn),
-        notes=result.notes,
-        version=version("openplanet"),
-        map_style=Markup(MAP_STYLE),
-        map_script=Markup(f"<script>{MAP_SCRIPT}</script>"),
-        land=Markup(land_symbol()),
+    page = (
+        environment("openplanet.evaluation.report")
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            intro=intro,
+            sections=sections,
+            headline=headlines.headline(result),
+            figures=figures(result),
+            photos=f"{len(result.truth.lat):,}",
+            where=result.where,
+            cells=f"{result.cells:,}",
+            blocks=result.blocks(),
+            curve=charts.svg(charts.share_curve(result), "Share of photos against distance"),
+            best_of=charts.svg(charts.best_of_curves(result), "Share of photos against distance, best of one to five"),
+            best_of_table=photo_tables.best_of_block(result.model),
+            probable=_probable(result),
+            breakdowns=[
+                (block, each.rule)
+                for block, each in zip(photo_tables.breakdown_blocks(result), result.breakdowns, strict=True)
+            ],
+            subject=result.subject,
+            limited=result.row(BAYES) is not None,
+            learning=learning(predictor),
+            partition_map=maps.cells(predictor),
+            errors_map=maps.errors(result),
+            errors_shown=maps.errors_text(result),
+            story=_story(result, predictor, photoset),
+            plain_table=headlines.table(result),
+            groups=_groups(result, predictor, photoset, drawn),
+            notes=result.notes,
+            version=version("openplanet"),
+        )
     )
     write_text(path, page)
 
@@ -113,6 +113,12 @@ def write_tables(report: Path, result: Result) -> None:
         return
     for suffix, text in ((".csv", result.to_csv()), (".md", result.to_markdown()), (".tex", result.to_latex())):
         write_text(report.with_suffix(suffix), text)
+
+
+def _story(result: Result, predictor: Locator, photoset: PhotoSet) -> list[tuple[str, Markup]]:
+    chosen = samples.story(result, predictor, photoset, SEED)
+    shown = samples.describe(result, predictor, photoset, chosen)
+    return [(words, shown[index]) for index, words in chosen.items()]
 
 
 def _groups(result: Result, predictor: Locator, photoset: PhotoSet, drawn: int) -> list[dict[str, object]]:

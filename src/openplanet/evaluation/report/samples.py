@@ -4,7 +4,7 @@ Shapes: N photos of the result.
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,23 +16,15 @@ from openplanet.evaluation.contestants.asking import predicted
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator
-from openplanet.inference.output.prediction_map import CANDIDATES, prediction_map
+from openplanet.inference.output.prediction_map import prediction_map
 from openplanet.inference.prediction import Prediction
+from openplanet.maps.page import answer, embedded
 from openplanet.photos.files import images
 
-THUMBNAIL = 240  # short side, pixels
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One photo as the page shows it. ``source`` is untrusted text; ``image`` a data URI."""
-
-    source: str
-    image: str
-    place: str
-    error: str
-    map: Markup
-    candidates: tuple[dict[str, str], ...]
+THUMBNAIL = 170  # short side, pixels
+MOST_CELLS = 600  # of a photo's map: some twenty photos are on the page
+MOST_CONSIDERED = 200
+SURE, TORN, HOPELESS = "Sure", "Torn between places", "Nothing to go by"
 
 
 @dataclass(frozen=True)
@@ -55,8 +47,8 @@ def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
         Group(
             "Photos drawn at random",
             f"{len(at_random)} photos of {result.where}, not picked by hand: drawn by chance "
-            f"(seed {seed}). The darker a cell, the more probable the model holds it that the photo was "
-            "taken there; the target is where it was.",
+            f"(seed {seed}). The stronger the colour, the more probability an area holds for its size; the green "
+            "square is where the photo was taken.",
             tuple(at_random.tolist()),
         ),
         Group(
@@ -74,37 +66,57 @@ def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
     return [group for group in groups if group.indices]
 
 
-def describe(result: Result, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]) -> dict[int, Sample]:
+def story(result: Result, predictor: Locator, photoset: PhotoSet, seed: int) -> dict[int, str]:
+    """Three photos with what they stand for: one that the model is sure of, one torn between two countries, one that
+    says nothing to it. They are chosen by its probabilities, whether it is right or not, among some drawn by chance."""
+    readable = np.flatnonzero(np.isfinite(result.model.km[:, 0]))
+    pool = np.random.default_rng(seed).permutation(readable)[:MOST_CONSIDERED].tolist()
+    sure, torn, spread = dict[int, float](), dict[int, float](), dict[int, float]()
+    for row, prediction in _predictions(predictor, photoset, pool).items():
+        shares = [*prediction.country_probabilities().values(), 0.0]
+        sure[row] = prediction.best_point().probability
+        torn[row] = shares[1] / max(shares[0], 1e-9) * (shares[0] + shares[1])
+        spread[row] = -float(np.sum(prediction.probabilities * np.maximum(prediction.log_probs, -1e3)))
+    chosen: dict[int, str] = {}
+    for words, scores in ((SURE, sure), (TORN, torn), (HOPELESS, spread)):
+        left = {row: score for row, score in scores.items() if row not in chosen}
+        if left:
+            chosen[max(sorted(left), key=left.__getitem__)] = words
+    return chosen
+
+
+def describe(result: Result, predictor: Locator, photoset: PhotoSet, indices: Iterable[int]) -> dict[int, Markup]:
     """Locate the photos of these indices, all of which have an answer, again and draw each; the images are read in one
     pass."""
-    wanted, predictions = sorted(set(indices)), dict[int, Prediction]()
-    for rows, answers in predicted(predictor, photoset, wanted):
-        predictions |= {row: each for row, each in zip(rows, answers, strict=True) if each is not None}
+    wanted = sorted(set(indices))
+    predictions = _predictions(predictor, photoset, wanted)
     return {row: _sample(result, row, photo, predictions[row]) for row, photo in photoset.some(wanted)}
 
 
-def _sample(result: Result, index: int, photo: bytes, prediction: Prediction) -> Sample:
-    truth = result.truth
+def _predictions(predictor: Locator, photoset: PhotoSet, wanted: Sequence[int]) -> dict[int, Prediction]:
+    found = dict[int, Prediction]()
+    for rows, answers in predicted(predictor, photoset, sorted(wanted)):
+        found |= {row: each for row, each in zip(rows, answers, strict=True) if each is not None}
+    return found
+
+
+def _sample(result: Result, index: int, photo: bytes, prediction: Prediction) -> Markup:
+    truth, point = result.truth, prediction.best_point()
     lat, lng = float(truth.lat[index]), float(truth.lng[index])
-    top = prediction.top(CANDIDATES)
-    km = distance_km([c.lat for c in top], [c.lng for c in top], lat, lng)
-    candidates = tuple(
-        {
-            "place": c.place.text,
-            "probability": f"{100 * c.probability:.1f}%",
-            "width": f"{100 * c.probability / top[0].probability:.0f}",
-            "km": km_words(float(off)),
-        }
-        for c, off in zip(top, km, strict=True)
-    )
-    jpeg = images.encode_jpeg(images.load(photo, short_side=THUMBNAIL), quality=84)
-    return Sample(
-        source=truth.source[index],
-        image="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
-        place=places.nearest([lat], [lng])[0].name,
-        error=km_words(float(km[0])),
-        map=Markup(prediction_map(prediction, (lat, lng)).html(shared_land=True)),
-        candidates=candidates,
+    guess_km = float(result.model.km[index, 0])
+    point_km = float(distance_km(point.lat, point.lng, lat, lng))
+    jpeg = images.encode_jpeg(images.load(photo, short_side=THUMBNAIL), quality=80)
+    record = {"flag": None, "error": None, "source": "model", "evidence": None, **prediction.to_dict(1)}
+    return embedded(
+        answer(
+            truth.source[index],
+            record,
+            map=prediction_map(prediction, (lat, lng), most_cells=MOST_CELLS),
+            thumbnail="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
+            note=f"Taken near {places.nearest([lat], [lng])[0].name}: the first guess is {km_words(guess_km)} off, "
+            f"the best point {km_words(point_km)}.",
+        ),
+        "op-answer",
     )
 
 

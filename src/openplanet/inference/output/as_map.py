@@ -2,28 +2,26 @@
 
 import base64
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from openplanet.errors import InputError, PhotoError
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output.about import About
-from openplanet.inference.output.as_text import PLACES, km_words, offset_words
-from openplanet.inference.output.prediction_map import prediction_map
-from openplanet.inference.place_tree import Node
-from openplanet.maps.page import MapEntry, write_map_page
-from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.inference.output.as_json import record
+from openplanet.inference.output.as_text import km_words, offset_words
+from openplanet.inference.output.prediction_map import MOST_CELLS, prediction_map
+from openplanet.maps import description
+from openplanet.maps.description import Description
+from openplanet.maps.page import answer, write_map_page
 from openplanet.photos.files import images
 from openplanet.photos.files.images import SUFFIXES
 
-MAX_MAPS = 200  # sections with a map: each is about 100 kB
+MAX_MAPS = 500  # sections with a map: each has its picture, about 12 kB
 MOST_PICTURES = 500  # of an album's page: about 8 kB each
+CELLS_OF_A_PAGE = 60_000  # 17 bytes each: a page of many photos stays near 2 MB without its pictures
+FEWEST_CELLS = 120
 THUMBNAIL, SMALL = 240, 160  # px, short side: beside a map, in an album
-ALBUM_CANDIDATES = 3
-MOST_PLACES = 8
-JOURNEY_WIDTH = 1000
 BY_ANCHORS = {
     "between": "Between given positions",
     "near": "Near a given position in time",
@@ -42,8 +40,9 @@ class MapPage:
             raise InputError(
                 f"{path} would hold {photos} maps, more than {MAX_MAPS}: locate fewer photos, or use --geojson"
             )
-        self.path, self.about, self.entries = path, about, list[MapEntry]()
+        self.path, self.about, self.entries = path, about, list[dict[str, Any]]()
         self._pictures = photos <= MOST_PICTURES
+        self._cells = min(MOST_CELLS, max(FEWEST_CELLS, CELLS_OF_A_PAGE // max(photos, 1)))
 
     def watch(self, stream: Iterable[Located]) -> Iterator[Located]:
         """The same stream; what goes by becomes a section."""
@@ -54,79 +53,57 @@ class MapPage:
     def save(self, title: str) -> None:
         """Write the page; raises InputError where it cannot be written."""
         album = self.about.album
-        first = [] if album is None else [MapEntry("The journey", _journey(album, self.about), note=_words(album))]
+        first = []
+        if album is not None:
+            first = [answer("The journey", None, map=journey(album, self.about), note=_words(album))]
         write_map_page(self.path, title, [*first, *self.entries])
 
-    def _single(self, located: Located) -> MapEntry:
-        title = self.about.name(located)
-        if located.flag:
-            note = f"Not a photograph of a place: {located.flag}."
-            return MapEntry(title=title, thumbnail=_thumbnail(located, THUMBNAIL), note=note)
-        if located.prediction is None:
-            return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
-        best = located.prediction.best_point(self.about.options.within_km)
-        radii = ", ".join(f"{float(share):.0%} within {km_words(km)}" for share, km in best.radius_km.items())
-        return MapEntry(
-            title=f"{title}: {self.about.place(located)}",
-            map=prediction_map(located.prediction, within_km=self.about.options.within_km),
+    def _single(self, located: Located) -> dict[str, Any]:
+        drawn = None
+        if located.prediction is not None and self.about.shows_points:
+            alike = located.evidence.alike if located.evidence is not None else ()
+            drawn = prediction_map(located.prediction, None, self.about.options.within_km, self._cells, alike)
+        return answer(
+            self.about.name(located),
+            record(located, self.about),
+            map=drawn,
             thumbnail=_thumbnail(located, THUMBNAIL),
-            candidates=_places(located.prediction.places()),
-            note=f"Best point {best.lat:.4f}, {best.lng:.4f}: {radii}{'' if best.calibrated else ' (not calibrated)'}.",
         )
 
-    def _in_album(self, located: Located) -> MapEntry:
-        title = " · ".join(part for part in (_when(located), self.about.name(located)) if part)
-        if located.flag:
-            return MapEntry(title=title, note=f"Not a photograph of a place: {located.flag}.")
-        at = self.about.position(located)
-        if at is None:
-            return MapEntry(title=title, note=f"Not located: {self.about.error(located)}")
-        lat, lng = at
-        note, candidates, alone = "", list[tuple[int, str, float]](), located.alone
-        if located.prediction is not None:
-            candidates = _places(located.prediction.places())[:ALBUM_CANDIDATES]
-        if located.source == "given":
-            note = f"Given: {located.place} ({lat:.4f}, {lng:.4f})."
-        elif located.anchored is not None:
+    def _in_album(self, located: Located) -> dict[str, Any]:
+        title = " · ".join(part for part in (when(located), self.about.name(located)) if part)
+        note, alone = "", located.alone
+        if located.anchored is not None:
             within = km_words(located.anchored.radius_km)
-            note = f"{BY_ANCHORS[located.anchored.kind]}: {located.place} ({lat:.4f}, {lng:.4f}; 95% within {within})."
+            note = f"{BY_ANCHORS[located.anchored.kind]}: {self.about.place(located)}; 95% within {within}."
+        elif located.by_anchors is not None:
+            note = f"{self.about.place(located)}."
         elif alone and located.prediction and alone.best.cell_index != located.prediction.best.cell_index:
             note = f"By itself: {alone.best.place.text} ({100 * alone.best.probability:.0f} %)."
         thumbnail = _thumbnail(located, SMALL) if self._pictures else None
-        return MapEntry(title=title, thumbnail=thumbnail, candidates=candidates, note=note)
+        return answer(title, record(located, self.about), thumbnail=thumbnail, note=note)
 
 
-def _places(countries: Iterable[Node]) -> list[tuple[int, str, float]]:
-    """The finest places of a tree as candidates, the likeliest first; what is left of a country is one too."""
-    found: list[Node] = []
-
-    def walk(node: Node) -> None:
-        left = node.probability - sum(each.probability for each in node.inside)
-        if left >= PLACES or not node.inside:
-            found.append(replace(node, probability=left if node.inside else node.probability))
-        for each in node.inside:
-            walk(each)
-
-    for country in countries:
-        walk(country)
-    found.sort(key=lambda node: -node.probability)
-    return [(rank, node.place.text, node.probability) for rank, node in enumerate(found[:MOST_PLACES], 1)]
-
-
-def _journey(album: LocatedAlbum, about: About) -> WorldMap:
-    """The route over the map; given positions have a ring."""
-    placed_at = [(photo, at) for photo in album.photos if (at := about.position(photo)) is not None]
-    placed = [photo for photo, _ in placed_at]
-    lat_N, lng_N = (np.array([at[axis] for _, at in placed_at]) for axis in (0, 1))
-    drawn = WorldMap(JOURNEY_WIDTH, bounds_of(lat_N, lng_N, 0.2, least=0.2), title="Where the album was taken")
-    given = [photo for photo in placed if photo.given is not None]
-    if given:
-        given_N2 = np.array([photo.given for photo in given])
-        drawn.points(given_N2[:, 0], given_N2[:, 1], kind="truth", titles=["given"] * len(given), key="given position")
-    if placed:
-        titles = [f"{_when(photo)} {about.place(photo)} ({about.name(photo)})" for photo in placed]
-        drawn.route(lat_N, lng_N, titles, _when(placed[0]) or "first photo", _when(placed[-1]) or "last photo")
-    return drawn.cities()
+def journey(album: LocatedAlbum, about: About) -> Description:
+    """The description of an album's map: its route in order of capture, given positions marked."""
+    stops = []
+    for photo in album.photos:
+        at = about.position(photo)
+        if at is None:
+            continue
+        stop = description.point(
+            *at, title=f"{about.place(photo)} ({about.name(photo)})", given=photo.given is not None
+        )
+        if time := when(photo):
+            stop["time"] = time
+        if photo.alone is not None and photo.by_anchors is None:
+            best = photo.alone.best_point(about.options.within_km)
+            stop["alone"] = description.point(best.lat, best.lng)
+        stops.append(stop)
+    found: Description = {"label": "Where the album was taken", "route": stops}
+    if stops:
+        found["labels"] = description.labels([stop["lat"] for stop in stops], [stop["lng"] for stop in stops])
+    return found
 
 
 def _words(album: LocatedAlbum) -> str:
@@ -145,5 +122,6 @@ def _thumbnail(located: Located, side: int) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def _when(located: Located) -> str:
+def when(located: Located) -> str:
+    """When it was taken, to the minute; empty where that is not known."""
     return "" if located.taken_at is None else f"{located.taken_at:%Y-%m-%d %H:%M}"

@@ -1,39 +1,122 @@
-"""A prediction on a map: the cells shaded by probability, the best point, and the truth where it is known."""
+"""The description of a prediction's map: cells by density, regions, the best point, places, the truth if known.
 
+What draws it is maps/static/globe.js, in files and on the page of the server. Shapes: C cells, S cells sent.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openplanet.inference.evidence import Alike
+from openplanet.inference.place_tree import Node, place_of
 from openplanet.inference.prediction import Prediction
-from openplanet.maps.world_map import WorldMap, bounds_of
+from openplanet.maps import description
+from openplanet.maps.description import Description
 from openplanet.models.regions import WITHIN_KM
 
-CANDIDATES = 5
-WIDTH = 560  # px
-LIKELY = 0.05  # candidates from this probability on decide how far the map reaches
-LEAST_SHOWN = 0.002  # a cell less likely than this is not drawn: the map would be one pale wash
+MOST_CELLS = 4000
+"""Cells sent of one answer: 17 bytes each."""
+SHOWN = 0.995  # of the probability: the rest would be one pale wash
+REGIONS = (0.9, 0.5)
+LEAST_PLACE = 0.05  # less likely places get no mark, unless nothing is likelier
+MOST_PLACES = 6
+MOST_TRIED = 500  # cells, the likeliest first, among which a place's mark is looked for
 
 
 def prediction_map(
-    prediction: Prediction, truth: tuple[float, float] | None = None, within_km: float = WITHIN_KM
-) -> WorldMap:
-    """Draw it close to where all that matters lies, or the world where that is far apart.
-
-    ``truth``: (lat, lng) in degrees of where the photo was taken, where that is known. ``within_km``: the distance that
-    the best point is for.
-    """
-    p, best, point = prediction.partition, prediction.best, prediction.best_point(within_km)
-    likely = [c for c in prediction.top(CANDIDATES) if c.probability >= LIKELY or c.rank == 1]
-    known = [] if truth is None else [truth]
-    lats = [c.lat for c in likely] + [lat for lat, _ in known] + [point.lat]
-    lngs = [c.lng for c in likely] + [lng for _, lng in known] + [point.lng]
-    # the likeliest cell is always drawn, however flat the distribution
-    least = min(LEAST_SHOWN, best.probability / 2)
+    prediction: Prediction,
+    truth: tuple[float, float] | None = None,
+    within_km: float = WITHIN_KM,
+    most_cells: int = MOST_CELLS,
+    alike: Iterable[Alike] = (),
+) -> Description:
+    """``truth``: (lat, lng) in degrees, where known. ``within_km``: the distance that the best point is for.
+    ``alike``: photos of a reference that are most like it."""
+    point = prediction.best_point(within_km)
     named = prediction.answer().text
-    title = f"Where the model looks for this photo: {named}"
-    drawn = (
-        WorldMap(WIDTH, bounds_of(lats, lngs, 0.35, least=12), title=title)
-        .cells(
-            p.cell_id, prediction.probabilities, what="probability", percent=True, log=True, least=least, turn=p.turn
-        )
-        .points([point.lat], [point.lng], kind="guess", titles=[f"best point: {named}"], key="best point")
+    marked = places(prediction)
+    near = [
+        (point.lat, point.lng),
+        *((each["lat"], each["lng"]) for each in marked),
+        *([] if truth is None else [truth]),
+    ]
+    found: Description = {
+        "label": f"Where the model looks for this photo: {named}",
+        **description.turned(prediction.partition.turn),
+        "cells": _cells(prediction, most_cells),
+        "best": description.point(
+            point.lat,
+            point.lng,
+            title="best point",
+            radii=[{"share": float(share), "km": round(km, 3)} for share, km in point.radius_km.items()],
+        ),
+        "places": marked,
+        "labels": description.labels([lat for lat, _ in near], [lng for _, lng in near]),
+    }
+    if truth is not None:
+        found["truth"] = description.point(*truth)
+    if likely := list(alike):
+        found["points"] = [
+            description.point(each.lat, each.lng, title=f"like {each.source}", far=True) for each in likely
+        ]
+        found["keys"] = [{"text": "photos most like it"}]
+    return found
+
+
+def _cells(prediction: Prediction, most: int) -> Description:
+    """The cells with most probability per area, and those of the regions where they are few enough to send."""
+    p, probability_C = prediction.partition, prediction.probabilities
+    densest_C = np.argsort(-probability_C / p.area_km2, kind="stable")
+    count = int(np.searchsorted(np.cumsum(probability_C[densest_C]), SHOWN)) + 1
+    sent = densest_C[: min(count, most)]
+    held_C = np.zeros(len(p), np.uint8)
+    regions = [share for share in REGIONS if len(prediction.region(share)) <= min(most, len(p) - 1)]
+    for share in regions:
+        held_C[prediction.region(share)] += 1
+    sent = np.unique(np.concatenate([sent, np.flatnonzero(held_C)]))
+    return description.cells(
+        p.cell_id[sent], probability_C[sent], "mass", regions=regions, held_N=held_C[sent] if regions else None
     )
-    for lat, lng in known:
-        drawn.points([lat], [lng], kind="truth", titles=["where it was taken"], key="truth")
-    return drawn
+
+
+def finest_places(countries: Iterable[Node], least: float = LEAST_PLACE) -> list[Node]:
+    """The finest places of a tree that have ``least``, the likeliest first; what is left of a place beside those in it
+    is one too."""
+    found: list[Node] = []
+
+    def walk(node: Node) -> float:
+        """How much of the place's probability is told."""
+        told = sum(map(walk, node.inside))
+        if node.probability - told >= least:
+            found.append(replace(node, probability=node.probability - told))
+            told = node.probability
+        return told
+
+    for country in countries:
+        walk(country)
+    return sorted(found, key=lambda node: -node.probability)
+
+
+def places(prediction: Prediction) -> list[Description]:
+    """The likeliest places, each with a mark at the centroid of its likeliest cell."""
+    tree = prediction.places()
+    likely = finest_places(tree) or list(tree[:1])
+    p, cells = prediction.partition, prediction.top_cells(MOST_TRIED)
+    marks = list[Description]()
+    for node in likely[:MOST_PLACES]:
+        cell = _cell_of(node, prediction, cells)
+        if cell is not None:
+            at = description.point(p.centroid_lat[cell], p.centroid_lng[cell])
+            said = {"name": node.place.text, "probability": round(node.probability, 4)}
+            marks.append({"rank": len(marks) + 1, **said, **at})
+    return marks
+
+
+def _cell_of(node: Node, prediction: Prediction, cells: NDArray[np.int64]) -> int | None:
+    """The likeliest cell of a place: one that is called just so, else one in it."""
+    called = [(int(cell), place_of(prediction.partition, int(cell))) for cell in cells]
+    exact = [cell for cell, place in called if place == node.place]
+    inside = [cell for cell, place in called if place.at(node.level) == node.place]
+    return next(iter([*exact, *inside]), None)
