@@ -78,6 +78,10 @@ if TYPE_CHECKING:
     metavar="auto|SECONDS",
     help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
 )
+@click.option(
+    "--timezone", metavar="ZONE", help="With --album: zone of clocks that tell no offset, such as Europe/Paris."
+)
+@click.option("--language", metavar="CODE", help="Language of country names, such as de [default: en].")
 @engine_option
 @click.option("--parts", type=PATH, metavar="FOLDER", help="With --json: answer in parts, which FOLDER keeps.")
 @runner_options
@@ -101,6 +105,8 @@ def locate(
     anchors: bool,
     gpx: tuple[Path, ...],
     clock_offset: str | None,
+    timezone: str | None,
+    language: str | None,
     engine: str | None,
     parts: Path | None,
     runner: str,
@@ -115,6 +121,7 @@ def locate(
     With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
     of how far people travel in a given time.
     """
+    from openplanet.earth import languages
     from openplanet.inference.finding import Names, find_photos, photographs
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
@@ -134,8 +141,10 @@ def locate(
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
-    if not as_album and (anchors or clock_offset is not None or gpx):
-        raise click.UsageError("--anchors, --gpx and --clock-offset go with --album")
+    if not as_album and (anchors or clock_offset is not None or gpx or timezone):
+        raise click.UsageError("--anchors, --gpx, --clock-offset and --timezone go with --album")
+    if language is not None:
+        languages.use(language)
     options = Options(within_km, confidence, finest)
     if parts is None and (runner != "local" or shard is not None):
         raise click.UsageError("--runner and --shard go with --parts")
@@ -154,9 +163,9 @@ def locate(
         from openplanet.inference.album_predictor import AlbumPredictor
         from openplanet.photos.albums.tracks import Tracks
 
-        tracks = Tracks.read(gpx) if gpx else None
+        tracks = Tracks.read(gpx, timezone) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
-        album = locator.locate(photos, anchors, clock, all_pictures, tracks)
+        album = locator.locate(photos, anchors, clock, all_pictures, tracks, timezone)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
