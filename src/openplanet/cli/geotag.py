@@ -1,5 +1,6 @@
 """The command that puts places into a library: plan, apply, undo."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 @click.argument("library", nargs=-1, metavar="[FOLDER...|immich://HOST|photoprism://HOST]")
 @click.option("--apply", "to_apply", type=PATH, metavar="RUN", help="Write what was accepted in RUN/plan.csv.")
 @click.option("--undo", "to_undo", type=PATH, metavar="RUN", help="Put everything back that RUN wrote.")
+@click.option(
+    "--serve", "to_serve", type=PATH, metavar="RUN", help="Review RUN in the browser; decisions are kept at once."
+)
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="With --serve: port on 127.0.0.1 [default: a free one]."
+)
+@click.option("--decisions", type=PATH, metavar="FILE", help="With --apply: file that the review page saved.")
 @click.option("--out", type=PATH, metavar="RUN", help="Folder of the plan to make [default: geotag-DATE-TIME].")
 @click.option(
     "--checkpoint",
@@ -79,6 +87,9 @@ def geotag(
     library: tuple[str, ...],
     to_apply: Path | None,
     to_undo: Path | None,
+    to_serve: Path | None,
+    port: int,
+    decisions: Path | None,
     out: Path | None,
     checkpoint: Path | None,
     gpx: tuple[Path, ...],
@@ -100,16 +111,18 @@ def geotag(
     """
     from openplanet import geotagging
 
-    if (bool(library) + (to_apply is not None) + (to_undo is not None)) != 1:
-        raise click.UsageError("give folders of photos, or --apply RUN, or --undo RUN")
+    if bool(library) + sum(each is not None for each in (to_apply, to_undo, to_serve)) != 1:
+        raise click.UsageError("give folders of photos, or one of --apply RUN, --undo RUN and --serve RUN")
     if to_apply is not None:
         _tell(
-            geotagging.apply(to_apply, write, naming, least),
+            geotagging.apply(to_apply, write, naming, least, decisions),
             "written",
             f"undo with: openplanet geotag --undo {to_apply}",
         )
     elif to_undo is not None:
         _tell(geotagging.undo(to_undo), "put back", "")
+    elif to_serve is not None:
+        _serve(to_serve, port)
     else:
         from openplanet.geotagging.placing import Windows
         from openplanet.geotagging.planning import Options
@@ -118,7 +131,21 @@ def geotag(
         options = Options(windows, gpx, timezone, overwrite_own)
         out = out or Path(f"geotag-{datetime.now():%Y%m%d-%H%M%S}")
         geotagging.plan(library, out, _model(checkpoint), options)
-        show(f"{out / 'plan.csv'}: write yes or no into the column accept, then: openplanet geotag --apply {out}")
+        show(
+            f"review {out / 'review.html'} (or: openplanet geotag --serve {out}), or write yes or no into the column "
+            f"accept of {out / 'plan.csv'}; then: openplanet geotag --apply {out}"
+        )
+
+
+def _serve(folder: Path, port: int) -> None:
+    """Serve the review until Ctrl-C."""
+    from openplanet.geotagging.review import ReviewServer
+    from openplanet.geotagging.run import Run
+
+    with ReviewServer(Run.open(folder), port) as server:
+        show(f"{server.url}  (Ctrl-C ends it; then: openplanet geotag --apply {folder})")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def _model(checkpoint: Path | None) -> Path | str | None:

@@ -42,18 +42,27 @@ def plan(
 
 
 def apply(
-    run: Path | str, write: "Write" = "xmp", naming: "Naming" = "append", least: float | None = None
+    run: Path | str,
+    write: "Write" = "xmp",
+    naming: "Naming" = "append",
+    least: float | None = None,
+    decisions: Path | str | None = None,
 ) -> "Outcome":
     """Write what ``plan.csv`` accepts. A run that was stopped goes on where it was.
 
     ``write``: "xmp" (sidecars) or "exif" (the photos themselves); ``naming``: of new sidecars, "append" (a.jpg.xmp) or
-    "adobe" (a.xmp); ``least``: also undecided rows of at least that probability. Raises InputError where the run
-    is damaged or exiftool is missing; single files that cannot be written are in the outcome.
+    "adobe" (a.xmp); ``least``: also undecided rows of at least that probability; ``decisions``: the file that the
+    review page saved, which is taken into plan.csv first. Raises InputError where the run is damaged or exiftool is
+    missing; single photos that cannot be written are in the outcome.
     """
     from openplanet.geotagging import outcome, remote, writing  # noqa: PLC0415
+    from openplanet.geotagging.decisions import read  # noqa: PLC0415
     from openplanet.geotagging.run import Run  # noqa: PLC0415
 
     opened = Run.open(Path(run))
+    if decisions is not None:
+        read(opened, Path(decisions))
+        opened.save_rows()
     rows = outcome.chosen(opened, least)
     if opened.about.kind != "files":
         return remote.write_remote(opened, rows)

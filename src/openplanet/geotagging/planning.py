@@ -12,6 +12,7 @@ from openplanet.errors import InputError
 from openplanet.geotagging.items import Item, camera_of, read_library
 from openplanet.geotagging.pictures import Pictures
 from openplanet.geotagging.placing import SOURCES, Fetch, Placed, Windows, place, within
+from openplanet.geotagging.review import make_thumbnails, write_page
 from openplanet.geotagging.run import About, Candidate, Photo, Row, Run, new_id
 from openplanet.geotagging.service import Service
 from openplanet.inference.album_predictor import AlbumPredictor
@@ -95,6 +96,9 @@ def plan_items(
             item.file, item.id or str(item.read.path), item.state, planned, candidates, item.thumb, item.ours
         )
     out.mkdir(parents=True, exist_ok=True)
+    if kind == "files":
+        make_thumbnails(run)
+    write_page(run)
     run.save()
     say(summary(run, len(items)))
     return run

@@ -199,7 +199,9 @@ def by_hand(row: Row, photo: Photo) -> Row:
         return row
     if row.source == HAND:
         return row
-    return replace(row, source=HAND, radius_m=None, probability=None, city="", region="", country="", country_code="")
+    return replace(
+        row, source=HAND, left_out="", radius_m=None, probability=None, city="", region="", country="", country_code=""
+    )
 
 
 def _row(told: dict[str, Any], where: str) -> Row:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from openplanet.earth import languages
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.places import CITY_KM, REGION_KM
 
@@ -81,9 +82,8 @@ def _names(p: Partition, cell: int, depth: int) -> tuple[str, str, str, str]:
     """Country, region, city and country code of a cell, of the first ``depth`` LEVELS; "" beyond."""
     if depth == 0:
         return "", "", "", ""
-    return (
-        p.country[cell], p.region[cell] if depth > 1 else "", p.city[cell] if depth > 2 else "", p.country_code[cell],
-    )  # fmt: skip
+    country = languages.country(p.country_code[cell], p.country[cell])
+    return country, p.region[cell] if depth > 1 else "", p.city[cell] if depth > 2 else "", p.country_code[cell]
 
 
 def tree(
@@ -128,11 +128,12 @@ class _Numbers:
     parents: list[NDArray[np.int64]]
 
 
-_KNOWN: WeakKeyDictionary[Partition, _Numbers] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Partition, tuple[str, _Numbers]] = WeakKeyDictionary()
+"""By partition, with the language of the names."""
 
 
 def _numbers(partition: Partition) -> _Numbers:
-    if partition not in _KNOWN:
+    if partition not in _KNOWN or _KNOWN[partition][0] != languages.chosen():
         depth_C = _depths(partition.area_km2).tolist()
         levels, parents, above = list[tuple[NDArray[np.int64], list[CellPlace]]](), list[NDArray[np.int64]](), None
         for most in range(1, len(LEVELS) + 1):
@@ -146,5 +147,5 @@ def _numbers(partition: Partition) -> _Numbers:
             levels.append((of_C, [CellPlace(*names) for names in index]))
             parents.append(parent)
             above = of_C
-        _KNOWN[partition] = _Numbers(levels, parents)
-    return _KNOWN[partition]
+        _KNOWN[partition] = languages.chosen(), _Numbers(levels, parents)
+    return _KNOWN[partition][1]

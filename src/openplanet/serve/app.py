@@ -107,7 +107,8 @@ def _api(app: FastAPI, service: Service) -> None:
 
     @app.post("/api/explain", openapi_extra=BODY, responses=REFUSALS, summary="Locate one photo, with evidence")
     async def explain(request: Request, asked: Options, name: Name = "") -> Response:
-        """As /api/locate, with `evidence`: about 50 looks at the photo. Pictures of a reference have `pictures`."""
+        """As /api/locate, with `evidence`: about 50 looks at the photo. With `thumbnail`, each of the photos most
+        alike has a small `picture`."""
         return await service.explain(request, asked, name)
 
     @app.post("/api/album", openapi_extra=MANY, responses=REFUSALS, summary="Locate many photos")

@@ -31,6 +31,7 @@ from openplanet.photos.ingest.read import Reading, facts_of
 from openplanet.photos.sources.beside import entries_of
 from openplanet.serve.batcher import Batcher
 from openplanet.serve.limits import Limits
+from openplanet.serve.pictures import Pictures
 from openplanet.serve.uploads import Upload
 
 THUMBNAIL = 240  # px, short side
@@ -67,9 +68,9 @@ class Engine:
         self.album_predictor = AlbumPredictor.load(folder)
         self.predictor = self.album_predictor.predictor
         self.limits = limits
-        self.reference = (
-            None if reference is None else Reference(Dataset.open(reference), self.predictor.checkpoint.model)
-        )
+        known = None if reference is None else Dataset.open(reference)
+        self.reference = None if known is None else Reference(known, self.predictor.checkpoint.model)
+        self.pictures = None if known is None else Pictures(known)
         self.model: Batcher[Pixels, tuple[Prediction, Tensor]] = Batcher(self._look)
         self._decoders = ThreadPoolExecutor(max(1, min(MOST_DECODERS, os.cpu_count() or 1)), "decode")
 

@@ -71,7 +71,13 @@ class Service:
         async with self.seen(request, asked, name, LOOKS) as seen:
             found = await self.engine.explain(seen, asked.within)
             located = dataclasses.replace(seen.located, evidence=found)
-            told = forms.record(located, about, asked, seen.thumbnail)
+            told = await self.engine.in_threads(forms.record, located, about, asked, seen.thumbnail)
+            if asked.thumbnail and self.engine.pictures is not None:
+                shown = await self.engine.in_threads(self.engine.pictures.of, [each.photo_id for each in found.alike])
+                told["evidence"]["alike"] = [
+                    dict(each, picture=picture)
+                    for each, picture in zip(told["evidence"]["alike"], shown, strict=True)
+                ]  # fmt: skip
             return JSONResponse(forms.whole([told], [located], about, asked))
 
     def about(self, asked: Asked) -> About:

@@ -125,7 +125,14 @@
     const list = make("ol", "op-alike");
     for (const each of found.alike) {
       const by = [each.attribution, each.licence].filter(Boolean).join(", ");
-      const item = make("li", "", `${each.source}: ${kmText(each.km)} from the best point, similarity ${each.cosine.toFixed(2)}`);
+      const item = make("li");
+      if (/^data:image\/jpeg;base64,/.test(each.picture || "")) {
+        const small = make("img");
+        small.src = each.picture;
+        small.alt = "";
+        item.append(small);
+      }
+      item.append(`${each.source}: ${kmText(each.km)} from the best point, similarity ${each.cosine.toFixed(2)}`);
       if (by) item.append(make("span", "op-by", ` (${by})`));
       list.append(item);
     }

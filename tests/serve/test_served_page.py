@@ -100,6 +100,7 @@ def test_a_dropped_photo_is_answered_on_the_map_with_evidence_and_saved(page: An
     page.wait("document.querySelector('#answer .op-evidence')")
     assert page.ask("document.querySelectorAll('#answer .op-drops span').length") == 49
     assert "2.jpg" in text(page, ".op-alike") and NASTY in text(page, ".op-alike")
+    assert page.ask("document.querySelector('.op-alike img').naturalWidth") == 128
     page.ask(CATCH)
     page.ask("[...document.querySelectorAll('#exports button')].forEach((button) => button.click())")
     page.wait("saved.length === 5")
