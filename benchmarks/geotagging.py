@@ -63,7 +63,7 @@ def shots(photos: Path) -> dict[str, Shot]:
             time = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
             name = f"{album}/{count[album]:04d}.jpg"
             found[row["file"]] = Shot(
-                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), time, half
+                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), time, half, row["owner"]
             )
     return found
 
