@@ -6,6 +6,7 @@ The border's own error (a 1:50m map is up to some hundred metres off) counts aga
 
 import argparse
 import csv
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openplanet.earth import places
-from openplanet.maps import coastline
+from openplanet.maps.page import OUTLINES, static
 
 Floats = NDArray[np.float64]
 
@@ -30,16 +31,28 @@ def inside(ring_P2: Floats, lng_N: Floats, lat_N: Floats) -> NDArray[np.bool_]:
     return odd_N
 
 
+def joined(arcs: list[Floats]) -> Floats:
+    """One ring, without jumps at the antimeridian; Antarctica's is led along the lower edge of the map."""
+    line = np.concatenate([arcs[0], *(arc[1:] for arc in arcs[1:])])
+    line[:, 0] = np.unwrap(line[:, 0], period=360)
+    if abs(line[-1, 0] - line[0, 0]) > 180:
+        line = np.concatenate([line, [[line[-1, 0], -90.0], [line[0, 0], -90.0]]])
+    return np.concatenate([line, line[:1]])
+
+
 def country_by_border(lat_N: Floats, lng_N: Floats) -> NDArray[np.int64]:
     """Index of the country around each position, -1 at sea."""
-    topology = coastline._topology()
+    topology = json.loads(static().joinpath(OUTLINES).read_text(encoding="utf-8"))
+    scale, translate = (np.array(topology["transform"][each]) for each in ("scale", "translate"))
+    arcs = [np.cumsum(arc, axis=0) * scale + translate for arc in topology["arcs"]]
     found_N = np.full(len(lat_N), -1, np.int64)
     for index, geometry in enumerate(topology["objects"]["countries"]["geometries"]):
         odd_N = np.zeros(len(lat_N), dtype=bool)
-        for ring in coastline._rings(geometry):
-            line = coastline._join(ring, topology["arcs"])
+        polygons = [geometry["arcs"]] if geometry["type"] == "Polygon" else geometry.get("arcs", [])
+        for ring in (ring for polygon in polygons for ring in polygon):
+            line = joined([arcs[each] if each >= 0 else arcs[~each][::-1] for each in ring])
             for turn in (-360, 0, 360):  # rings run on across the antimeridian
-                odd_N ^= inside(np.asarray(line) + np.array([turn, 0]), lng_N, lat_N)
+                odd_N ^= inside(line + np.array([turn, 0]), lng_N, lat_N)
         found_N[odd_N] = index
     return found_N
 

@@ -1,6 +1,7 @@
 """Fixtures that several test folders share."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +49,18 @@ def exif_cases() -> Path:
 def real_photos() -> Path:
     """Folder of real geotagged photos, with photos.csv; skips where it is absent."""
     return _shared("photos")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """A real Ray cluster on this machine, of two cores; its workers import the tests as this process does."""
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent / "runners"), *sys.path]))
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
+            object_store_memory=100_000_000,
+        )  # fmt: skip
+        yield
+        ray.shutdown()

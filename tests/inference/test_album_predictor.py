@@ -194,6 +194,17 @@ def test_clocks_with_and_without_an_offset_are_one_journey(predictor, tmp_path):
     assert names(auto) == expected
 
 
+def test_a_time_zone_is_given_to_clocks_without_an_offset(predictor, tmp_path):
+    write(tmp_path / "with.jpg", 60, offset="+00:00")
+    write(tmp_path / "without.jpg", 150)  # 14:30 in Paris, 12:30 by UTC: before the other's 13:00
+    album = predictor.locate(tmp_path, timezone="Europe/Paris")
+    assert names(album) == ["without.jpg", "with.jpg"]
+    assert [photo.utc_offset_from for photo in album.photos] == ["told", "written"]
+    assert any("read as UTC+02:00: the time zone that was given" in note for note in album.clock_notes)
+    with pytest.raises(InputError, match="'Paris' is no time zone"):
+        predictor.locate(tmp_path, timezone="Paris")
+
+
 def test_clocks_that_cannot_be_compared_are_told(predictor, tmp_path):
     write(tmp_path / "a.jpg", 0, offset="Z")
     write(tmp_path / "b.jpg", 30)

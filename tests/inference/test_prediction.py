@@ -38,6 +38,15 @@ def test_normalised_input_is_kept(cells: partitions.Partition) -> None:
     np.testing.assert_allclose(Prediction(cells, p.log_probs).log_probs, p.log_probs, atol=1e-6)
 
 
+def test_what_is_forgotten_is_computed_again(cells: partitions.Partition) -> None:
+    prediction = predict(cells)
+    before, best = prediction.probabilities.copy(), prediction.best_point()
+    prediction.forget()
+    assert not {"log_probs", "probabilities"} & vars(prediction).keys()
+    assert prediction.best_point() is best
+    np.testing.assert_array_equal(prediction.probabilities, before)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_are_refused(cells: partitions.Partition, bad: float) -> None:
     scores = np.zeros(len(cells))

@@ -13,6 +13,7 @@ from PIL import Image
 from openplanet import Predictor
 from openplanet.earth.partition import adaptive as partitions
 from openplanet.errors import CheckpointError, PhotoError
+from openplanet.inference.finding import photographs
 from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageConfig, ImageModel
@@ -138,6 +139,23 @@ def test_threads_may_share_a_predictor(predictor: Predictor) -> None:
     with ThreadPoolExecutor(4) as pool:
         for got, want in zip(pool.map(lambda p: predictor.locate(p).log_probs, photos), expected, strict=True):
             np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_pictures_of_no_place_are_found_by_the_same_look(predictor: Predictor, folder: Path) -> None:
+    Image.new("RGB", (400, 400), (7, 7, 7)).save(folder / "blank.png")
+    photo(9, (400, 500)).save(folder / "noise.png")
+    paths = [*sorted(folder.glob("*.png")), folder / "missing.jpg"]
+    expected = list(photographs(predictor.locate_many(paths)))
+    found = list(predictor.locate_many(paths, all_pictures=False))
+    assert [(each.photo, each.flag, each.error, each.status) for each in found] == [
+        (each.photo, each.flag, each.error, each.status) for each in expected
+    ]
+    assert [each.photo.name for each in found if each.status == "no place"][:1] == ["0.png"]
+    assert next(each for each in found if each.photo.name == "blank.png").flag.startswith("blank")
+    for got, want in zip(found, expected, strict=True):
+        if want.prediction is not None and got.prediction is not None:
+            np.testing.assert_allclose(got.prediction.log_probs, want.prediction.log_probs, atol=1e-4)
+    assert not any(each.flag for each in predictor.locate_many(paths))
 
 
 def test_earth_and_photos_do_not_load_torch() -> None:

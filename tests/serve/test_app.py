@@ -1,5 +1,6 @@
 """The API: its answers are those of `openplanet locate`, and nothing of an upload is kept."""
 
+import base64
 import io
 import json
 import sys
@@ -80,9 +81,11 @@ def test_an_explanation_has_what_the_answer_hangs_on_and_the_photos_most_alike(
     write_dataset(tmp_path / "ds", rows)
     with running(reference=tmp_path / "ds") as one:
         assert one.get("/api/models").json()["reference"] is True
-        evidence = one.post("/api/explain", photo(2)).json()["photos"][0]["evidence"]
+        evidence = one.post("/api/explain?thumbnail=true", photo(2)).json()["photos"][0]["evidence"]
     assert np.shape(evidence["drop_when_covered"]) == (7, 7)
     assert evidence["alike"][0]["lat"] == 12.0 and evidence["alike"][0]["attribution"] == "<b>Ann</b>"
+    picture = Image.open(io.BytesIO(base64.b64decode(evidence["alike"][0]["picture"].split(",", 1)[1])))
+    assert picture.size == (128, 96)
 
 
 def lines_of(served: Served, query: str, *parts: tuple[str, bytes]) -> list[dict[str, Any]]:
@@ -152,5 +155,5 @@ def test_nothing_of_an_upload_is_written(served: Served) -> None:
 
 def test_the_description_of_the_api_names_every_address(served: Served) -> None:
     paths = served.get("/api/openapi.json").json()["paths"]
-    assert set(paths) == {"/api/locate", "/api/album", "/api/explain", "/api/models", "/healthz"}
+    assert set(paths) == {"/api/locate", "/api/album", "/api/explain", "/api/models", "/api/game", "/healthz"}
     assert {"429", "503"} <= set(paths["/api/locate"]["post"]["responses"])

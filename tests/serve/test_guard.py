@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from serving import Running, Served, dated, photo
 
-from openplanet.serve.app import static_files
 from openplanet.serve.guard import is_loopback
+from openplanet.serve.static_files import static_files
 
 TOKEN = "0123456789abcdef"
 

@@ -19,7 +19,7 @@ from openplanet.cli.cells import partition
 from openplanet.cli.evaluation import compare, evaluate, play
 from openplanet.cli.geotag import geotag
 from openplanet.cli.locate import locate
-from openplanet.cli.models import calibrate, download, export
+from openplanet.cli.models import calibrate, download, embed, export
 from openplanet.cli.photos import collect, ingest, synthetic
 from openplanet.cli.serve import serve
 from openplanet.cli.training import push, recipes, train
@@ -69,6 +69,7 @@ for command in (
     export,
     train,
     push,
+    embed,
     train_albums,
     evaluate,
     compare,

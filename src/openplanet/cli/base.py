@@ -1,6 +1,6 @@
 """What the commands share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,19 @@ engine_option = click.option(
     metavar="NAME",
     help="What runs the network: pytorch, or an exported one such as openvino or onnx-int8 [default: the fastest].",
 )
+
+
+def runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--runner and --shard, of commands whose work is done in parts (openplanet.runners)."""
+    runner = click.option(
+        "--runner",
+        default="local",
+        show_default=True,
+        type=click.Choice(["local", "ray"]),
+        help="What does the parts; ray: a local cluster, or the one that RAY_ADDRESS names.",
+    )
+    shard = click.option("--shard", metavar="I/N", help="Do every N-th part only, from part I on (1 to N).")
+    return runner(shard(command))
 
 
 class OutputFile(click.Path):

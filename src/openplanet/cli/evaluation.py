@@ -167,11 +167,13 @@ def compare(
 
 @click.command(
     cls=Command,
-    example="openplanet play photos.ds --out play.html\n"
-    "openplanet evaluate photos.ds --checkpoint model --predictions rounds.json",
+    example="openplanet play photos.ds --checkpoint model --out play.html\n"
+    "openplanet evaluate photos.ds --checkpoint model --predictions rounds.csv",
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--out", required=True, type=OutputFile(kinds.GAME), help="HTML page to write.")
+@click.option("--checkpoint", type=PATH, help="Model to play against: folder, hf:OWNER/NAME, or a downloaded model.")
+@click.option("--world", type=PATH, help="Folder of the synthetic planet, for its Bayes limit.")
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Number of photos to place.")
 @click.option(
     "--seed",
@@ -180,17 +182,21 @@ def compare(
     type=click.IntRange(0, 2**32 - 1),
     help="Random seed of the choice of photos.",
 )
-def play(photos: str, out: Path, rounds: int, seed: int) -> None:
-    """Write a guessing game that measures people's accuracy.
+def play(photos: str, out: Path, checkpoint: Path | None, world: Path | None, rounds: int, seed: int) -> None:
+    """Write a guessing game, as one page: you against the model.
 
-    It measures the human baseline. The page holds no answers. It saves rounds.json; `evaluate --predictions
-    rounds.json` on the same photos shows each player beside the model. Give every player the same page.
+    After each guess the page shows where the photo was taken, and how far off you, the model and the Bayes limit are.
+    It saves rounds.csv; `evaluate --predictions rounds.csv` on the same photos shows each player beside the model. Give
+    every player the same page. The answers are in the page, packed.
     """
-    from openplanet.evaluation.contestants.play import write_game
     from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.inference.locator import open_locator
+    from openplanet.serve.game import make_game, write_game
 
-    count = write_game(out, open_set(photos), rounds, seed)
-    show(f"{out}: {count} photos to be placed; then  openplanet evaluate {photos} --predictions rounds.json")
+    game = make_game(open_set(photos), rounds, seed, None if checkpoint is None else open_locator(checkpoint), world)
+    write_game(out, game)
+    count = len(game["rounds"])
+    show(f"{out}: {count} photos to be placed; then  openplanet evaluate {photos} --predictions rounds.csv")
 
 
 def _is_dataset(text: str) -> bool:

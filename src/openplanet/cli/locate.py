@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, engine_option
+from openplanet.cli.base import PATH, Command, OutputFile, engine_option, runner_options
 from openplanet.errors import InputError
 from openplanet.storage import html_page
 
 if TYPE_CHECKING:
     from openplanet.inference.album_predictor import Clock
     from openplanet.inference.located import Located
+    from openplanet.inference.located_parts import LocateJob
     from openplanet.inference.prediction import Finest
 
 
@@ -77,7 +78,13 @@ if TYPE_CHECKING:
     metavar="auto|SECONDS",
     help="Seconds to add to the times of all cameras but the main one; auto estimates them.",
 )
+@click.option(
+    "--timezone", metavar="ZONE", help="With --album: zone of clocks that tell no offset, such as Europe/Paris."
+)
+@click.option("--language", metavar="CODE", help="Language of country names, such as de [default: en].")
 @engine_option
+@click.option("--parts", type=PATH, metavar="FOLDER", help="With --json: answer in parts, which FOLDER keeps.")
+@runner_options
 @click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
 @click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
@@ -98,7 +105,12 @@ def locate(
     anchors: bool,
     gpx: tuple[Path, ...],
     clock_offset: str | None,
+    timezone: str | None,
+    language: str | None,
     engine: str | None,
+    parts: Path | None,
+    runner: str,
+    shard: str | None,
 ) -> None:
     """Locate photos, or whole albums.
 
@@ -109,10 +121,12 @@ def locate(
     With --album, CHECKPOINT is an album checkpoint, or an image checkpoint, whose answers are then combined by a model
     of how far people travel in a given time.
     """
+    from openplanet.earth import languages
     from openplanet.inference.finding import Names, find_photos, photographs
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
+    from openplanet.inference.photo_locator import PhotoLocator
     from openplanet.inference.prediction import Options
     from openplanet.models import hub
 
@@ -124,35 +138,47 @@ def locate(
         raise click.UsageError(
             "--evidence goes with single photos and coordinates, not with --album or a coarser --finest"
         )
-    if evidence and engine not in (None, "pytorch"):
-        raise click.UsageError("--evidence goes with --engine pytorch")
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
-    if not as_album and (anchors or clock_offset is not None or gpx):
-        raise click.UsageError("--anchors, --gpx and --clock-offset go with --album")
+    if not as_album and (anchors or clock_offset is not None or gpx or timezone):
+        raise click.UsageError("--anchors, --gpx, --clock-offset and --timezone go with --album")
+    if language is not None:
+        languages.use(language)
     options = Options(within_km, confidence, finest)
+    if parts is None and (runner != "local" or shard is not None):
+        raise click.UsageError("--runner and --shard go with --parts")
+    if parts is not None:
+        if form != "json" or as_album or evidence or map_file is not None:
+            raise click.UsageError("--parts goes with --json, and not with --album, --evidence or --map")
+        from openplanet.inference.located_parts import LocateJob
+
+        found = tuple(candidate.path for candidate in find_photos(photos))
+        model = str(checkpoint or hub.only_kept())
+        _in_parts(LocateJob(parts, model, found, photos, top, options, all_pictures, engine), runner, shard)
+        return
     clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
         from openplanet.inference.album_predictor import AlbumPredictor
         from openplanet.photos.albums.tracks import Tracks
 
-        tracks = Tracks.read(gpx) if gpx else None
+        tracks = Tracks.read(gpx, timezone) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
-        album = locator.locate(photos, anchors, clock, all_pictures, tracks)
+        album = locator.locate(photos, anchors, clock, all_pictures, tracks, timezone)
         about = About(names, top, locator.provenance, album, options)
         stream, number = album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
-        # covered photos are compared with the answer: one network gives both
-        single = open_locator(checkpoint, engine="pytorch" if evidence else engine)
+        single = open_locator(checkpoint, engine=engine)
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
-        stream, number = single.locate_many(paths), len(paths)
-        if not all_pictures:
-            stream = photographs(stream)
+        if isinstance(single, PhotoLocator):
+            stream = single.locate_many(paths, all_pictures=all_pictures)
+        else:
+            stream = single.locate_many(paths) if all_pictures else photographs(single.locate_many(paths))
+        number = len(paths)
         if evidence:
             from openplanet.inference.evidence import with_evidence
             from openplanet.photos.dataset import Dataset
@@ -173,6 +199,7 @@ def locate(
             counts[each.status] += 1
             error = error or about.error(each)
             yield each
+            each.forget()  # an album keeps all its photos: without 300 kB for each at 26,000 cells
 
     for piece in FORMATS[form](watched(), about):
         click.echo(piece, nl=False)
@@ -185,6 +212,22 @@ def locate(
         raise InputError(error if failed == 1 and error else f"none of {failed} photos could be read")
     if failed:
         click.echo(f"openplanet: {failed} of {total} photos could not be read", err=True)
+
+
+def _in_parts(job: "LocateJob", runner: str, shard: str | None) -> None:
+    """Do the parts, and print all answers unless this is one shard of several."""
+    from openplanet.inference.output import as_json
+    from openplanet.runners import registry
+    from openplanet.runners.job import Share
+
+    share = None if shard is None else Share.parse(shard)
+    registry.run(job, runner, share)
+    if share is not None:
+        click.echo(f"openplanet: shard {shard} is done; without --shard the answers are printed", err=True)
+        return
+    records = job.records()
+    for piece in as_json.laid_out(next(records), records):
+        click.echo(piece, nl=False)
 
 
 def _clock(text: str | None) -> "Clock":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, show
+from openplanet.cli.base import PATH, Command, runner_options, show
 from openplanet.errors import InputError
 
 
@@ -100,6 +100,33 @@ def export(checkpoint: Path, engine: str, precision: str, dataset: Path | None, 
     for name, shares in found.items():
         if isinstance(shares, dict):
             show(f"  {name.replace('_', ' ')}: PyTorch {shares['pytorch']:.1%}, {made.name} {shares['engine']:.1%}")
+
+
+@click.command(
+    cls=Command,
+    example="openplanet embed photos.ds --checkpoint model\n"
+    "openplanet embed photos.ds --checkpoint model --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
+)
+@click.argument("dataset", type=PATH)
+@click.option("--checkpoint", type=PATH, required=True, help="Image checkpoint whose backbone looks at the photos.")
+@click.option(
+    "--split", "splits", multiple=True, default=["train", "val", "test"], show_default=True, help="Split; repeatable."
+)
+@runner_options
+def embed(dataset: Path, checkpoint: Path, splits: tuple[str, ...], runner: str, shard: str | None) -> None:
+    """Compute what a backbone sees of a dataset's photos.
+
+    It is kept in DATASET.embeddings, where training on a frozen backbone, train-albums and evaluate find it. A part is
+    a row group of a split; what is there already is not computed again.
+    """
+    from openplanet.models.embed_job import EmbedJob
+    from openplanet.photos.dataset import SPLITS
+    from openplanet.runners import registry
+    from openplanet.runners.job import Share
+
+    if unknown := [split for split in splits if split not in SPLITS]:
+        raise InputError(f"there is no split {unknown[0]}: give one of {', '.join(SPLITS)}")
+    registry.run(EmbedJob(dataset, str(checkpoint), splits), runner, None if shard is None else Share.parse(shard))
 
 
 def _own(checkpoint: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from openplanet.errors import InputError
 
 if TYPE_CHECKING:
     from openplanet.inference.prediction import Finest
+    from openplanet.serve.engine import Engine
 
 TOKEN = "OPENPLANET_TOKEN"
 LEAST_TOKEN = 16  # characters
@@ -42,6 +43,8 @@ PER_MINUTE = 600.0  # photos a client, where others can reach the server
 )
 @click.option("--token", "token_file", type=PATH, metavar="FILE", help=f"File of the token [default: {TOKEN}, if set].")
 @click.option("--reference", type=PATH, metavar="DATASET", help="Dataset whose most similar photos are evidence.")
+@click.option("--game", metavar="DATASET|NAME:PATH", help="Photos for the game, which the page then has.")
+@click.option("--world", type=PATH, help="With --game: folder of the synthetic planet, for its Bayes limit.")
 @click.option(
     "--allow-origin", "origins", multiple=True, metavar="URL", help="Another origin whose pages may ask; repeatable."
 )
@@ -56,6 +59,8 @@ def serve(
     finest: "Finest",
     token_file: Path | None,
     reference: Path | None,
+    game: str | None,
+    world: Path | None,
     origins: tuple[str, ...],
     rate: float | None,
 ) -> None:
@@ -83,8 +88,16 @@ def serve(
     with listen(host, port) as bound:
         engine = Engine(checkpoint or hub.only_kept(), limits, reference)
         shown = f"[{host}]" if ":" in host else host
+        rounds = None if game is None else _rounds(game, engine, world)
         show(f"http://{shown}:{bound.getsockname()[1]}/{'' if token is None else '#token=TOKEN'}  (Ctrl-C stops)")
-        server(create_app(engine, limits, finest, host, token, origins)).run(sockets=[bound])
+        server(create_app(engine, limits, finest, host, token, origins, rounds)).run(sockets=[bound])
+
+
+def _rounds(photos: str, engine: "Engine", world: Path | None) -> dict[str, Any]:
+    from openplanet.evaluation.testsets.opening import open_set
+    from openplanet.serve.game import make_game
+
+    return make_game(open_set(photos), locator=engine.predictor, world=world)
 
 
 def _token(file: Path | None) -> str | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import PhotoError
+from openplanet.errors import InputError, PhotoError
 from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors, on_track
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.engine_predictor import EnginePredictor
@@ -36,7 +36,7 @@ from openplanet.models.album.travel import UNSEEN, Travel
 from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
 from openplanet.models.regions import Regions
-from openplanet.photos.albums import clocks
+from openplanet.photos.albums import clocks, zones
 from openplanet.photos.albums.clocks import Aligned
 from openplanet.photos.albums.orders import album_orders
 from openplanet.photos.albums.tracks import Tracks
@@ -134,6 +134,7 @@ class AlbumPredictor:
         clock_offset: Clock = None,
         all_pictures: bool = False,
         tracks: Tracks | None = None,
+        timezone: str | None = None,
     ) -> LocatedAlbum:
         """Locate a folder's photos, or the photos of a list, as one album in order of capture.
 
@@ -143,11 +144,14 @@ class AlbumPredictor:
         between them, elsewhere by the model. ``clock_offset``: seconds to add to the times of all cameras but the main
         one (most positions, else most photos), or "auto": estimated, and applied where it is clear. Photos that cannot
         be read are in the answer with the reason. ``tracks``: they place the photos whose times they cover.
-        Screenshots, documents and blank pictures are no evidence and get no place, unless ``all_pictures`` asks for
-        one. Raises InputError where none is found or read.
+        ``timezone``: that of clocks which tell no offset (``Europe/Paris``). Screenshots, documents and blank pictures
+        are no evidence and get no place, unless ``all_pictures`` asks for one. Raises InputError where none is found or
+        read.
         """
         named = [photos] if isinstance(photos, Path | str) else photos
         read = read_album([Path(each) for each in named])
+        if timezone is not None:
+            read = [_in_zone(photo, timezone) for photo in read]
         if not all_pictures:
             read = [
                 photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
@@ -332,6 +336,17 @@ def _on_track(photo: AlbumPhoto, aligned: Aligned, place: int, tracks: Tracks) -
     if facts is None or facts.taken_at is None:
         return None
     return on_track(tracks, facts.taken_at, facts.taken_at_is_utc, float(aligned.offset_N[place]))
+
+
+def _in_zone(photo: AlbumPhoto, timezone: str) -> AlbumPhoto:
+    """With the offset of a time zone, where the photo tells local time and no offset."""
+    facts = photo.facts
+    if facts is None or facts.taken_at is None or facts.taken_at_is_utc or facts.utc_offset_minutes is not None:
+        return photo
+    minutes = zones.offset_minutes(timezone, facts.taken_at)
+    if minutes is None:
+        raise InputError(f"{timezone!r} is no time zone: give a name such as Europe/Paris")
+    return replace(photo, facts=replace(facts, utc_offset_minutes=minutes, utc_offset_from="told"))
 
 
 def _main_camera(read: list[AlbumPhoto]) -> str:

@@ -86,4 +86,4 @@ class EnginePredictor(PhotoLocator):
 
     def _predictions(self, scores_BC: NDArray[np.float32]) -> list[Prediction]:
         tempered_BC = scores_BC / self._calibration.temperature
-        return [Prediction(self.partition, row, self._calibration.regions) for row in tempered_BC]
+        return [Prediction(self.partition, row, self._calibration.regions) for row in map(np.copy, tempered_BC)]

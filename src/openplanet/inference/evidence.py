@@ -41,6 +41,7 @@ class Alike:
     km: float  # from the best point
     attribution: str | None
     licence: str | None
+    photo_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Reference:
         for cosine, index in zip(found.values.tolist(), found.indices.tolist(), strict=True):
             row = self._rows[index]
             km = float(geo.distance_km(best.lat, best.lng, row["lat"], row["lng"]))
-            told.append(Alike(row["source"], cosine, row["lat"], row["lng"], km, row["attribution"], row["licence"]))
+            by = (row["attribution"], row["licence"], row["photo_id"])
+            told.append(Alike(row["source"], cosine, row["lat"], row["lng"], km, *by))
         return tuple(told)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
+
 from openplanet.errors import InputError, PhotoError
 from openplanet.inference.located import Located
 from openplanet.photos.files import exif, flags, images
@@ -44,6 +46,11 @@ def no_photograph(photo: Path | bytes) -> str:
         image = images.load(photo, FLAG_SIDE, metadata)
     except PhotoError:
         return ""
+    return flag_of(image, metadata)
+
+
+def flag_of(image: Image.Image, metadata: exif.Metadata) -> str:
+    """``no_photograph`` of a picture that is decoded already, to a short side of FLAG_SIDE or more."""
     flag, reason = flags.judge(image, metadata.width, metadata.height, metadata.from_camera)
     return "" if flag is None else f"{flag}: {reason}"
 

@@ -1,14 +1,14 @@
 """Where one photo was taken, and how that is known: the one answer of every locator, for single photos and albums."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
-from openplanet.earth import places
+from openplanet.earth import languages, places
 from openplanet.inference.between import Anchored
 from openplanet.inference.prediction import Prediction
 
@@ -64,6 +64,12 @@ class Located:
             return "no place"
         return "failed" if self.prediction is None else "located"
 
+    def forget(self) -> None:
+        """Drop what the predictions hold for each cell (``Prediction.forget``)."""
+        for each in (self.prediction, self.alone):
+            if each is not None:
+                each.forget()
+
     @property
     def between(self) -> Position | None:
         """(lat, lng) in degrees by given positions, or a track."""
@@ -88,7 +94,8 @@ class Located:
     def place(self) -> str:
         """What may be said of the place: a city, or coarser where none is likely enough; empty without a position."""
         if self.by_anchors is not None:
-            return places.named([self.by_anchors[0]], [self.by_anchors[1]])[0].name
+            found = places.named([self.by_anchors[0]], [self.by_anchors[1]])[0]
+            return replace(found, country=languages.country(found.country_code, found.country)).name
         return "" if self.prediction is None else self.prediction.answer().text
 
 

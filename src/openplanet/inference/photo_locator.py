@@ -12,11 +12,12 @@ from PIL import Image, ImageOps
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import PhotoError
+from openplanet.inference.finding import FLAG_SIDE, flag_of, no_photograph
 from openplanet.inference.located import Located, Photo
 from openplanet.inference.pipeline import ahead
 from openplanet.inference.prediction import Prediction
 from openplanet.models.preprocess import Pixels, pixels
-from openplanet.photos.files import images
+from openplanet.photos.files import exif, images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +39,10 @@ class Framing(Protocol):
     @property
     def decoded_side(self) -> int:
         """Short side in pixels that a photo is first brought to."""
+
+
+class _NoPhotographError(PhotoError):
+    """A picture that shows no place: the network need not see it."""
 
 
 class PhotoLocator(ABC):
@@ -72,13 +77,19 @@ class PhotoLocator(ABC):
         """
         return self._predict(self.read(photo)[None])[0]
 
-    def locate_many(self, photos: Iterable[Photo], batch_size: int = BATCH) -> Iterator[Located]:
+    def locate_many(
+        self, photos: Iterable[Photo], batch_size: int = BATCH, all_pictures: bool = True
+    ) -> Iterator[Located]:
         """Locate photos in their order, ``batch_size`` at a time; a bad one never stops the rest.
 
-        Reads ahead by two batches at most, so that ``photos`` may be endless.
+        Reads ahead by two batches at most, so that ``photos`` may be endless. ``all_pictures`` False: of files that
+        are screenshots, documents or blank that is said, and they are not located (as ``finding.photographs``).
         """
-        for photo, answer in ahead(photos, self.read, self._predict, batch_size):
-            if isinstance(answer, PhotoError):
+        read = self.read if all_pictures else self._read_photograph
+        for photo, answer in ahead(photos, read, self._predict, batch_size):
+            if isinstance(answer, _NoPhotographError):
+                yield Located(photo, None, None, flag=str(answer))
+            elif isinstance(answer, PhotoError):
                 yield Located(photo, None, str(answer))
             else:
                 yield Located(photo, answer, None)
@@ -95,6 +106,20 @@ class PhotoLocator(ABC):
         else:
             source = photo if isinstance(photo, bytes) else Path(photo)
             image = images.load(source, short_side=self.framing.decoded_side)
+        return self._framed(image)
+
+    def _read_photograph(self, photo: Photo) -> Pixels:
+        """``read``, decoded once for the network and for the rules that raise _NoPhotographError."""
+        if not isinstance(photo, Path):
+            return self.read(photo)
+        metadata, side = exif.read(photo), self.framing.decoded_side
+        image = images.load(photo, side, metadata)
+        flag = flag_of(image, metadata) if side >= FLAG_SIDE else no_photograph(photo)
+        if flag:
+            raise _NoPhotographError(flag)
+        return self._framed(image)
+
+    def _framed(self, image: Image.Image) -> Pixels:
         return pixels(image, self.framing.image_size, self.framing.centre_crop)
 
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from openplanet.earth import languages
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.earth.places import CITY_KM, REGION_KM
 
@@ -68,11 +69,21 @@ class Node:
 
 def place_of(partition: Partition, cell: int) -> CellPlace:
     """What a cell is called, no finer than its size allows."""
-    p, radius_km = partition, float(np.sqrt(partition.area_km2[cell] / np.pi))
-    whole = CellPlace(p.country[cell], p.region[cell], p.city[cell], p.country_code[cell])
-    if radius_km > COUNTRY_KM:
-        return CellPlace("", "", "")
-    return whole.at("city" if radius_km <= CITY_KM else "region" if radius_km <= REGION_KM else "country")
+    return CellPlace(*_names(partition, cell, int(_depths(partition.area_km2[cell : cell + 1])[0])))
+
+
+def _depths(area_km2_C: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of LEVELS cells of these areas are named by, 0 to 3."""
+    radius_C = np.sqrt(area_km2_C / np.pi)
+    return sum((radius_C <= km).astype(np.int64) for km in (COUNTRY_KM, REGION_KM, CITY_KM))  # type: ignore[return-value]
+
+
+def _names(p: Partition, cell: int, depth: int) -> tuple[str, str, str, str]:
+    """Country, region, city and country code of a cell, of the first ``depth`` LEVELS; "" beyond."""
+    if depth == 0:
+        return "", "", "", ""
+    country = languages.country(p.country_code[cell], p.country[cell])
+    return country, p.region[cell] if depth > 1 else "", p.city[cell] if depth > 2 else "", p.country_code[cell]
 
 
 def tree(
@@ -117,23 +128,24 @@ class _Numbers:
     parents: list[NDArray[np.int64]]
 
 
-_KNOWN: WeakKeyDictionary[Partition, _Numbers] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Partition, tuple[str, _Numbers]] = WeakKeyDictionary()
+"""By partition, with the language of the names."""
 
 
 def _numbers(partition: Partition) -> _Numbers:
-    if partition not in _KNOWN:
-        cells = [place_of(partition, cell) for cell in range(len(partition))]
+    if partition not in _KNOWN or _KNOWN[partition][0] != languages.chosen():
+        depth_C = _depths(partition.area_km2).tolist()
         levels, parents, above = list[tuple[NDArray[np.int64], list[CellPlace]]](), list[NDArray[np.int64]](), None
-        for level in LEVELS:
-            keys = [place.at(level) for place in cells]
+        for most in range(1, len(LEVELS) + 1):
             # the code tells countries apart, whatever they are called
-            index = {place: number for number, place in enumerate(dict.fromkeys(keys))}
-            of_C = np.array([index[place] for place in keys], np.int64)
+            keys = [_names(partition, cell, min(depth, most)) for cell, depth in enumerate(depth_C)]
+            index = {names: number for number, names in enumerate(dict.fromkeys(keys))}
+            of_C = np.array([index[names] for names in keys], np.int64)
             parent = np.full(len(index), -1, np.int64)
             if above is not None:
                 parent[of_C] = above
-            levels.append((of_C, list(index)))
+            levels.append((of_C, [CellPlace(*names) for names in index]))
             parents.append(parent)
             above = of_C
-        _KNOWN[partition] = _Numbers(levels, parents)
-    return _KNOWN[partition]
+        _KNOWN[partition] = languages.chosen(), _Numbers(levels, parents)
+    return _KNOWN[partition][1]

@@ -97,7 +97,8 @@ class Options:
 class Prediction:
     """Log-probabilities over the cells of a partition.
 
-    ``log_probs`` [C] is float32, natural logarithm, normalised so that the probabilities add up to 1. ``regions``: what
+    ``log_probs`` [C], natural logarithm, is normalised so that the probabilities add up to 1 once it is asked for;
+    until then the array that was given is kept, and must not change. ``regions``: what
     was learned of the model's regions; by default nothing, and they are as its probabilities have them.
     Raises InputError where the scores are not one finite-or-minus-infinite number per cell.
     """
@@ -109,11 +110,17 @@ class Prediction:
         highest = scores_C.max()
         if not np.isfinite(highest) or np.isnan(scores_C).any():
             raise InputError("a prediction's scores are not numbers: the model's weights may be damaged")
-        # normalised in float64: a float32 sum over 26,263 cells would be off by more than 1e-6
-        shifted_C = scores_C - highest
         self._points: dict[float, BestPoint] = {}
         self.partition, self.regions = partition, regions or Regions()
-        self.log_probs: NDArray[np.float32] = (shifted_C - np.log(np.exp(shifted_C).sum())).astype(np.float32)
+        self._scores: NDArray[Any] = log_probs
+
+    @cached_property
+    def log_probs(self) -> NDArray[np.float32]:
+        """Natural logarithm of the probability of each cell [C]."""
+        # normalised in float64: a float32 sum over 26,263 cells would be off by more than 1e-6
+        scores_C: NDArray[np.float64] = np.asarray(self._scores, dtype=np.float64)
+        shifted_C = scores_C - scores_C.max()
+        return np.asarray(shifted_C - np.log(np.exp(shifted_C).sum()), np.float32)
 
     @classmethod
     def around(cls, partition: Partition, lat: float, lng: float, radius_km: float) -> "Prediction":
@@ -130,11 +137,16 @@ class Prediction:
         """Probability of each cell [C], 0 to 1."""
         return np.exp(self.log_probs.astype(np.float64))
 
+    def forget(self) -> None:
+        """Drop the numbers for each cell; what is asked for again is computed again. Points are kept."""
+        for name in ("log_probs", "probabilities"):
+            self.__dict__.pop(name, None)
+
     def top_cells(self, k: int) -> NDArray[np.int64]:
         """Indices of the ``k`` most likely cells, most likely first; equals go by index. At most C."""
         if k < 1:
             raise InputError(f"the number of candidates must be 1 or more, not {k}")
-        k = min(k, len(self.log_probs))
+        k = min(k, len(self.partition))
         kth = np.partition(self.log_probs, -k)[-k]
         likely = np.flatnonzero(self.log_probs >= kth)  # with all that tie for the last place
         return np.asarray(likely[np.argsort(-self.log_probs[likely], kind="stable")][:k])

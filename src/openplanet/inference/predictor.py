@@ -6,6 +6,7 @@ Shapes: B photos in a batch, C cells, F features of the backbone, H W pixels.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,4 +88,4 @@ class Predictor(PhotoLocator):
 
     def _predictions(self, log_probs_BC: Tensor) -> list[Prediction]:
         regions = self.checkpoint.calibration.regions
-        return [Prediction(self.partition, row.numpy(), regions) for row in log_probs_BC]
+        return [Prediction(self.partition, row, regions) for row in map(np.copy, log_probs_BC.numpy())]

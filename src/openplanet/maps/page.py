@@ -27,7 +27,7 @@ LIBRARY, OUTLINES = "maplibre-gl.js", "countries-50m.json"
 SCRIPTS = ("topojson-client.min.js", "cells.js", "layers.js", "marks.js", "canvas.js", "globe.js", "answer.js")
 CSP = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:"
 START = """
-(async () => {
+OpenPlaNet.ready = (async () => {
   const text = (id) => {
     const packed = new Blob([OpenPlaNet.cells.bytes(document.getElementById(id).textContent)]);
     return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).text();

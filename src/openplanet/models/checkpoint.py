@@ -8,6 +8,7 @@ config.json         written last: a folder without it is not a checkpoint
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import CheckpointError, PartitionError, RecipeError
@@ -130,7 +132,8 @@ class Checkpoint:
             merged = Merged.from_dict(config["merged"], len(partition)) if "merged" in config else None
             classes = merged.classes if merged else HEADS[image.head].class_map(coarser, partition)
             check_size(lambda: ImageModel(image, classes.cells, classes), most_numbers(folder))
-            model = ImageModel(image, classes.cells, classes)
+            with Unfilled():
+                model = ImageModel(image, classes.cells, classes)
             model.merged = merged
         except CheckpointError as error:
             raise CheckpointError(f"{folder / CONFIG} is damaged: {error}") from error
@@ -179,14 +182,29 @@ def save_weights(model: nn.Module, path: Path) -> None:
         save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary)
 
 
+class Unfilled(TorchFunctionMode):
+    """Leaves parameters as they are allocated while a model is built: random numbers for 300 million of them take
+    longer than reading the weights that replace them."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        in_place = func.__name__.endswith("_") and not func.__name__.endswith("__")
+        if in_place and args and isinstance(args[0], nn.Parameter):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill ``model`` from a safetensors file that fits it exactly; CheckpointError where it does not."""
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read as safetensors: {error}; copy it again") from error
+    own = {name: value.dtype for name, value in model.state_dict().items()}
+    state = {name: value.to(own.get(name, value.dtype)) for name, value in state.items()}
     try:
-        model.load_state_dict(state, strict=True)
+        model.load_state_dict(state, strict=True, assign=True)  # the tensors themselves: a copy would be a second model
     except RuntimeError as error:
         detail = " ".join(str(error).split())[:300]
         raise CheckpointError(

@@ -81,20 +81,24 @@ def of_backbone(
     A stop loses one row group at most. Memory holds 4 F bytes a photo. A damaged file of ``folder`` (each has a
     checksum) is computed again. Raises DatasetError where the dataset is damaged.
     """
-    device = next(model.parameters()).device
     was_training = model.training
-    model.eval()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen = of_photos(dataset, split, *backbone_look(dataset, model.eval(), pool), folder, photo_ids)
+    model.train(was_training)
+    return seen
+
+
+def backbone_look(dataset: Dataset, model: ImageModel, pool: ThreadPoolExecutor) -> tuple[Look, dict[str, Any]]:
+    """How the backbone of ``model``, in evaluation mode, looks at photos of a dataset; and the key of what it sees."""
+    device = next(model.parameters()).device
     key, larger = backbone_key(model), dataset.side > model.config.decoded_side
     short_side = model.config.decoded_side if larger else None  # as a photo of a file is brought to it
     key |= {"short_side": short_side} if larger else {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
 
-        def look(encoded: Sequence[bytes]) -> list[Tensor | None]:
-            return _look(encoded, model, device, pool, short_side)
+    def look(encoded: Sequence[bytes]) -> list[Tensor | None]:
+        return _look(encoded, model, device, pool, short_side)
 
-        seen = of_photos(dataset, split, look, key, folder, photo_ids)
-    model.train(was_training)
-    return seen
+    return look, key
 
 
 def of_embedding(
@@ -143,23 +147,42 @@ def of_photos(
 
     Where ``folder`` cannot be written, that is said, and they are computed again the next time.
     """
-    place, key = place_of(dataset, key, folder)
+    stored = Stored(*place_of(dataset, key, folder), look)
     wanted = None if photo_ids is None else set(photo_ids)
     parts = []
     with Progress(f"looking at {split}", dataset.count(split) if wanted is None else len(wanted)) as progress:
         for index, group in enumerate(row_groups(dataset)):
-            ids = group.read(["photo_id"], split)["photo_id"].to_pylist()
-            ids = ids if wanted is None else [name for name in ids if name in wanted]
-            if not ids:
-                continue
-            file = place / f"{split}-{index:05d}.safetensors"
-            part = _read(file)
-            if missing := set(ids).difference(part.photo_ids, part.failed):
-                part = _joined([part, _look_at_group(group, split, missing, look)])
-                _write(file, part, key)
-            parts.append(_chosen(part, ids))
-            progress.advance(len(ids))
+            part = stored.of_group(group, index, split, wanted)
+            parts.append(part)
+            progress.advance(len(part.photo_ids) + len(part.failed))
     return _joined(parts)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The files of one key: ``place_of`` them, and what is seen of photos that they lack."""
+
+    place: Path
+    key: dict[str, Any]
+    look: Look
+
+    def file(self, index: int, split: str) -> Path:
+        """Of the photos of a split in row group number ``index``; there is none where there are no such photos."""
+        return self.place / f"{split}-{index:05d}.safetensors"
+
+    def of_group(self, group: RowGroup, index: int, split: str, wanted: set[str] | None = None) -> Seen:
+        """What is seen of the ``wanted`` photos (None: of all) of a split in row group number ``index``; its file has
+        it afterwards."""
+        ids = group.read(["photo_id"], split)["photo_id"].to_pylist()
+        ids = ids if wanted is None else [name for name in ids if name in wanted]
+        if not ids:
+            return _joined(())
+        file = self.file(index, split)
+        part = _read(file)
+        if missing := set(ids).difference(part.photo_ids, part.failed):
+            part = _joined([part, _look_at_group(group, split, missing, self.look)])
+            _write(file, part, self.key)
+        return _chosen(part, ids)
 
 
 def place_of(dataset: Dataset, key: dict[str, Any], folder: Path | None = None) -> tuple[Path, dict[str, Any]]:

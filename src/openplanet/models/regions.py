@@ -88,7 +88,7 @@ def radii_km(
     as far as its centroid, and as a disc of its area reaches."""
     far_C = geo.distance_km(lat, lng, partition.centroid_lat, partition.centroid_lng)
     far_C = np.maximum(far_C + np.sqrt(partition.area_km2 / np.pi), LEAST_KM)
-    order_C = np.argsort(far_C, kind="stable")
+    order_C = np.argsort(far_C)  # not stable, which takes four times as long: what is equally far is so in any order
     held_C = np.cumsum(probability_C[order_C])
     index = np.minimum(np.searchsorted(held_C, [share - 1e-9 for share in shares]), len(far_C) - 1)
     return [float(min(km, FARTHEST_KM)) for km in far_C[order_C[index]]]

@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 from openplanet.errors import OpenPlaNetError
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
+from openplanet.inference.output.as_map import CELLS_OF_A_PAGE, FEWEST_CELLS, journey
+from openplanet.inference.output.prediction_map import MOST_CELLS
 from openplanet.serve import asked as forms
 from openplanet.serve.asked import Asked
 from openplanet.serve.engine import Seen
@@ -32,7 +34,7 @@ class AlbumAnswer(Response):
     def __init__(self, service: Service, asked: Asked, together: bool, anchors: bool) -> None:
         super().__init__()
         self._service, self._asked, self._together, self._anchors = service, asked, together, anchors
-        self._about = service.about(asked)
+        self._about, self._cells = service.about(asked), MOST_CELLS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RefusedError before the first line; later errors are lines."""
@@ -43,6 +45,7 @@ class AlbumAnswer(Response):
             tasks = list[asyncio.Task[Seen]]()
             try:
                 await self._read(request, client, tasks)
+                self._cells = min(MOST_CELLS, max(FEWEST_CELLS, CELLS_OF_A_PAGE // max(1, len(tasks))))
                 await self._answer(request, tasks, send)
             except ClientDisconnect:
                 raise RefusedError(400, "the sender has gone") from None
@@ -89,7 +92,7 @@ class AlbumAnswer(Response):
         await send({"type": "http.response.body", "body": text.encode("utf-8"), "more_body": True})
 
     def _photo(self, place: int, seen: Seen) -> dict[str, Any]:
-        record = forms.record(seen.located, self._about, self._asked, seen.thumbnail)
+        record = forms.record(seen.located, self._about, self._asked, seen.thumbnail, self._cells)
         return {"type": "photo", "index": place, "record": record}
 
     async def _all(self, photos: Sequence[Seen]) -> dict[str, Any]:
@@ -99,14 +102,17 @@ class AlbumAnswer(Response):
             located, places, about = [seen.located for seen in photos], list(range(len(photos))), self._about
         else:
             found = await engine.album(photos, self._anchors, None)
-            album, places = forms.named(found, photos, self._asked.all_pictures)
+            album, places = forms.named(found, photos)
             model = engine.album_predictor.provenance
             located, about = list(album.photos), forms.about_of(self._asked, self._service.finest, model, album)
         return await engine.in_threads(self._whole, located, places, about)
 
     def _whole(self, located: Sequence[Located], places: Sequence[int], about: About) -> dict[str, Any]:
-        asked = replace(self._asked, thumbnail=False)  # sent with each photo
+        asked = replace(self._asked, thumbnail=False, map=False)  # sent with each photo
         records = [
             forms.record(each, about, asked) | {"index": place} for each, place in zip(located, places, strict=True)
         ]
-        return {"type": "answer"} | forms.whole(records, located, about, asked)
+        told = {"type": "answer"} | forms.whole(records, located, about, asked)
+        if self._asked.map and about.album is not None and about.shows_points:
+            told["map"] = journey(about.album, about)
+        return told

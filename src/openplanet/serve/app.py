@@ -1,9 +1,8 @@
 """The HTTP API and the page: which address answers what."""
 
 import mimetypes
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
@@ -22,10 +21,9 @@ from openplanet.serve.engine import Engine
 from openplanet.serve.guard import Guard, answer
 from openplanet.serve.limits import Limits, RefusedError
 from openplanet.serve.service import Service
+from openplanet.serve.static_files import static_files
 
-PAGES = {"/": "index.html", "/docs": "docs.html"}
-FOLDERS = ("openplanet.serve",)
-"""Packages whose folder ``static`` is served."""
+PAGES = {"/": "index.html", "/docs": "docs.html", "/game": "game.html"}
 BODY = {
     "requestBody": {
         "required": True,
@@ -74,9 +72,11 @@ def create_app(
     host: str = "127.0.0.1",
     token: str | None = None,
     origins: Sequence[str] = (),
+    game: dict[str, Any] | None = None,
 ) -> ASGIApp:
-    """The server as an ASGI application. ``finest``: the finest level that it tells anyone."""
-    service = Service(engine, limits, finest)
+    """The server as an ASGI application. ``finest``: the finest level that it tells anyone; ``game``: what
+    ``make_game`` gives, where there is one to play."""
+    service = Service(engine, limits, finest, game)
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -107,7 +107,8 @@ def _api(app: FastAPI, service: Service) -> None:
 
     @app.post("/api/explain", openapi_extra=BODY, responses=REFUSALS, summary="Locate one photo, with evidence")
     async def explain(request: Request, asked: Options, name: Name = "") -> Response:
-        """As /api/locate, with `evidence`: about 50 looks at the photo. Pictures of a reference have `pictures`."""
+        """As /api/locate, with `evidence`: about 50 looks at the photo. With `thumbnail`, each of the photos most
+        alike has a small `picture`."""
         return await service.explain(request, asked, name)
 
     @app.post("/api/album", openapi_extra=MANY, responses=REFUSALS, summary="Locate many photos")
@@ -126,18 +127,16 @@ def _api(app: FastAPI, service: Service) -> None:
     async def models() -> dict[str, Any]:
         return service.models()
 
+    @app.get("/api/game", responses=REFUSALS, summary="Photos to be placed, with answers")
+    async def game() -> dict[str, Any]:
+        """What the page /game plays; 404 where the server has no game."""
+        if service.game is None:
+            raise HTTPException(404, "this server has no game: start it with --game")
+        return service.game
+
     @app.get("/healthz", summary="Whether the server answers")
     async def healthz() -> dict[str, Any]:
         return {"status": "ok", "requests": service.gate.requests}
-
-
-def static_files(packages: Sequence[str] = FOLDERS) -> Mapping[str, bytes]:
-    """The files that the page consists of, by name; read once: no request opens a file."""
-    found = {}
-    for package in packages:
-        for file in (files(package) / "static").iterdir():
-            found[file.name] = file.read_bytes()
-    return found
 
 
 def _pages(app: FastAPI) -> None:

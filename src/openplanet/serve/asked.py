@@ -11,6 +11,7 @@ from openplanet.inference.finding import Names
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output import FORMATS, as_json
 from openplanet.inference.output.about import About
+from openplanet.inference.output.prediction_map import MOST_CELLS, prediction_map
 from openplanet.inference.prediction import CONFIDENCE, Finest, Options
 from openplanet.models.regions import WITHIN_KM
 from openplanet.serve.engine import Seen
@@ -59,22 +60,25 @@ def about_of(asked: Asked, finest: Finest, model: dict[str, Any], album: Located
     return About(Names(()), asked.top, model, album, asked.options(finest))
 
 
-def named(album: LocatedAlbum, photos: Sequence[Seen], all_pictures: bool) -> tuple[LocatedAlbum, list[int]]:
-    """An engine's album with the photos' names, no picture that shows no place located; and their places."""
+def named(album: LocatedAlbum, photos: Sequence[Seen]) -> tuple[LocatedAlbum, list[int]]:
+    """An engine's album with the photos' names, and their places in ``photos``."""
     places = [int(str(each.photo)) for each in album.photos]
-    found = []
-    for place, each in zip(places, album.photos, strict=True):
-        seen = photos[place]
-        flag = seen.flag if each.by_anchors is None and not all_pictures else ""
-        found.append(replace(each, photo=Path(seen.name), flag=flag, prediction=None if flag else each.prediction))
+    found = [replace(each, photo=Path(photos[place].name)) for place, each in zip(places, album.photos, strict=True)]
     return replace(album, photos=tuple(found)), places
 
 
-def record(located: Located, about: About, asked: Asked, thumbnail: str | None = None) -> dict[str, Any]:
-    """A record of JSON format 2, with ``thumbnail`` and ``map`` where they are asked for."""
+def record(
+    located: Located, about: About, asked: Asked, thumbnail: str | None = None, most_cells: int = MOST_CELLS
+) -> dict[str, Any]:
+    """A record of JSON format 2, with ``thumbnail`` and ``map`` (of ``most_cells``) where they are asked for."""
     told = as_json.record(located, about)
     if asked.thumbnail:
         told["thumbnail"] = thumbnail
+    if asked.map:
+        told["map"] = None
+        if located.prediction is not None and about.shows_points:
+            alike = () if located.evidence is None else located.evidence.alike
+            told["map"] = prediction_map(located.prediction, None, asked.within, most_cells, alike)
     return told
 
 

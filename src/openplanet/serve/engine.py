@@ -31,6 +31,7 @@ from openplanet.photos.ingest.read import Reading, facts_of
 from openplanet.photos.sources.beside import entries_of
 from openplanet.serve.batcher import Batcher
 from openplanet.serve.limits import Limits
+from openplanet.serve.pictures import Pictures
 from openplanet.serve.uploads import Upload
 
 THUMBNAIL = 240  # px, short side
@@ -67,9 +68,9 @@ class Engine:
         self.album_predictor = AlbumPredictor.load(folder)
         self.predictor = self.album_predictor.predictor
         self.limits = limits
-        self.reference = (
-            None if reference is None else Reference(Dataset.open(reference), self.predictor.checkpoint.model)
-        )
+        known = None if reference is None else Dataset.open(reference)
+        self.reference = None if known is None else Reference(known, self.predictor.checkpoint.model)
+        self.pictures = None if known is None else Pictures(known)
         self.model: Batcher[Pixels, tuple[Prediction, Tensor]] = Batcher(self._look)
         self._decoders = ThreadPoolExecutor(max(1, min(MOST_DECODERS, os.cpu_count() or 1)), "decode")
 
@@ -103,10 +104,11 @@ class Engine:
 
         The answer names a photo by its place in ``photos`` ("0", "1"), for names may occur twice.
         """
-        named = [
-            AlbumPhoto(Path(str(place)), seen.facts, seen.error, seen.embedding_D)
-            for place, seen in enumerate(photos)
-        ]  # fmt: skip
+        named = []
+        for place, seen in enumerate(photos):
+            photo = AlbumPhoto(Path(str(place)), seen.facts, seen.error, seen.embedding_D)
+            shown = not seen.flag or (anchors and photo.known is not None)
+            named.append(photo if shown else replace(photo, flag=seen.flag, embedding=None))
         return await self.model.run(self.album_predictor.locate_seen, named, anchors, clock_offset)
 
     async def in_threads(self, function: Callable[..., T], *arguments: object) -> T:

@@ -25,8 +25,8 @@ LOOKS = 10
 class Service:
     """One engine behind its limits."""
 
-    def __init__(self, engine: Engine, limits: Limits, finest: Finest) -> None:
-        self.engine, self.limits, self.finest = engine, limits, finest
+    def __init__(self, engine: Engine, limits: Limits, finest: Finest, game: dict[str, Any] | None = None) -> None:
+        self.engine, self.limits, self.finest, self.game = engine, limits, finest, game
         self.rate, self.gate = Rate(limits.per_minute), Gate(limits, lambda: engine.model.seconds)
 
     @contextmanager
@@ -71,7 +71,13 @@ class Service:
         async with self.seen(request, asked, name, LOOKS) as seen:
             found = await self.engine.explain(seen, asked.within)
             located = dataclasses.replace(seen.located, evidence=found)
-            told = forms.record(located, about, asked, seen.thumbnail)
+            told = await self.engine.in_threads(forms.record, located, about, asked, seen.thumbnail)
+            if asked.thumbnail and self.engine.pictures is not None:
+                shown = await self.engine.in_threads(self.engine.pictures.of, [each.photo_id for each in found.alike])
+                told["evidence"]["alike"] = [
+                    dict(each, picture=picture)
+                    for each, picture in zip(told["evidence"]["alike"], shown, strict=True)
+                ]  # fmt: skip
             return JSONResponse(forms.whole([told], [located], about, asked))
 
     def about(self, asked: Asked) -> About:
@@ -87,11 +93,11 @@ class Service:
                     "name": engine.name,
                     **engine.predictor.provenance,
                     "album_model": engine.album_predictor.variant,
-                    "image_size": engine.predictor.checkpoint.image.image_size,
-                    "calibrated": engine.predictor.checkpoint.calibration.regions.fitted,
+                    "image_size": engine.predictor.framing.image_size,
                 }
             ],
             "finest": self.finest,
+            "game": self.game is not None,
             "reference": engine.reference is not None,
             "formats": list(FORMATS),
             "limits": dataclasses.asdict(self.limits),

@@ -85,3 +85,18 @@ def test_further_points_take_what_is_left(cells: adaptive.Partition) -> None:
     _, _, mass = PointFinder(cells).best_within(probability, 3000.0, k=5)
     assert (np.diff(mass) <= 0).all()
     assert mass.sum() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("flat", [0.02, 0.3, 3.0])
+def test_leaving_out_cells_that_cannot_be_the_best_changes_no_bit(
+    many_cells: adaptive.Partition, flat: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best_point, "SEEDS", len(many_cells))
+    rng = np.random.default_rng(8)
+    asked = [rng.dirichlet(np.full(len(many_cells), flat)) for _ in range(20)]
+    expected = [PointFinder.of(many_cells).best_within(each, 60.0, 3) for each in asked]
+    monkeypatch.setattr(best_point, "SEEDS", 24)
+    monkeypatch.setattr(best_point, "MANY_NEAR", 0)
+    for each, want in zip(asked, expected, strict=True):
+        for got, column in zip(PointFinder.of(many_cells).best_within(each, 60.0, 3), want, strict=True):
+            np.testing.assert_array_equal(got, column)

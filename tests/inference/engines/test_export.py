@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from dataset_files import write_dataset
-from inference.engines.conftest import picture
+from inference.conftest import picture
 from openplanet import Predictor
 from openplanet.cli import cli
 from openplanet.errors import CheckpointError, InputError

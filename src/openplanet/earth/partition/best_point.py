@@ -24,6 +24,8 @@ Ints = NDArray[np.int64]
 
 MOST_PAIRS = 10_000_000  # of neighbours that are listed: 40 MB
 MOST_GROUPS = 2_000  # their pairs are two matrices of 16 MB each
+MANY_NEAR = 16  # neighbours of a cell, from which on it pays to leave some out
+SEEDS = 512  # likeliest cells by which those that cannot be the best are left out
 ROUNDING = 1e-12
 SHORT = 1e-3
 EQUAL = 1e-9  # masses that differ by less are equal: then the likelier cell is named
@@ -102,8 +104,28 @@ class _Listed:
         self._start_C = np.searchsorted(row_N[order], np.arange(tree.n + 1))
 
     def best(self, left_C: Floats, short: float) -> tuple[int, float]:
-        mass_C = np.add.reduceat(left_C[self._near_N], self._start_C[:-1])
-        return _likeliest(np.arange(len(mass_C)), mass_C, left_C)
+        cells = self._possible(left_C)
+        near_N, start_P = self._lists(cells)
+        return _likeliest(cells, np.add.reduceat(left_C[near_N], start_P), left_C)
+
+    def _possible(self, left_C: Floats) -> Ints:
+        """The cells that may be the best: what the SEEDS likeliest cells give, and all the rest besides, is enough."""
+        if len(left_C) <= SEEDS or len(self._near_N) < MANY_NEAR * len(left_C):
+            return np.arange(len(left_C))
+        seeds = np.argpartition(left_C, -SEEDS)[-SEEDS:]
+        near_N, start_P = self._lists(seeds)
+        counts_P = np.diff(start_P, append=len(near_N))
+        least_C = np.bincount(near_N, np.repeat(left_C[seeds], counts_P), minlength=len(left_C))
+        rest = float(left_C.sum() - left_C[seeds].sum())
+        return np.flatnonzero(least_C >= least_C.max() - rest - 2 * EQUAL)
+
+    def _lists(self, cells: Ints) -> tuple[Ints, Ints]:
+        """The neighbours of some cells one after the other, and where those of each begin."""
+        if len(cells) == len(self._start_C) - 1:
+            return self._near_N, self._start_C[:-1]
+        count_P = self._start_C[cells + 1] - self._start_C[cells]
+        start_P = np.cumsum(count_P) - count_P
+        return self._near_N[np.repeat(self._start_C[cells] - start_P, count_P) + np.arange(count_P.sum())], start_P
 
     def near(self, cell: int) -> Ints:
         return np.asarray(self._near_N[self._start_C[cell] : self._start_C[cell + 1]], np.int64)

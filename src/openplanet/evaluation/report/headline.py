@@ -47,7 +47,7 @@ def table(result: Result) -> tuple[list[tuple[str, str]], list[tuple[str, list[s
     """The few rows that say how good it is, in plain words: columns (name, distance), and rows (words, percents)."""
     rows = {
         result.subject: "its first guess",
-        f"{result.subject}{BEST_POINT}": "its best point, made for each distance",
+        f"{result.subject}{BEST_POINT}": "its best point",
         PRIOR_POINTS: "the best point without looking at the photo",
         BAYES: "the best that anyone could do",
     }

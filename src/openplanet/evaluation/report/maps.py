@@ -24,6 +24,7 @@ LINES_FROM_KM = 750.0  # smaller errors have no line: they are a dot's width
 ERRORS = ((25.0, "#0a8f55"), (200.0, "#d9a400"), (750.0, "#e0653a"), (np.inf, "#7c2680"))
 DETAIL_KM = 300.0  # what the second map shows: all within so far of one point
 KM_PER_DEGREE = 111.2
+WORLD: Description = {"lat": 15.0, "lng": 10.0, "degrees": 180.0, "flat": True}
 LEAST_SHARE = 0.5  # of the photos: on a map of the world a region's are one dot
 MOST_CENTRES = 500  # points tried as its middle
 SEED = 0
@@ -67,7 +68,7 @@ def errors(result: Result) -> Markup:
         {"colour": ink, "text": f"{f'within {most:g} km' if np.isfinite(most) else 'farther off'}: {count}"}
         for (most, ink), count in zip(ERRORS, counts, strict=True)
     ]
-    found: Description = {"label": "Where photos were taken, by how far off the first guess is", "flat": True}
+    found: Description = {"label": "Where photos were taken, by how far off the first guess is", "view": WORLD}
     found |= {"points": points, "lines": lines, "keys": keys}
     near = _crowd(truth.lat, truth.lng)
     if near.mean() >= LEAST_SHARE:

@@ -75,7 +75,7 @@ def story(result: Result, predictor: Locator, photoset: PhotoSet, seed: int) -> 
     for row, prediction in _predictions(predictor, photoset, pool).items():
         shares = [*prediction.country_probabilities().values(), 0.0]
         sure[row] = prediction.best_point().probability
-        torn[row] = shares[1] / max(shares[0], 1e-9) * (shares[0] + shares[1])
+        torn[row] = shares[1]  # of the second country
         spread[row] = -float(np.sum(prediction.probabilities * np.maximum(prediction.log_probs, -1e3)))
     chosen: dict[int, str] = {}
     for words, scores in ((SURE, sure), (TORN, torn), (HOPELESS, spread)):

@@ -6,7 +6,6 @@ Shapes: B photos in a batch, C cells, D embedding, H W pixels, N photos.
 """
 
 import importlib.util
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,12 +64,6 @@ class Engine(ABC):
                 f"engine {self.extra} needs packages that are not installed ({', '.join(missing)}):"
                 f"  pip install 'openplanet[{self.extra}]'"
             )
-
-
-def threads_asked() -> int:
-    """What OMP_NUM_THREADS says, as for PyTorch; 0 where it says nothing."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdecimal() else 0
 
 
 def in_batches(photos_N3HW: Pixels, size: int) -> Sequence[Pixels]:

@@ -17,10 +17,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from openplanet.errors import CheckpointError, InputError
-from openplanet.inference.engines.engine import Network, threads_asked
+from openplanet.inference.engines.engine import Network
 from openplanet.inference.engines.registry import ENGINES, PYTORCH
 from openplanet.photos.dataset import MAX_SIDE
 from openplanet.progress import say
+from openplanet.runners.job import threads_asked
 from openplanet.storage import read_json, sha256_of
 
 FOLDER, ABOUT = "engines", "engine.json"

@@ -15,11 +15,15 @@ FORMAT_VERSION = 2
 def write(stream: Iterable[Located], about: About) -> Iterator[str]:
     """``generator``, ``format_version``, ``model``, ``album`` (null for single photos), and a record for each of
     ``photos``."""
-    opened = json.dumps(head(about), indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
+    yield from laid_out(head(about), (record(located, about) for located in stream))
+
+
+def laid_out(opening: dict[str, Any], records: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The object, of what ``head`` and ``record`` give."""
     separator = "\n"
-    yield opened
-    for located in stream:
-        yield separator + textwrap.indent(json.dumps(record(located, about), indent=2, ensure_ascii=False), "    ")
+    yield json.dumps(opening, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "photos": ['
+    for each in records:
+        yield separator + textwrap.indent(json.dumps(each, indent=2, ensure_ascii=False), "    ")
         separator = ",\n"
     yield "\n  ]\n}\n"
 

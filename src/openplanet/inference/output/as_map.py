@@ -75,7 +75,7 @@ class MapPage:
         note, alone = "", located.alone
         if located.anchored is not None:
             within = km_words(located.anchored.radius_km)
-            note = f"{BY_ANCHORS[located.anchored.kind]}: {self.about.place(located)}; 95% within {within}."
+            note = f"{BY_ANCHORS[located.anchored.kind]}: {self.about.place(located)}, 95 % within {within}."
         elif located.by_anchors is not None:
             note = f"{self.about.place(located)}."
         elif alone and located.prediction and alone.best.cell_index != located.prediction.best.cell_index:

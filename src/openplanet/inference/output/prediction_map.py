@@ -20,8 +20,8 @@ MOST_CELLS = 4000
 """Cells sent of one answer: 17 bytes each."""
 SHOWN = 0.995  # of the probability: the rest would be one pale wash
 REGIONS = (0.9, 0.5)
-LEAST_PLACE = 0.05  # less likely places get no mark, unless nothing is likelier
-MOST_PLACES = 6
+LEAST_PLACE = 0.03  # less likely places get no mark, unless nothing is likelier
+MOST_PLACES = 12  # the page puts together those that meet
 MOST_TRIED = 500  # cells, the likeliest first, among which a place's mark is looked for
 
 

@@ -119,13 +119,20 @@
     const part = make("div", "op-evidence");
     part.append(make("h3", "", "Evidence"));
     const now = best && best.probability !== undefined ? ` With it: ${percent(best.probability)}.` : "";
-    part.append(make("p", "op-note", `Without looking at the photo, these surroundings have ${percent(found.prior)} of the training photos.${now}`));
+    part.append(make("p", "op-note", `Without looking at the photo, these surroundings have ${percent(found.prior_probability)} of the training photos.${now}`));
     if (!found.alike || !found.alike.length) return part;
     part.append(make("p", "op-note", "The most alike photos of the reference:"));
     const list = make("ol", "op-alike");
     for (const each of found.alike) {
       const by = [each.attribution, each.licence].filter(Boolean).join(", ");
-      const item = make("li", "", `${each.source}: ${kmText(each.km)} from the best point, similarity ${each.cosine.toFixed(2)}`);
+      const item = make("li");
+      if (/^data:image\/jpeg;base64,/.test(each.picture || "")) {
+        const small = make("img");
+        small.src = each.picture;
+        small.alt = "";
+        item.append(small);
+      }
+      item.append(`${each.source}: ${kmText(each.km)} from the best point, similarity ${each.cosine.toFixed(2)}`);
       if (by) item.append(make("span", "op-by", ` (${by})`));
       list.append(item);
     }

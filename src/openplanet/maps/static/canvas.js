@@ -201,6 +201,7 @@
       draw: (drawn) => { state.drawn = drawn; again(); },
       look: (view) => { Object.assign(state, view); again(); },
       zoom,
+      middle: () => ({ lng: state.lng, lat: state.lat }),
       project: (at) => { const { x, y, seen } = project(at); return seen ? [x, y] : null; },
       remove: () => { watch.disconnect(); canvas.remove(); },
     };

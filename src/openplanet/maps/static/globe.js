@@ -204,6 +204,7 @@
       draw: show,
       look,
       zoom: (steps) => map.zoomTo(map.getZoom() + steps),
+      middle: () => map.getCenter().wrap(),
       project: (at) => {
         if (!ready) return null;
         const { lng, lat } = map.getCenter();
@@ -342,6 +343,11 @@
       /** A pin, such as a guess; null takes it away. */
       mark(at) { state.pin = at; redraw(); },
       look,
+      /** What lies in the middle of the picture: {lat, lng}. */
+      middle() {
+        const { lat, lng } = state.engine ? state.engine.middle() : state.view;
+        return { lat, lng: ((((lng + 180) % 360) + 360) % 360) - 180 };
+      },
       /** Gives the WebGL context back; it starts again when it is seen again. */
       rest() {
         if (state.engine) state.engine.remove();

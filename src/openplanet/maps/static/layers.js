@@ -145,9 +145,9 @@
     if (description.best) drawBest(description.best, drawn);
     (description.places || []).forEach((place, k) => {
       const title = `${place.rank || k + 1}. ${place.name}: ${percent(place.probability)}`;
-      drawn.marks.push({ kind: "place", at: [place.lng, place.lat], text: String(place.rank || k + 1), title, size: place.probability });
+      drawn.marks.push({ kind: "place", at: [place.lng, place.lat], text: percent(place.probability), title, probability: place.probability });
     });
-    if ((description.places || []).length) drawn.legend.push({ kind: "place", text: "places by probability" });
+    if ((description.places || []).length) drawn.legend.push({ kind: "place", text: "the most probable places" });
     (description.lines || []).forEach((line) => {
       drawn.lines.push(feature("LineString", greatCircle([line.from.lng, line.from.lat], [line.to.lng, line.to.lat]), { colour: line.colour || theme.ink, width: line.width || 1.4, opacity: line.opacity === undefined ? 1 : line.opacity, title: line.title || "" }));
     });

@@ -29,7 +29,8 @@
     return made;
   }
 
-  /** Moves marks to where ``project`` has them; of places and names that would meet, the first stays. */
+  /** Moves marks to where ``project`` has them; of places and names that would meet, the first stays; it shows what the
+   *  places have together. */
   function placeMarks(placed, project, wide, high) {
     const taken = [];
     const wherever = placed.map((mark) => project(mark.at));
@@ -40,10 +41,12 @@
       const at = wherever[k];
       let seen = Boolean(at) && !(crowded && mark.kind === "label") && at[0] > -20 && at[1] > -20 && at[0] < wide + 20 && at[1] < high + 20;
       if (seen && (mark.kind === "label" || mark.kind === "place")) {
-        const [left, right, up] = mark.kind === "label" ? [4, 10 + 6.5 * mark.text.length, 0] : [9, 9, 19];
+        const [left, right, up] = mark.kind === "label" ? [4, 10 + 6.5 * mark.text.length, 0] : [18, 18, 19];
         const box = [at[0] - left, at[1] - up - 9, at[0] + right, at[1] - up + 9];
-        seen = (mark.kind === "place" || box[2] < wide) && !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
-        if (seen) taken.push(box);
+        const met = taken.find((other) => box[0] < other.box[2] && box[2] > other.box[0] && box[1] < other.box[3] && box[3] > other.box[1]);
+        seen = (mark.kind === "place" || box[2] < wide) && !met;
+        if (seen) taken.push({ box, mark, sum: mark.probability });
+        else if (met && mark.kind === "place") met.sum += mark.probability;
       }
       mark.element.hidden = !seen;
       if (seen) {
@@ -51,6 +54,7 @@
         mark.element.style.top = `${at[1]}px`;
       }
     });
+    for (const { mark, sum } of taken) if (mark.kind === "place") mark.element.textContent = OpenPlaNet.percent(sum);
   }
 
   function legend(element, entries) {

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # embedded.py makes batches of what stands here
 
 UNKNOWN = -1
 """In place of a cell index: this photo's position is not given, or lies in no cell."""
+ROWS = 256  # photos whose answers are calibrated at a time
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,13 @@ class AlbumModel(nn.Module):
         """What ``forward`` says, as sure as it may be: log-probabilities [B, T, C], float32."""
         scores_BTC = self(albums)
         given_B = (albums.anchor_BT != UNKNOWN).any(dim=1).tolist()
-        told = [self.calibration.of(given).log_probs(each) for given, each in zip(given_B, scores_BTC, strict=True)]
-        return torch.stack(told)
+        told_BTC = torch.empty_like(scores_BTC, dtype=torch.float32)
+        for row, given in enumerate(given_B):
+            calibration = self.calibration.of(given)
+            for start in range(0, scores_BTC.shape[1], ROWS):  # some photos at a time: copies of all are large
+                part = slice(start, start + ROWS)
+                told_BTC[row, part] = calibration.log_probs(scores_BTC[row, part])
+        return told_BTC
 
     @abstractmethod
     def forward(self, albums: Albums) -> Tensor:

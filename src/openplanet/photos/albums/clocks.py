@@ -25,13 +25,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-SOURCES = (None, "written", "gps", "position", "anchor", "album")
-_GPS, _POSITION, _ANCHOR, _ALBUM = (SOURCES.index(name) for name in ("gps", "position", "anchor", "album"))
+SOURCES = (None, "written", "gps", "position", "anchor", "album", "told")
+_GPS, _POSITION, _ANCHOR, _ALBUM, _TOLD = (
+    SOURCES.index(name) for name in ("gps", "position", "anchor", "album", "told")
+)
 COLUMNS = ("taken_at", "taken_at_is_utc", "utc_offset_minutes", "utc_offset_from", "lat", "lng")
 _WORDS = {
     _POSITION: "the time zone at their own position",
     _ANCHOR: "the time zone at the position of the photo nearest in time",
     _ALBUM: "the offset of the photo nearest in time",
+    _TOLD: "the time zone that was given",
 }
 
 
@@ -40,9 +43,9 @@ class Aligned:
     """``moment_N``: microseconds, comparable within a group; ``timed_N``: whether a photo has a time at all.
 
     ``offset_N``: local time minus UTC in minutes, NaN where not known; ``from_N``: how it is known, as a number in
-    SOURCES: written beside the time, by the GPS clock, or assumed from a position, an anchor, the album. ``apart_N``:
-    timed photos that cannot be compared with the most of their group, because one kind tells UTC, the other local time,
-    and no zone is found.
+    SOURCES: written beside the time, by the GPS clock, assumed from a position, an anchor, the album, or told by who
+    asks. ``apart_N``: timed photos that cannot be compared with the most of their group, because one kind tells UTC,
+    the other local time, and no zone is found.
     """
 
     moment_N: Ints

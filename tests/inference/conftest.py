@@ -1,4 +1,4 @@
-"""A checkpoint and a dataset that exports are made of."""
+"""A checkpoint, photos and a dataset: what exports are made of, and what is located in parts."""
 
 import io
 from pathlib import Path

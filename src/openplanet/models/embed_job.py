@@ -1,0 +1,45 @@
+"""Embedding a dataset in parts: what a backbone sees of the photos of one row group and split is one file.
+
+The files are those of features.py: training on a frozen backbone, albums, neighbours and evaluation find them.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from openplanet.errors import InputError
+from openplanet.models import features
+from openplanet.models.checkpoint import Checkpoint
+from openplanet.models.device import best_device
+from openplanet.photos.dataset import Dataset
+from openplanet.photos.row_groups import row_groups
+from openplanet.runners.job import Job, Work
+
+
+@dataclass(frozen=True)
+class EmbedJob(Job):
+    """Look at the photos of these splits of a dataset by the backbone of a checkpoint."""
+
+    dataset: Path
+    checkpoint: str
+    splits: tuple[str, ...]
+    what = "looking at photos"
+
+    @property
+    def count(self) -> int:
+        return len(self.splits) * len(row_groups(Dataset.open(self.dataset)))
+
+    def open(self) -> Work:
+        dataset, model = Dataset.open(self.dataset), Checkpoint.load(self.checkpoint, best_device()).model.eval()
+        look, key = features.backbone_look(dataset, model, ThreadPoolExecutor(os.cpu_count()))
+        stored, groups = features.Stored(*features.place_of(dataset, key), look), row_groups(dataset)
+
+        def work(part: int) -> None:
+            number, index = divmod(part, len(groups))
+            split = self.splits[number]
+            seen = stored.of_group(groups[index], index, split)
+            if (seen.photo_ids or seen.failed) and not stored.file(index, split).is_file():
+                raise InputError(f"{stored.place} cannot be written: it is to hold what is seen of the photos")
+
+        return work
