@@ -94,6 +94,20 @@ def test_immich_end_to_end(photos, tmp_path, keeps_zero):
         assert geotagging.undo(tmp_path / "run").done == []
 
 
+def test_the_model_sees_the_pictures_of_the_neighbours_too(photos, tmp_path, checkpoint):
+    """Those with a position only where the model needs them; a picture that does not come costs one photo."""
+    photos.trouble = lambda method, path, count: 404 if path == "/api/assets/partner/thumbnail" else None
+    run = geotagging.plan([photos.url], tmp_path / "run", checkpoint)
+    assert "404" in {row.file: row for row in run.rows}["partner/partner.jpg"].left_out
+    assert ("GET", "/api/assets/a/thumbnail") not in photos.asked  # anchors placed what lies about it
+    photos.add("later", 50, dateTimeOriginal="", localDateTime="")
+    photos.assets["later"]["exifInfo"]["dateTimeOriginal"] = "2024-05-08T08:00:00.000Z"
+    photos.assets["later"]["localDateTime"] = "2024-05-08T10:00:00.000Z"
+    again = geotagging.plan([photos.url], tmp_path / "again", checkpoint)
+    later = again.photos["later/later.jpg"]
+    assert len(later.candidates) == 4 and ("GET", "/api/assets/a/thumbnail") in photos.asked
+
+
 def test_assets_of_one_place_go_in_one_request(photos, tmp_path):
     photos.add("e", 21)
     geotagging.plan([photos.url], tmp_path / "run")

@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,19 @@ def test_a_sidecar_keeps_every_other_property(tmp_path):
     assert "kept" in text and read(tmp_path, library / "b.xmp", "XMP-xmp:Rating")["XMP-xmp:Rating"] == 4
     entry = xmp.read((library / "b.xmp").read_bytes())
     assert (entry.lat, entry.lng) == entry.estimate == pytest.approx((48.865, 2.355))
+
+
+@pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not installed: apt install exiv2")
+def test_another_reader_reads_the_same(tmp_path):
+    """exiv2, by which digiKam, darktable and GNOME read."""
+    library = trip(tmp_path / "trip")
+    geotagging.plan([library], tmp_path / "run")
+    geotagging.apply(tmp_path / "run", least=0.5)
+    done = subprocess.run(["exiv2", "-pa", library / "b.jpg.xmp"], capture_output=True, text=True, check=True)
+    told = {line.split()[0]: line.split(maxsplit=3)[3] for line in done.stdout.splitlines() if len(line.split()) > 3}
+    assert told["Exif.GPSInfo.GPSLatitude"] == "48deg 51' 54\"" and told["Exif.GPSInfo.GPSLongitudeRef"] == "East"
+    assert told["Xmp.photoshop.City"] == "Paris" and told["Xmp.openplanet.Source"] == "between anchors"
+    assert told["Xmp.iptcExt.LocationCreated[1]/Iptc4xmpExt:CountryCode"] == "FR"
 
 
 def test_adobe_names_and_two_photos_of_one_stem(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from openplanet.inference.between import interpolate
+from openplanet.inference.between import by_anchors, interpolate, radius_km
 from openplanet.models.album.embedded import EmbeddedAlbum
 
 NAN = np.nan
@@ -64,3 +64,18 @@ def test_far_apart_anchors_leave_what_lies_between_to_a_model():
 def test_among_anchors_of_the_same_moment_order_decides():
     one = album([0.0, 9.0, 2.0, 9.0, 4.0, 5.0], [HOUR] * 5 + [2 * HOUR])  # a clock that tells the hour alone
     np.testing.assert_allclose(interpolate(one, mask(6, 0, 2, 4, 5))[0], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], atol=1e-9)
+
+
+def test_radii_grow_with_time_and_distance_and_with_what_order_leaves_open():
+    near, between = (lambda hours: radius_km("near", 0.0, hours)), (lambda km, hours: radius_km("between", km, hours))
+    assert near(0.01) < near(0.1) < near(1) < near(10) and between(1, 1) < between(10, 1) < between(10, 5)
+    # without times a photo may lie wherever the album does
+    one = album([0.0, NAN, 0.1, 5.0], [NAN] * 4)
+    (found,) = [
+        each for each in by_anchors(one.lat_T, one.lng_T, one.seconds_T, mask(4, 0, 2, 3)) if each and each.lat == 0.05
+    ]
+    assert found.kind == "between" and found.radius_km > 400 and found.hours is None
+    # a burst: the same second, and that of a clock that tells no seconds
+    burst, minute = ([1e9 + 1, 1e9 + 1], [6e9, 6e9])
+    radii = [by_anchors(np.zeros(2), np.zeros(2), np.array(t), mask(2, 0))[1].radius_km for t in (burst, minute)]
+    assert radii[0] < 1 < radii[1]

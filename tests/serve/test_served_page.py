@@ -73,6 +73,7 @@ def text(page: Any, selector: str) -> str:
 
 def colours(page: Any, selector: str) -> int:
     """How many colours a canvas shows in a photograph of the page."""
+    page.wait(f"document.querySelector({selector!r})")  # a map starts when it comes into view
     page.ask(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
     page.wait(f"'drawn' in document.querySelector({selector!r}).closest('.op-map').dataset")
     box = page.ask(f"(({{x, y, width, height}}) => [x, y, x + width, y + height])"

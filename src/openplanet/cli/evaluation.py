@@ -28,8 +28,8 @@ from openplanet.storage import generator
     "--split",
     default="test",
     show_default=True,
-    type=click.Choice(["train", "val", "test"]),
-    help="Split of DATASET to evaluate.",
+    type=click.Choice(["train", "val", "test", "all"]),
+    help="Split of DATASET to evaluate; all: for a model that was not trained on it.",
 )
 @click.option(
     "--strict", is_flag=True, help="Fail if the test set shares photos, owners or albums with the training set."

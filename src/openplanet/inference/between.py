@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openplanet.earth.geo import EARTH_RADIUS_KM, from_xyz, to_xyz
+from openplanet.earth.geo import EARTH_RADIUS_KM, distance_km, from_xyz, to_xyz
 from openplanet.photos.albums.tracks import Tracks
 
 if TYPE_CHECKING:  # torch, without which an exported engine answers
@@ -26,12 +26,14 @@ CLOSE_KM = 100.0
 """Anchors nearer to each other than this place what lies between them better than any model does: on the val split of
 the synthetic planet (within 25 km) and in five folds of real photos. Between others a model knows more."""
 
-# 95 % radii, in km, fitted by eye on the albums of one half of the owners of real photos with times (876 photos);
-# their coverage on the other half: benchmarks/geotagging.py.
-NEAR_KM, NEAR_PER_HOUR, NEAR_POWER = 0.2, 16.0, 0.8
+# 95 % radii, in km, fitted on every second album of real photos (876 with times, 5,496 without) and measured on the
+# others: the tables of docs/geotag.md.
+NEAR_KM, NEAR_PER_HOUR, NEAR_POWER = 0.3, 20.0, 0.85
 BETWEEN_KM, BETWEEN_SHARE, BETWEEN_PER_HOUR = 0.15, 0.4, 2.0
-PER_PHOTO = 0.1
-"""Km for each photo between one without a time and the anchor."""
+ORDER_KM, ORDER_SHARE = 0.2, 0.95
+"""Of a photo without a time: as far as this share of all anchors without one, and a little."""
+FEW, FEW_KM = 3, 10.0
+"""Fewer anchors than that do not show how far an album reaches."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Anchored:
     """A position by anchors. ``kind``: "between" two, or "near" one (in time, or in order): that is extrapolation; or
     on a "track" that somebody recorded.
 
-    ``radius_km`` holds 95 % of such photos. It grows with the time (``hours``; None where order alone is known) to
-    the nearest anchor, and with the distance between the two.
+    ``radius_km`` holds 95 % of such photos. It grows with the time (``hours``) to the nearest anchor, and with the
+    distance between the two; where order alone is known (None) it holds most of the anchors.
     """
 
     lat: float  # degrees
@@ -84,9 +86,10 @@ def by_anchors(
             found = _between(float(photo), known.astype(np.float64), np.inf)
         if found is not None:
             one, other, share = int(known[found[0]]), int(known[found[1]]), found[2]
-            off = min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600 if by_time else None
-            steps = 0 if by_time else int(min(abs(photo - one), abs(photo - other)))
-            found_T[photo] = _on_the_way((lat_T, lng_T), (one, other), share, off, steps, most_km)
+            off = float(min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600) if by_time else None
+            same = 0 < len(now) < FEW and seconds_T[photo] % 60 != 0  # a burst: no clock of minutes or days alone
+            reach = None if by_time or same else (now if len(now) else at)
+            found_T[photo] = _on_the_way((lat_T, lng_T), (one, other), share, off, reach, most_km)
     return found_T
 
 
@@ -99,13 +102,11 @@ def on_track(tracks: Tracks, taken_at: datetime, is_utc: bool, offset_minutes: f
     return None if at is None else Anchored(at.lat, at.lng, "track", at.radius_km, at.hours)
 
 
-def radius_km(kind: Literal["between", "near"], apart_km: float, hours: float | None, steps: int = 0) -> float:
-    """The 95 % radius: ``apart_km`` between two anchors, ``hours`` or ``steps`` (photos) to the nearest."""
-    near = NEAR_KM + (PER_PHOTO * steps if hours is None else NEAR_PER_HOUR * hours**NEAR_POWER)
+def radius_km(kind: Kind, apart_km: float, hours: float) -> float:
+    """The 95 % radius: ``apart_km`` between two anchors, ``hours`` to the nearest."""
     if kind == "near":
-        return near
-    grown = PER_PHOTO * steps if hours is None else BETWEEN_PER_HOUR * hours
-    return BETWEEN_KM + BETWEEN_SHARE * apart_km + grown
+        return float(NEAR_KM + NEAR_PER_HOUR * hours**NEAR_POWER)
+    return BETWEEN_KM + BETWEEN_SHARE * apart_km + BETWEEN_PER_HOUR * hours
 
 
 def interpolate(album: "EmbeddedAlbum", anchors: Mask, most_km: float = np.inf) -> tuple[Floats, Floats]:
@@ -130,7 +131,12 @@ def _between(value: float, known_N: Floats, most: float) -> tuple[int, int, floa
 
 
 def _on_the_way(
-    at_T: tuple[Floats, Floats], ends: tuple[int, int], share: float, hours: float | None, steps: int, most_km: float
+    at_T: tuple[Floats, Floats],
+    ends: tuple[int, int],
+    share: float,
+    hours: float | None,
+    reach: NDArray[np.int64] | None,
+    most_km: float,
 ) -> Anchored | None:
     lat_T, lng_T = at_T
     lat, lng = float(lat_T[ends[0]]), float(lng_T[ends[0]])
@@ -142,4 +148,7 @@ def _on_the_way(
     if angle >= 1e-12:
         lat_1, lng_1 = from_xyz(xyz[0] * np.sin((1 - share) * angle) + xyz[1] * np.sin(share * angle))
         lat, lng = float(lat_1), float(lng_1)
-    return Anchored(lat, lng, kind, radius_km(kind, angle * EARTH_RADIUS_KM, hours, steps), hours)
+    if hours is not None or reach is None:
+        return Anchored(lat, lng, kind, radius_km(kind, angle * EARTH_RADIUS_KM, hours or 0.0), hours)
+    radius = ORDER_KM + float(np.quantile(distance_km(lat, lng, lat_T[reach], lng_T[reach]), ORDER_SHARE))
+    return Anchored(lat, lng, kind, radius if len(reach) >= FEW else max(radius, FEW_KM), None)

@@ -21,6 +21,7 @@ SHOWN = 0.995  # of the probability: the rest would be one pale wash
 REGIONS = (0.9, 0.5)
 LEAST_PLACE = 0.03  # less likely places get no mark, unless nothing is likelier
 MOST_PLACES = 12  # the page puts together those that meet
+ALIKE_INK = "#c2700a"
 MOST_TRIED = 500  # cells, the likeliest first, among which a place's mark is looked for
 
 
@@ -58,9 +59,10 @@ def prediction_map(
         found["truth"] = description.point(*truth)
     if likely := list(alike):
         found["points"] = [
-            description.point(each.lat, each.lng, title=f"like {each.source}", far=True) for each in likely
+            description.point(each.lat, each.lng, title=f"like {each.source}", far=True, colour=ALIKE_INK)
+            for each in likely
         ]
-        found["keys"] = [{"text": "photos most like it"}]
+        found["keys"] = [{"text": "photos most like it", "colour": ALIKE_INK}]
     return found
 
 

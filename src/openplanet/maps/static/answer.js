@@ -11,6 +11,10 @@
   const MOST_PLACES = [5, 3, 4]; // of each level
   const LEAST = 0.05; // places less likely are left out, unless nothing is likelier
 
+  const FROM = {
+    given: "Given position", between: "Between given positions", near: "At the nearest given position in time", track: "From a track",
+  };
+
   function make(tag, name, text) {
     const found = document.createElement(tag);
     if (name) found.className = name;
@@ -51,13 +55,9 @@
       if (!record.answer.level) lines.push(make("p", "op-note", "No single country is likely enough. These are the most probable places."));
     }
     const { best } = record;
-    if (best && record.source === "given") lines.push(make("p", "op-note", `Given position: ${at(best)}.`));
-    else if (best && record.source && record.source !== "model") lines.push(make("p", "op-note", `Placed by given positions of the album: ${at(best)}.`));
-    else if (best && best.radius_km) {
-      const radii = Object.entries(best.radius_km).map(([share, km]) => `${percent(Number(share))} within ${kmText(km)}`);
-      const how = best.calibrated ? "" : " (not calibrated)";
-      lines.push(make("p", "op-note", `Best point ${at(best)}: ${radii.join(", ")}${how}.`));
-    }
+    const radii = Object.entries((best && best.radius_km) || {}).map(([share, km]) => `${percent(Number(share))} within ${kmText(km)}`);
+    if (best && FROM[record.source]) lines.push(make("p", "op-note", `${[`${FROM[record.source]}: ${at(best)}`, ...radii].join(", ")}.`));
+    else if (best && radii.length) lines.push(make("p", "op-note", `Best point ${at(best)}: ${radii.join(", ")}${best.calibrated ? "" : " (not calibrated)"}.`));
     return lines;
   }
 
