@@ -14,7 +14,7 @@ import hashlib
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ HIDDEN = (
     ("half of the albums, whole", 0.5, True),
 )
 
+NO_TIME = time()  # midnight to the second: the day alone is known
 WALKER = ("Maurice van Creij", "WoollyMittens")  # one person's two names
 
 
@@ -60,10 +61,10 @@ def shots(photos: Path) -> dict[str, Shot]:
             album = "".join(letter if letter.isalnum() else "-" for letter in row["album"])
             count[album] += 1
             half = len(count) % 2
-            time = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
+            taken = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
             name = f"{album}/{count[album]:04d}.jpg"
             found[row["file"]] = Shot(
-                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), time, half, row["owner"]
+                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), taken, half, row["owner"]
             )
     return found
 
@@ -213,6 +214,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--library", choices=("both", "times", "unseen"), default="both")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
@@ -224,18 +226,14 @@ def main() -> None:
         }
     unseen = [shot for file, shot in every.items() if Path(file).name in fresh]
     timed = [shot for shot in every.values() if shot.time is not None]
-    recorded = [shot for shot in timed if shot.owner in WALKER][::3]
+    recorded = [shot for shot in timed if shot.owner in WALKER and shot.time and shot.time.time() != NO_TIME][::3]
     write_gpx(asked.work / "track.gpx", recorded)
     with on_terminal():
-        measure(
-            "photos with times",
-            [s for s in timed if s not in recorded],
-            asked.work / "track.gpx",
-            None,
-            asked.work,
-            asked.seed,
-        )
-        measure("unseen albums", unseen, None, asked.checkpoint, asked.work, asked.seed)
+        if asked.library != "unseen":
+            left = [shot for shot in timed if shot not in recorded]
+            measure("photos with times", left, asked.work / "track.gpx", None, asked.work, asked.seed)
+        if asked.library != "times":
+            measure("unseen albums", unseen, None, asked.checkpoint, asked.work, asked.seed)
 
 
 if __name__ == "__main__":
