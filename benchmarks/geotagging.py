@@ -185,7 +185,8 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
                 inside = km <= told["XMP-exif:GPSHPositioningError"] / 1000
                 by[row.source].append((shot.name, km, inside, shot.half))
         undone = geotagging.undo(run)
-        left = {name for name in tree(folder).keys() | before.keys() if tree(folder).get(name) != before.get(name)}
+        after = tree(folder)
+        left = {name for name in after.keys() | before.keys() if after.get(name) != before.get(name)}
         print(f"\n{name}: {what}: {len(hidden)} of {len(some)} positions hidden\n")
         print("| source | placed | median km | 90 % km | radius holds | of unseen albums |\n|---|---|---|---|---|---|")
         everything = [each for source, found in by.items() if source != "names alone" for each in found]
