@@ -202,9 +202,12 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
         at = neighbour(some, hidden)
         off = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n in at]
         print(line("neighbour in time alone", len(hidden), off, []))
+        alike = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n, *_ in everything if n in at]
+        print(line("the same, of the photos that geotag placed", len(hidden), alike, []))
         print(
             f"\nfiles of photos changed: {moved}; skipped: {len(outcome.skipped)}; put back: {len(undone.done)}; "
-            f"other than before after undo: {len(left)}"
+            f"other than before after undo: {len(left)}",
+            flush=True,
         )
 
 

@@ -98,7 +98,7 @@ def report(found: dict[str, Any]) -> None:
     columns = [found["distances_km"].index(km) for km in DISTANCES]
     head = "".join(f" {km:g} km |" for km in DISTANCES)
     _table("no position given", f"{head} best point, 25 km | best point, 100 km |", found["rows"], lambda row: [
-        *(row["within"][d] for d in columns), *(row["within_point_for_each"][columns[n]] for n in (3, 5))
+        *(row["within_km"][d]["top1"] for d in columns), *(row["points_within"][columns[n]] for n in (3, 5))
     ])  # fmt: skip
     for share in sorted({row["anchors"] for row in found["anchors"]} - {0.0}):
         rows = [row for row in found["anchors"] if row["anchors"] == share]

@@ -220,8 +220,8 @@ def hostile(checkpoint: Path, photos: list[bytes], count: int = 1000) -> None:
         print(f"  longest answer {longest:.1f} s; answers afterwards: {alive}; {before:.0f} -> {server.mib:.0f} MiB")
 
 
-def drop(checkpoint: Path, photos: list[bytes], name: str = "chromium") -> None:
-    """From a photo's drop on the page to its answer there, by the page's own clock."""
+def drop(checkpoint: Path, photos: list[bytes]) -> None:
+    """From a photo's drop on the page to its answer there, by the page's own clock; maps drawn by software."""
     measure = """(async () => {
       const transfer = new DataTransfer(), bytes = Uint8Array.from(atob("PHOTO"), (c) => c.charCodeAt(0));
       transfer.items.add(new File([bytes], "photo.jpg"));
@@ -234,12 +234,14 @@ def drop(checkpoint: Path, photos: list[bytes], name: str = "chromium") -> None:
       return [await until(() => document.querySelector("#answer .op-verdict")),
         await until(() => document.querySelector("#answer .op-map")?.dataset.engine)];
     })()"""
-    with serving(checkpoint) as server, browser(name) as page:
-        page.open(server.url)
-        page.wait("document.querySelector('#earth .op-map')?.dataset.engine")
-        runs = [page.ask(measure.replace("PHOTO", base64.b64encode(photo).decode())) for photo in photos[:12]]
-        words, map_ = (statistics.median(run[k] for run in runs[2:]) for k in (0, 1))
-        print(f"  {name}: from drop to the answer's words {words:.0f} ms, to its map {map_:.0f} ms (medians of 10)")
+    for webgl in (True, False):
+        with serving(checkpoint) as server, browser("chromium", webgl=webgl) as page:
+            page.open(server.url)
+            page.wait("document.querySelector('#earth .op-map')?.dataset.engine")
+            runs = [page.ask(measure.replace("PHOTO", base64.b64encode(photo).decode())) for photo in photos[:12]]
+            words, map_ = (statistics.median(run[k] for run in runs[2:]) for k in (0, 1))
+            kind = "WebGL" if webgl else "a canvas"
+            print(f"  Chromium, {kind}: to the answer's words {words:.0f} ms, to its map {map_:.0f} ms (medians of 10)")
 
 
 PARTS = {"speed": speed, "memory": memory, "overload": overload, "hostile": hostile, "drop": drop}

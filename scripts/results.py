@@ -84,13 +84,12 @@ def held(naming: dict[str, Any]) -> list[str]:
 
 def albums(scores: dict[str, Any]) -> list[str]:
     """First guesses and best points of the album models."""
-    at = [scores["distances_km"].index(km) for km in KM]
     point = [scores["distances_km"].index(km) for km in (25.0, 200.0)]
     head = [f"{scores['photos']:,} photos in {scores['albums']:,} albums, % within", *(f"{km:g} km" for km in KM)]
     lines = [f"| {' | '.join([*head, 'best point: 25 km', '200 km'])} |", f"|{'---|' * (len(KM) + 3)}"]
     for each in scores["rows"]:
-        points = each["within_point_for_each"] or each["within"]  # a limit answers each distance by itself
-        cells = [percent(each["within"][n]) for n in at] + [percent(points[n]) for n in point]
+        shares = {at["km"]: at["top1"] for at in each["within_km"]}
+        cells = [percent(shares[km]) for km in KM] + [percent(each["points_within"][n]) for n in point]
         lines.append(f"| {each['name']} | {' | '.join(cells)} |")
     return lines
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from openplanet import cli as commands
 from openplanet.cli import cli
 
 COMMANDS = (
@@ -197,3 +198,15 @@ def test_the_five_commands_on_a_small_planet(tmp_path: Path) -> None:
     for page in ("map.html", "scores.html"):  # the name of the SVG standard is no request
         assert "://" not in (tmp_path / page).read_text().replace("http://www.w3.org/2000/svg", "")
     assert "broken.jpg" in error_line("locate", broken, "--checkpoint", checkpoint)
+
+
+def test_without_pytorch_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def missing(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'timm'", name="timm")
+
+    monkeypatch.setattr(commands.cli, "main", missing)
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == 1 and "needs PyTorch (timm is not installed)" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_the_demos_table_is_written_from_its_scores(tmp_path: Path) -> None:
         ],
         "coverage": [{"share": 0.9, "radius": 0.92, "cells": 0.881}],
     }
-    row = {"name": "travel", "within": [km / 5000 for km in results.KM], "within_point_for_each": [0.5] * 5}
+    row = {"name": "travel", "within_km": within, "points_within": [0.5] * 5}
     albums = {"photos": 470, "albums": 51, "distances_km": list(results.KM), "rows": [row]}
     scores = {
         "naming": naming, "albums": albums, "photos": 475,

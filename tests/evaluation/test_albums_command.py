@@ -45,6 +45,8 @@ def test_all_variants_in_one_table(dataset, predictor, tmp_path):
     names = ["one photo", "average", "geometric mean", "travel", "lstm", "second"]
     assert [row["name"] for row in found["albums"]["rows"]] == names
     assert found["albums"]["distances_km"] == [1, 25, 100, 200, 750, 2500]
+    assert found["albums"]["photo_ids"] == found["photo_ids"]
+    assert set(found["albums"]["rows"][0]) >= set(found["rows"][0])  # one shape, and what albums have besides
     half = {row["name"]: row["within"] for row in found["albums"]["anchors"] if row["anchors"] == 0.5}
     assert list(half) == [*names, INTERPOLATED, *(name + OR_BETWEEN for name in names)]
     # all photos of this set's albums lie within 100 km of each other: anchors place them all the same

@@ -185,6 +185,34 @@ def test_dict_is_json_without_nan(evaluation: Result) -> None:
     assert got["country_method"]
 
 
+def test_anyone_can_recompute_the_figures(evaluation: Result) -> None:
+    found = json.loads(json.dumps(evaluation.to_dict()))
+    truth = np.array(found["truth"])
+    rows = {row["name"]: row for row in found["rows"] if row["photos"] == len(truth)}
+    for row in (rows["model"], rows["model, best point"]):
+        for index, at in enumerate(row["within_km"]):
+            guesses = row["guesses"] if row["best_of"] else row["guesses"][index]
+            km = [
+                np.inf if guess is None else float(geo.distance_km(*guess, *place))
+                for guess, place in zip(guesses, truth, strict=True)
+            ]
+            assert np.mean(np.array(km) <= at["km"]) == pytest.approx(at["top1"])
+    assert found["photo_ids"] == list(evaluation.truth.photo_id)
+
+
+def test_all_splits_are_measured_together(dataset: Dataset, predictor: Predictor) -> None:
+    found = evaluate(dataset, predictor, "all")
+    counts = [dataset.count(split, located=True) for split in ("train", "val", "test", "none")]
+    assert found.model.photos == sum(counts[:3]) and found.where == "all splits"
+    assert not [row.name for row in found.rows if "nearest" in row.name]  # they would find the photos themselves
+    apart = evaluate(dataset, predictor, "test").to_dict()
+    whole = found.to_dict()
+    place = {name: n for n, name in enumerate(whole["photo_ids"])}
+    model = {row["name"]: row["guesses"] for row in whole["rows"]}["model"]
+    mine = {row["name"]: row["guesses"] for row in apart["rows"]}["model"]
+    assert [model[place[name]] for name in apart["photo_ids"]] == mine
+
+
 def test_text_is_aligned_and_says_what_was_counted(evaluation: Result) -> None:
     text = evaluation.to_text()
     table = text.split("\n\n")[0].splitlines()

@@ -153,6 +153,20 @@ def test_missing_pictures_are_said_and_read_as_nothing(tmp_path: Path) -> None:
     assert any("1 pictures that lie there have no row" in note for note in found.notes)
 
 
+def test_pictures_are_found_by_absolute_paths_and_behind_links(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "set", ["a.jpg"], "mine.csv", ["photo", "lat", "lng"])
+    (tmp_path / "away" / "deep").mkdir(parents=True)
+    (tmp_path / "away" / "b.jpg").write_bytes(jpeg(2))
+    (tmp_path / "away" / "deep" / "c.jpg").write_bytes(jpeg(3))
+    (folder / "more").symlink_to(tmp_path / "away" / "deep")
+    (folder / "more" / "round").symlink_to(folder)  # and back again
+    (folder / "mine.csv").write_text(f"photo,lat,lng\na.jpg,1,2\n{tmp_path}/away/b.jpg,3,4\nc.jpg,5,6\n")
+    assert [bool(photo) for photo in open_set(f"folder:{folder}").images()] == [True, True, True]
+    (folder / "mine.csv").write_text("photo,lat,lng\nnowhere.jpg,1,2\n")
+    with pytest.raises(InputError, match=r"set and the folders below it \(links too, 2 pictures\).*nowhere\.jpg"):
+        open_set(f"folder:{folder}")
+
+
 @pytest.mark.parametrize("key", list(known.KNOWN))
 def test_absent_files_say_where_to_get_them(key: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"get .*(http|authors|GeoEstimation)"):

@@ -237,7 +237,10 @@ def test_a_guess_that_would_outrank_is_put_back(prism, tmp_path):
     before = places(prism)
     geotagging.plan([prism.url], tmp_path / "run")
     outcome = geotagging.apply(tmp_path / "run", least=0.5)
-    assert not outcome.done and "the server made it 48.865, 2.355 manual: put back" in outcome.skipped[0][1]
+    assert (
+        not outcome.done
+        and "the server made it 48.865, 2.355 manual, and was told to put back" in outcome.skipped[0][1]
+    )
     assert places(prism) == before
 
 

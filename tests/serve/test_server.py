@@ -16,6 +16,7 @@ import pytest
 import urllib3
 from click.testing import CliRunner
 from serving import Running, Served, photo
+from test_uploads import form
 
 from openplanet.cli import cli
 from openplanet.errors import InputError
@@ -101,6 +102,20 @@ def test_a_connection_without_a_whole_request_is_closed(
         slow.sendall(sent.replace("|", "\r\n").encode())
         while slow.recv(10_000):  # until the server closes it
             pass
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_album_whose_sender_goes_is_given_up(running: Running, whole: bool) -> None:
+    body, headers = form(*[(f"{n}.jpg", photo(n)) for n in range(4)])
+    head = f"POST /api/album HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: {headers['Content-Type']}\r\n\r\n"
+    with running() as one, held(one) as go:
+        with socket.create_connection(("127.0.0.1", one.port), timeout=30) as gone:
+            gone.sendall(head.encode() + (body if whole else body[:20_000]))
+            until(lambda: one.engine.model.batches or one.get("/healthz").json()["requests"] == 1)
+        go.set()
+        until(lambda: one.get("/healthz").json()["requests"] == 0)
+        assert one.post("/api/locate", photo()).status == 200
 
 
 def test_a_port_that_is_taken_is_told() -> None:

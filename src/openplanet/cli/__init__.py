@@ -119,6 +119,13 @@ def main() -> None:
         _forget_output()
         click.echo(f"openplanet: error: {where}: {error.strerror or error}", err=True)
         status = 1
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision", "timm"):
+            raise
+        click.echo(
+            f"openplanet: error: this needs PyTorch ({error.name} is not installed): pip install torch timm", err=True
+        )
+        status = 1
     except RecursionError:
         click.echo("openplanet: error: an input is nested too deeply; correct it", err=True)
         status = 1

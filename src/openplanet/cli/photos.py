@@ -30,8 +30,8 @@ CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPL
     "--split-by",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "owner", "album"]),
-    help="Grouping kept within one split; auto: owners, or albums if one owner has most photos.",
+    type=click.Choice(["auto", "owner", "album", "none"]),
+    help="Grouping kept within one split; auto: owners, or albums if one owner has most photos; none: all train.",
 )
 @click.option(
     "--albums",

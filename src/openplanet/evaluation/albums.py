@@ -29,7 +29,7 @@ from openplanet.models.album.checkpoint import AlbumCheckpoint
 from openplanet.models.album.registry import build
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.features import weights_sha256
-from openplanet.photos.dataset import Dataset
+from openplanet.photos.dataset import ALL, Dataset
 from openplanet.progress import say
 from openplanet.synthetic.planet import load_world
 
@@ -94,7 +94,7 @@ def evaluate_albums(
             f"{len(truth.lat):,} located photos of the {split} split in {len(albums.albums):,} albums; intervals by "
             f"drawing {groups.text} again{': few, and so too narrow' if groups.few else ''}",
             f"ambiguous: {rule}",
-            *(nearness.notes(truth, dataset) if split != "train" else ()),
+            *(nearness.notes(truth, dataset) if split not in ("train", ALL) else ()),
             *notes,
             *_on_set(alone, rows[0].failed, len(truth.lat)),
             *(["travel was set on the photos that it is measured on"] if split == "val" else []),
@@ -165,7 +165,7 @@ def _blind(dataset: Dataset, split: str, albums: Mapping[str, Trained]) -> tuple
     """Why nobody can say whether the album checkpoints have seen these photos."""
     found = []
     for folder, checkpoint in albums.values():
-        reasons = leakage.blind_spots(dataset, split != "train", True, [checkpoint.training])
+        reasons = leakage.blind_spots(dataset, split not in ("train", ALL), True, [checkpoint.training])
         found += [f"{folder}: {reason}" for reason in reasons]
     return tuple(found)
 

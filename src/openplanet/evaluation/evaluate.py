@@ -39,7 +39,7 @@ from openplanet.evaluation.testsets.nearness import FAR_KM, Nearness
 from openplanet.evaluation.testsets.photoset import PhotoSet, of_dataset
 from openplanet.evaluation.testsets.published import published_on
 from openplanet.inference.locator import Locator, embeds, places_albums, trained_on
-from openplanet.photos.dataset import Dataset
+from openplanet.photos.dataset import ALL, Dataset
 
 
 def evaluate(
@@ -74,7 +74,7 @@ def evaluate(
         photoset = of_dataset(asked, split)
     else:
         photoset, split = asked, ""
-    held_out = split != "train"
+    held_out = split not in ("train", ALL)
     truth, groups = photoset.truth, photoset.truth.groups()
     distances_km = metrics.with_standard(extra_distances)
     # what can be wrong is read first: to be told before the model has looked at every photo

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from openplanet.errors import InputError
 from openplanet.models.image_model import ImageModel
 from openplanet.models.preprocess import decode
-from openplanet.photos.dataset import Dataset
+from openplanet.photos.dataset import ALL, SPLITS, Dataset
 from openplanet.photos.row_groups import RowGroup, row_groups
 from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path, write_json
@@ -147,6 +147,9 @@ def of_photos(
 
     Where ``folder`` cannot be written, that is said, and they are computed again the next time.
     """
+    if split == ALL:  # each split has files of its own
+        wanted_ids = None if photo_ids is None else list(photo_ids)
+        return _joined([of_photos(dataset, each, look, key, folder, wanted_ids) for each in SPLITS if each != "none"])
     stored = Stored(*place_of(dataset, key, folder), look)
     wanted = None if photo_ids is None else set(photo_ids)
     parts = []

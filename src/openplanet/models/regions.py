@@ -86,8 +86,8 @@ def radii_km(
 ) -> list[float]:
     """The smallest radii about a point that hold each share by the model's word. A cell counts once it is all inside:
     as far as its centroid, and as a disc of its area reaches."""
-    far_C = geo.distance_km(lat, lng, partition.centroid_lat, partition.centroid_lng)
-    far_C = np.maximum(far_C + np.sqrt(partition.area_km2 / np.pi), LEAST_KM)
+    finder = PointFinder.of(partition)
+    far_C = np.maximum(finder.km_from(lat, lng) + finder.reach_km, LEAST_KM)
     order_C = np.argsort(far_C)  # not stable, which takes four times as long: what is equally far is so in any order
     held_C = np.cumsum(probability_C[order_C])
     index = np.minimum(np.searchsorted(held_C, [share - 1e-9 for share in shares]), len(far_C) - 1)

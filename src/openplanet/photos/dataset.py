@@ -26,6 +26,8 @@ FORMAT = "openplanet dataset"
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SPLITS = ("train", "val", "test", "none")
+ALL = "all"
+"""In place of a split: train, val and test together."""
 """``none``: a near-duplicate of a test or validation photo; no split holds it, so nothing trains on it."""
 
 # 512 photos of short side 320 are about 15 MB: small enough to stream, large enough to read fast.
@@ -173,15 +175,15 @@ class Dataset:
     ) -> Iterator[pa.RecordBatch]:
         """Stream rows in batches of at most ``batch_size``; never an empty batch.
 
-        ``columns`` None means all; ``split`` keeps one of SPLITS; ``located`` drops rows without a position.
+        ``columns`` None means all; ``split`` keeps one of SPLITS, or ALL; ``located`` drops rows without a position.
         Raises DatasetError on an unknown column or split, or a shard that cannot be read.
         """
         names = list(SCHEMA.names if columns is None else columns)
         needed = list(dict.fromkeys(names + ["split"] * (split is not None) + ["lat", "lng"] * located))
         if unknown := [name for name in names if name not in SCHEMA.names]:
             raise DatasetError(f"{self.path}: no column {', '.join(unknown)}; there are {', '.join(SCHEMA.names)}")
-        if split is not None and split not in SPLITS:
-            raise DatasetError(f"{self.path}: no split '{split}'; there are {', '.join(SPLITS)}")
+        if split is not None and split not in (*SPLITS, ALL):
+            raise DatasetError(f"{self.path}: no split '{split}'; there are {', '.join((*SPLITS, ALL))}")
         for shard in self.shards:
             try:
                 with open_reader(shard) as file:
@@ -245,8 +247,10 @@ class Dataset:
 
 
 def select_rows(batch: pa.RecordBatch, split: str | None, located: bool) -> pa.RecordBatch:
-    """The rows of a split (None: of all) and, where ``located``, with a position."""
-    if split is not None:
+    """The rows of a split (None: of every one, "none" too) and, where ``located``, with a position."""
+    if split == ALL:
+        batch = batch.filter(pc.not_equal(batch["split"], "none"))
+    elif split is not None:
         batch = batch.filter(pc.equal(batch["split"], split))
     if located:
         batch = batch.filter(pc.and_(pc.is_valid(batch["lat"]), pc.is_valid(batch["lng"])))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,6 @@ from openplanet.inference.output.prediction_map import MOST_CELLS
 from openplanet.serve import asked as forms
 from openplanet.serve.asked import Asked
 from openplanet.serve.engine import Seen
-from openplanet.serve.limits import RefusedError
 from openplanet.serve.service import Service
 from openplanet.serve.uploads import announced, uploads
 
@@ -39,22 +39,21 @@ class AlbumAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RefusedError before the first line; later errors are lines."""
         request, limits = Request(scope, receive), self._service.limits
-        announced(request, limits.album_bytes)
-        held = (AHEAD + 1) * limits.photo_bytes
-        with self._service.taken(request, min(announced(request, held + limits.album_bytes), held), True) as client:
-            tasks = list[asyncio.Task[Seen]]()
+        size = min(announced(request, limits.album_bytes), (AHEAD + 1) * limits.photo_bytes)
+        with self._service.taken(request, size, album=True) as client:
+            tasks = deque[asyncio.Task[Seen]]()
             try:
                 await self._read(request, client, tasks)
                 self._cells = min(MOST_CELLS, max(FEWEST_CELLS, CELLS_OF_A_PAGE // max(1, len(tasks))))
                 await self._answer(request, tasks, send)
             except ClientDisconnect:
-                raise RefusedError(400, "the sender has gone") from None
+                return  # nobody is there to be answered
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, request: Request, client: str, tasks: list[asyncio.Task[Seen]]) -> None:
+    async def _read(self, request: Request, client: str, tasks: deque[asyncio.Task[Seen]]) -> None:
         room = asyncio.Semaphore(AHEAD)
         async for upload in uploads(request, self._service.limits, album=True):
             self._service.rate.take(client)
@@ -65,15 +64,18 @@ class AlbumAnswer(Response):
             task.add_done_callback(lambda _: room.release())
             tasks.append(task)
 
-    async def _answer(self, request: Request, tasks: Sequence[asyncio.Task[Seen]], send: Send) -> None:
+    async def _answer(self, request: Request, tasks: deque[asyncio.Task[Seen]], send: Send) -> None:
         headers = [(b"content-type", self.media_type.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
-            photos = []
-            for place, task in enumerate(tasks):
+            photos = list[Seen]()
+            while tasks:
                 async with asyncio.timeout(self._service.limits.answer_seconds):
-                    photos.append(await task)
-                    line = await self._service.engine.in_threads(self._photo, place, photos[-1])
+                    seen = await tasks[0]
+                    line = await self._service.engine.in_threads(self._photo, len(photos), seen)
+                tasks.popleft()  # only what the album needs is held until its end
+                kept = None if self._together and seen.embedding_D is not None else seen.prediction
+                photos.append(replace(seen, prediction=kept, pixels_3HW=None, thumbnail=None))
                 await self._line(send, line)
                 if await request.is_disconnected():
                     raise ClientDisconnect

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,7 +80,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), *self._added(scope["path"], allowed)]
-            await asyncio.wait_for(send(message), self._send_seconds)
+            try:
+                await asyncio.wait_for(send(message), self._send_seconds)
+            except TimeoutError:
+                raise ClientDisconnect from None  # it takes nothing: that is as good as gone
 
         try:
             app = self._app
@@ -91,6 +95,8 @@ class Guard:
         except RefusedError as refused:
             if not status:
                 await answer(refused)(scope, receive, sent)
+        except ClientDisconnect:
+            return
         finally:
             if scope["path"].startswith("/api/"):
                 ms = 1000 * (time.monotonic() - start)
@@ -126,7 +132,8 @@ class Guard:
         added: dict[str, Any] = dict(HEADERS)
         added["cache-control"] = "no-store" if path.startswith("/api/") else "no-cache"
         if allowed is not None:
-            added |= {"access-control-allow-origin": allowed, "cross-origin-resource-policy": "cross-origin"}
+            added |= {"access-control-allow-origin": allowed, "access-control-expose-headers": "retry-after"}
+            added["cross-origin-resource-policy"] = "cross-origin"
         if self._origins:
             added["vary"] = "Origin"
         return [(name.encode(), value.encode()) for name, value in added.items()]

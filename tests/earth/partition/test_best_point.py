@@ -100,3 +100,10 @@ def test_leaving_out_cells_that_cannot_be_the_best_changes_no_bit(
     for each, want in zip(asked, expected, strict=True):
         for got, column in zip(PointFinder.of(many_cells).best_within(each, 60.0, 3), want, strict=True):
             np.testing.assert_array_equal(got, column)
+
+
+def test_distances_from_a_point_are_the_great_circles(many_cells: adaptive.Partition) -> None:
+    finder = PointFinder.of(many_cells)
+    for lat, lng in ((many_cells.centroid_lat[3], many_cells.centroid_lng[3]), (-89.9, 12.0), (0.0, 179.9)):
+        exact = distance_km(lat, lng, many_cells.centroid_lat, many_cells.centroid_lng)
+        np.testing.assert_allclose(finder.km_from(lat, lng), exact, atol=1e-6)

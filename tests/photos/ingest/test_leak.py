@@ -116,6 +116,13 @@ def test_where_one_owner_has_most_photos_albums_divide_and_it_is_said(tmp_path: 
     assert max(kept["counts"]["splits"].values()) >= 120
 
 
+def test_all_photos_train_where_nothing_is_to_be_held_out(tmp_path: Path) -> None:
+    library(tmp_path / "p", 12)
+    manifest = ingest([tmp_path / "p"], tmp_path / "out", workers=1, split_by="none")
+    assert manifest["counts"]["splits"] == {"train": 36, "val": 0, "test": 0, "none": 0}
+    assert manifest["warnings"] == ["all photos are in train: nothing can say how good a model of them is"]
+
+
 def test_where_one_album_has_most_photos_sessions_divide(tmp_path: Path) -> None:
     for number in range(120):
         time = (START + timedelta(days=number // 3, minutes=number)).strftime("%Y:%m:%d %H:%M:%S")

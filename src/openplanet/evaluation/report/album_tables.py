@@ -7,6 +7,7 @@ from typing import Any
 from openplanet.evaluation.answers import BEST_POINT
 from openplanet.evaluation.measures.breakdown import Breakdown
 from openplanet.evaluation.measures.row import Row, within
+from openplanet.evaluation.report.photo_tables import row_dict
 from openplanet.evaluation.report.tables import NOT_SAID, Block, Line, km_text, percents, whole_km
 from openplanet.evaluation.result import Layout, Result
 
@@ -47,15 +48,12 @@ def blocks(result: Result) -> list[Block]:
 
 
 def to_dict(result: Result) -> dict[str, Any]:
-    """All figures, JSON-safe. Shares are 0 to 1."""
+    """All figures, JSON-safe; shares are 0 to 1. Rows as those of photos, with what albums have besides."""
     unsure = _breakdown(result, AMBIGUOUS)
     rows = [
-        {
-            "name": row.name,
-            "what": row.answers.what,
-            "within": list(row.shares),
-            "within_interval_95": [row.figures[within(km)].interval for km in result.distances_km],
-            "within_point_for_each": list(_point(result, row).shares),
+        row_dict(row)
+        | {
+            "points_within": list(_point(result, row).shares),
             "ambiguous": _listed(_shares(unsure, row)),
             "by_place": {place: _listed(_shares(_breakdown(result, place), row)) for place in PLACES},
         }
@@ -69,6 +67,7 @@ def to_dict(result: Result) -> dict[str, Any]:
     return {
         "split": result.split,
         "photos": len(result.truth.lat),
+        "photo_ids": list(result.truth.photo_id),
         "albums": result.albums,
         "distances_km": list(result.distances_km),
         "best": best(result).name,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from openplanet.evaluation.answers import MODEL, POINTS
+from openplanet.evaluation.answers import MODEL, POINTS, Floats
 from openplanet.evaluation.measures.metrics import COUNTRY_METHOD
 from openplanet.evaluation.measures.naming import CONFIDENCES
 from openplanet.evaluation.measures.row import CITY, COUNTRY, ECE, GEOSCORE, MEAN, MEDIAN, NLL, REGION, Row, within
@@ -181,6 +181,8 @@ def to_dict(result: Result) -> dict[str, Any]:
     return {
         "split": result.split,
         "photos": len(result.truth.lat),
+        "photo_ids": list(result.truth.photo_id),
+        "truth": _degrees(result.truth.lat, result.truth.lng),
         "failed": result.model.failed,
         "outside_partition": result.outside,
         "cells": result.cells,
@@ -220,6 +222,7 @@ def row_dict(row: Row) -> dict[str, Any]:
             {"km": km, "top1": one, "top5": five, "top1_interval_95": interval(within(km))} for km, one, five in by_km
         ],
         **{key: value if math.isfinite(value) else None for key, value in values.items()},
+        "guesses": _guesses(row),
         "best_of": None
         if row.per_distance
         else [{"guesses": k, "within": list(shares)} for k, shares in enumerate(row.best_of, 1)],
@@ -227,6 +230,19 @@ def row_dict(row: Row) -> dict[str, Any]:
         "label_accuracy": dict(row.labels),
         "interval_95": {key: interval(measure) for key, measure in {**named, "nll": NLL, "ece": ECE}.items()},
     }
+
+
+def _guesses(row: Row) -> list[Any]:
+    """[lat, lng] of the first guess for each photo of ``photo_ids`` (of those a player was shown), null for none; of a
+    row that answers each distance by itself a list for each distance."""
+    if row.answers.points_DNK2 is not None:
+        return [_degrees(*points_N2[:, 0].T) for points_N2 in row.answers.points_DNK2]
+    return _degrees(row.answers.lat[:, 0], row.answers.lng[:, 0])
+
+
+def _degrees(lat_N: Floats, lng_N: Floats) -> list[list[float] | None]:
+    pairs = zip(lat_N.tolist(), lng_N.tolist(), strict=True)
+    return [None if math.isnan(lat) else [round(lat, 5), round(lng, 5)] for lat, lng in pairs]
 
 
 def _by_km(result: Result, row: Row | None) -> list[dict[str, float | None]] | None:

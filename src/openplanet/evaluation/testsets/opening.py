@@ -97,8 +97,8 @@ def _check_pictures(table: Table, pictures: Pictures, there: int, known: KnownSe
     if there == 0:
         help_text = f"; get {known.how_to_get}" if known else ""
         raise InputError(
-            f"{pictures.folder} has none of the {len(table):,} pictures that {table.path.name} names "
-            f"(first: {printable(table.photo[0])}){help_text}"
+            f"{pictures.folder} and the folders below it (links too, {pictures.count:,} pictures) have none of the"
+            f" {len(table):,} that {table.path.name} names (first: {printable(table.photo[0])}){help_text}"
         )
     notes = []
     if there < len(table):

@@ -7,7 +7,7 @@ import numpy as np
 
 from openplanet.errors import DatasetError
 from openplanet.evaluation.answers import Truth
-from openplanet.photos.dataset import Dataset
+from openplanet.photos.dataset import ALL, Dataset
 
 READ_AT_A_TIME = 256
 
@@ -37,7 +37,8 @@ class PhotoSet:
 def of_dataset(dataset: Dataset, split: str) -> PhotoSet:
     """The located photos of a split, in stored order; DatasetError where there is none."""
     truth = read_truth(dataset, split)
-    return PhotoSet(f"the {split} split", truth, lambda: read_images(dataset, split), dataset=dataset, split=split)
+    name = "all splits" if split == ALL else f"the {split} split"
+    return PhotoSet(name, truth, lambda: read_images(dataset, split), dataset=dataset, split=split)
 
 
 def read_truth(dataset: Dataset, split: str, needed: bool = True) -> Truth:

@@ -44,8 +44,11 @@ class Pictures:
                 self._by_name.setdefault(name, (path, member))
 
     def find(self, photo: str) -> tuple[Path, str | None] | None:
-        """Path (and member of an archive) of a photo as a table names it: by path, by file name, by name without
-        suffix; a name that two pictures have is nobody's."""
+        """Path (and member of an archive) of a photo as a table names it: by path (an absolute one is looked for where
+        it says), by file name, by name without suffix; a name that two pictures have is nobody's."""
+        named = Path(photo)
+        if named.is_absolute() and named.suffix.lower() in SUFFIXES and named.is_file():
+            return named, None
         photo = photo.replace("\\", "/").lstrip("./")
         for name in (photo, photo.rsplit("/", 1)[-1], stem(photo)):
             if name in self._by_name and name not in self._twice:
@@ -79,7 +82,12 @@ class Pictures:
             return b""
 
     def _list(self) -> Iterator[tuple[Path, str | None]]:
-        for folder, folders, files in os.walk(self.folder):
+        entered = set[str]()
+        for folder, folders, files in os.walk(self.folder, followlinks=True):
+            if (real := os.path.realpath(folder)) in entered:  # a link to where one has been leads in circles
+                folders.clear()
+                continue
+            entered.add(real)
             folders.sort()
             for name in sorted(files):
                 path = Path(folder, name)

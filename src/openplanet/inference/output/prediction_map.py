@@ -3,14 +3,13 @@
 What draws it is maps/static/globe.js, in files and on the page of the server. Shapes: C cells, S cells sent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openplanet.inference.evidence import Alike
-from openplanet.inference.place_tree import Node, place_of
+from openplanet.inference.place_tree import CellPlace, Node, place_of
 from openplanet.inference.prediction import Prediction
 from openplanet.maps import description
 from openplanet.maps.description import Description
@@ -105,10 +104,11 @@ def places(prediction: Prediction) -> list[Description]:
     """The likeliest places, each with a mark at the centroid of its likeliest cell."""
     tree = prediction.places()
     likely = finest_places(tree) or list(tree[:1])
-    p, cells = prediction.partition, prediction.top_cells(MOST_TRIED)
+    p = prediction.partition
+    called = [(cell, place_of(p, cell)) for cell in prediction.top_cells(MOST_TRIED).tolist()]
     marks = list[Description]()
     for node in likely[:MOST_PLACES]:
-        cell = _cell_of(node, prediction, cells)
+        cell = _cell_of(node, called)
         if cell is not None:
             at = description.point(p.centroid_lat[cell], p.centroid_lng[cell])
             said = {"name": node.place.text, "probability": round(node.probability, 4)}
@@ -116,9 +116,8 @@ def places(prediction: Prediction) -> list[Description]:
     return marks
 
 
-def _cell_of(node: Node, prediction: Prediction, cells: NDArray[np.int64]) -> int | None:
-    """The likeliest cell of a place: one that is called just so, else one in it."""
-    called = [(int(cell), place_of(prediction.partition, int(cell))) for cell in cells]
+def _cell_of(node: Node, called: Sequence[tuple[int, CellPlace]]) -> int | None:
+    """The likeliest cell of a place, of cells with what they are called: one that is called just so, else one in it."""
     exact = [cell for cell, place in called if place == node.place]
     inside = [cell for cell, place in called if place.at(node.level) == node.place]
     return next(iter([*exact, *inside]), None)

@@ -52,7 +52,7 @@ def ingest(
     coordinates: Path | None = None,
     keep_unlocated: bool = False,
     side: int = 320,
-    split_by: Literal["auto", "owner", "album"] = "auto",
+    split_by: Literal["auto", "owner", "album", "none"] = "auto",
     albums: Literal["folder", "sessions"] = "folder",
     workers: int | None = None,
 ) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def ingest(
     ``coordinates``: a table of positions (see ``photos/sources/coordinates.py``); what it says wins over Exif, for
     it is what the user asked for. ``side``: pixels of the short side, never enlarged. ``albums``: folders, or
     each camera's photos cut where hours or kilometres lie between. ``split_by`` "auto": by owner, or where one has
-    most of the photos by album, or by session. ``workers`` None: one for each CPU.
+    most of the photos by album, or by session; "none": all photos are in train. ``workers`` None: one for each CPU.
 
     Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where ``out`` already
     holds just this dataset, does nothing; where it holds an earlier state of it, reads only what is new:
@@ -215,10 +215,12 @@ def _manifest(plan: Plan, options: Options, settled: Settled, described: list[di
 
 def _warnings(splits: dict[str, int], settled: Settled, disagree: int) -> list[str]:
     warnings, divided = [], settled.divided
-    if empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
+    if divided.split_by == "none":
+        warnings.append("all photos are in train: nothing can say how good a model of them is")
+    elif empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
         todo = how_to_divide(divided.split_by, divided.albums)
         warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
-    if few := _few(settled.rows, splits):
+    if divided.split_by != "none" and (few := _few(settled.rows, splits)):
         warnings.append(f"{few}: too few to choose a model by or to tell how good it is; add photos of more albums")
     if disagree:
         warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")

@@ -123,8 +123,8 @@ def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: O
 
 def check(options: Options) -> None:
     """InputError where an option is out of range."""
-    if options.split_by not in ("auto", "owner", "album"):
-        raise InputError(f"split by '{options.split_by}': it can be by owner or by album, or auto")
+    if options.split_by not in ("auto", "owner", "album", "none"):
+        raise InputError(f"split by '{options.split_by}': it can be by owner or by album, auto, or none")
     if options.albums not in ("folder", "sessions"):
         raise InputError(f"albums by '{options.albums}': it can be by folder or by sessions")
     if not MIN_SIDE <= options.side <= MAX_SIDE:

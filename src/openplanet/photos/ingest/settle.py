@@ -227,6 +227,8 @@ def _owners(rows: pa.Table, by_folder: bool) -> pa.ChunkedArray:
 
 
 def _splits(owner: pa.ChunkedArray, album: pa.ChunkedArray, split_by: str) -> npt.NDArray[np.str_]:
+    if split_by == "none":
+        return np.full(len(owner), "train", dtype="U5")
     code, firsts = combinations([owner, album])
     pairs = owner.take(firsts).to_pylist(), album.take(firsts).to_pylist()
     keys = split.group_keys(pairs[0], pairs[1], split_by)

@@ -21,7 +21,8 @@ FEW_PHOTOS, FEW_ALBUMS = 100, 5  # held out: fewer tell little of a model
 
 @dataclass(frozen=True)
 class Divided:
-    """By what train, val and test are divided: ``split_by`` owner or album, ``albums`` folder or sessions.
+    """By what train, val and test are divided: ``split_by`` owner, album or none (all train), ``albums`` folder or
+    sessions.
 
     ``why``: where ingest chose it itself, the reason.
     """
@@ -78,6 +79,8 @@ def too_few(photos: int, albums: int) -> str:
 
 def how_to_divide(split_by: str, albums: str) -> str:
     """What to do where groups are too few to fill train, val and test; the options as ingest takes them."""
+    if split_by == "none":
+        return "--split-by none puts all photos into train; without it some are held out"
     kept, more, flags = "an album", "albums", []
     if split_by == "owner":
         kept, more, flags = "an owner (or camera) or album", "owners", ["--split-by album"]

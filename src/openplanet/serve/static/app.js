@@ -201,7 +201,11 @@ function offer() {
 }
 
 function listen() {
-  $("files").addEventListener("change", () => locate([...$("files").files]));
+  $("files").addEventListener("change", () => {
+    const files = [...$("files").files];
+    $("files").value = ""; // so that the same photo can be chosen again
+    locate(files);
+  });
   $("explain").addEventListener("click", explain);
   for (const name of ["together", "anchors"]) $(name).addEventListener("change", () => locate(state.files));
   document.addEventListener("paste", (event) => locate([...event.clipboardData.files]));

@@ -33,7 +33,7 @@
 
   /** GeoGuessr's points, 0 to 5000; of no guess 0. */
   const score = (km) => 5000 * Math.exp(-km / SCORE_KM);
-  const kmText = (km) => (Number.isFinite(km) ? OpenPlaNet.kmText(km) : "no guess");
+  const kmText = (km) => (Number.isFinite(km) ? OpenPlaNet.kmText(km) : "no guess").replace(" ", "\u00a0");
   const points = (value) => Math.round(value).toLocaleString("en");
   const unpack = (text) => JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text), (c) => c.charCodeAt(0))));
 
@@ -139,7 +139,7 @@
       const sums = who.map((each) => [NAMES[each], points(of(each).reduce((sum, km) => sum + score(km), 0)), kmText(middle(of(each))), share(of(each), 200), share(of(each), 750)]);
       const won = done.filter(({ km }) => "model" in km && km.you < km.model).length;
       const words = who.includes("model") ? `You were nearer than the model in ${won} of ${done.length} rounds.` : "";
-      const each = done.map(({ km, truth }, k) => [`${k + 1}. ${truth.place}`, ...who.map((name) => `${kmText(km[name] ?? Infinity)} · ${points(score(km[name] ?? Infinity))}`)]);
+      const each = done.map(({ km, truth }, k) => [`${k + 1}. ${truth.place}`, ...who.map((name) => `${kmText(km[name] ?? Infinity)}\n${points(score(km[name] ?? Infinity))} points`)]);
       element.replaceChildren(
         make("h1", "", "Done"), make("p", "", words),
         table(["", "GeoScore", "median", "within 200 km", "within 750 km"], sums),
