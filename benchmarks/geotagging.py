@@ -14,7 +14,7 @@ import hashlib
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ HIDDEN = (
     ("half of the albums, whole", 0.5, True),
 )
 
+NO_TIME = time()  # midnight to the second: the day alone is known
 WALKER = ("Maurice van Creij", "WoollyMittens")  # one person's two names
 
 
@@ -60,10 +61,10 @@ def shots(photos: Path) -> dict[str, Shot]:
             album = "".join(letter if letter.isalnum() else "-" for letter in row["album"])
             count[album] += 1
             half = len(count) % 2
-            time = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
+            taken = datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None
             name = f"{album}/{count[album]:04d}.jpg"
             found[row["file"]] = Shot(
-                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), time, half, row["owner"]
+                photos / row["file"], name, album, float(row["lat"]), float(row["lng"]), taken, half, row["owner"]
             )
     return found
 
@@ -184,7 +185,8 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
                 inside = km <= told["XMP-exif:GPSHPositioningError"] / 1000
                 by[row.source].append((shot.name, km, inside, shot.half))
         undone = geotagging.undo(run)
-        left = {name for name in tree(folder).keys() | before.keys() if tree(folder).get(name) != before.get(name)}
+        after = tree(folder)
+        left = {name for name in after.keys() | before.keys() if after.get(name) != before.get(name)}
         print(f"\n{name}: {what}: {len(hidden)} of {len(some)} positions hidden\n")
         print("| source | placed | median km | 90 % km | radius holds | of unseen albums |\n|---|---|---|---|---|---|")
         everything = [each for source, found in by.items() if source != "names alone" for each in found]
@@ -200,9 +202,12 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
         at = neighbour(some, hidden)
         off = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n in at]
         print(line("neighbour in time alone", len(hidden), off, []))
+        alike = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n, *_ in everything if n in at]
+        print(line("the same, of the photos that geotag placed", len(hidden), alike, []))
         print(
             f"\nfiles of photos changed: {moved}; skipped: {len(outcome.skipped)}; put back: {len(undone.done)}; "
-            f"other than before after undo: {len(left)}"
+            f"other than before after undo: {len(left)}",
+            flush=True,
         )
 
 
@@ -213,6 +218,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--library", choices=("both", "times", "unseen"), default="both")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
@@ -224,18 +230,14 @@ def main() -> None:
         }
     unseen = [shot for file, shot in every.items() if Path(file).name in fresh]
     timed = [shot for shot in every.values() if shot.time is not None]
-    recorded = [shot for shot in timed if shot.owner in WALKER][::3]
+    recorded = [shot for shot in timed if shot.owner in WALKER and shot.time and shot.time.time() != NO_TIME][::3]
     write_gpx(asked.work / "track.gpx", recorded)
     with on_terminal():
-        measure(
-            "photos with times",
-            [s for s in timed if s not in recorded],
-            asked.work / "track.gpx",
-            None,
-            asked.work,
-            asked.seed,
-        )
-        measure("unseen albums", unseen, None, asked.checkpoint, asked.work, asked.seed)
+        if asked.library != "unseen":
+            left = [shot for shot in timed if shot not in recorded]
+            measure("photos with times", left, asked.work / "track.gpx", None, asked.work, asked.seed)
+        if asked.library != "times":
+            measure("unseen albums", unseen, None, asked.checkpoint, asked.work, asked.seed)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """What lies between photos whose position is known."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 import torch
 
-from openplanet.inference.between import by_anchors, interpolate, radius_km
+from openplanet.inference.between import by_anchors, interpolate, on_track, radius_km
 from openplanet.models.album.embedded import EmbeddedAlbum
+from openplanet.photos.albums.tracks import Tracks
 
 NAN = np.nan
 HOUR = 3600.0
@@ -79,3 +82,10 @@ def test_radii_grow_with_time_and_distance_and_with_what_order_leaves_open():
     burst, minute = ([1e9 + 1, 1e9 + 1], [6e9, 6e9])
     radii = [by_anchors(np.zeros(2), np.zeros(2), np.array(t), mask(2, 0))[1].radius_km for t in (burst, minute)]
     assert radii[0] < 1 < radii[1]
+
+
+def test_a_clock_that_knows_the_day_alone_is_on_no_track():
+    tracks = Tracks(np.array([0.0, 60.0]), np.zeros(2), np.zeros(2), "UTC")
+    day = datetime(1970, 1, 1)
+    assert on_track(tracks, day, False, NAN) is None
+    assert on_track(tracks, day + timedelta(seconds=1), False, NAN).kind == "track"

@@ -1,5 +1,6 @@
 """Who may ask, and what every answer says to browsers."""
 
+import gzip
 import logging
 import re
 from pathlib import Path
@@ -54,8 +55,8 @@ def test_every_answer_forbids_scripts_of_others(served: Served) -> None:
 
 
 def test_pages_ask_nothing_of_others_and_have_no_inline_script() -> None:
-    for name, content in static_files(["openplanet.serve"]).items():
-        text = content.decode()
+    for name, file in static_files(["openplanet.serve"]).items():
+        text = file.content.decode()
         assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|fetch\(["']https?:""", text), name
         if name.endswith(".html"):
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|javascript:|\sstyle=", text), name
@@ -76,6 +77,15 @@ def test_the_log_has_neither_names_nor_positions(served: Served, caplog: pytest.
 def test_loopback_is_told_from_addresses_that_others_reach() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.0.2.1", "example.org", "")))
+
+
+def test_a_static_file_is_sent_packed_and_only_where_it_has_changed(served: Served) -> None:
+    plain = served.get("/static/app.js", headers={"Accept-Encoding": "identity"})
+    packed = served.get("/static/app.js", headers={"Accept-Encoding": "gzip"}, decode_content=False)
+    assert packed.headers["content-encoding"] == "gzip" and gzip.decompress(packed.data) == plain.data
+    assert plain.headers["content-type"].startswith("text/javascript")
+    known = served.get("/static/app.js", headers={"If-None-Match": plain.headers["etag"]})
+    assert (known.status, known.data) == (304, b"") and "content-security-policy" in known.headers
 
 
 def test_a_name_that_is_no_static_file_finds_none(served: Served, tmp_path: Path) -> None:

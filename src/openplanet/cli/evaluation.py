@@ -86,8 +86,6 @@ def evaluate(
     """
     if checkpoint is None and not predictions:
         raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
-    if report is not None and checkpoint is None:
-        raise click.UsageError("--report needs --checkpoint: it shows what the model says of photos")
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
@@ -114,7 +112,7 @@ def evaluate(
     if scores is not None:
         albums_dict = {} if placed is None else {"albums": placed.to_dict()}
         write_json(scores, generator("evaluation") | result.to_dict() | albums_dict)
-    if report is not None and predictor is not None:
+    if report is not None:
         write_tables(report, result)  # before the page: what fails in a drawing must not cost the figures
         write_report(report, result, predictor, data, sections=[] if placed is None else [section(placed)])
 

@@ -5,7 +5,7 @@ Shapes: T photos of an album.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -95,7 +95,10 @@ def by_anchors(
 
 def on_track(tracks: Tracks, taken_at: datetime, is_utc: bool, offset_minutes: float) -> Anchored | None:
     """Where the track was at a photo's time (naive; ``offset_minutes``: local time minus UTC, NaN where not known, and
-    then the zone is that of the track); None where it was not recorded."""
+    then the zone is that of the track); None where it was not recorded, and at midnight to the second: so clocks write
+    days whose time nobody knows."""
+    if taken_at.time() == time():
+        return None
     if not is_utc and not np.isnan(offset_minutes):
         taken_at, is_utc = taken_at - timedelta(minutes=offset_minutes), True
     at = tracks.at(taken_at, is_utc)

@@ -1,7 +1,6 @@
 """The HTTP API and the page: which address answers what."""
 
-import mimetypes
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -142,18 +141,25 @@ def _api(app: FastAPI, service: Service) -> None:
 def _pages(app: FastAPI) -> None:
     static = static_files()
 
-    def sent(name: str) -> Response:
+    def sent(name: str, request: Request) -> Response:
         if name not in static:
             raise HTTPException(404, "no such page")
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(static[name], media_type=kind)
+        file, headers = static[name], {"vary": "Accept-Encoding", "etag": static[name].etag}
+        if request.headers.get("if-none-match") == file.etag:
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(file.packed, media_type=file.kind, headers=headers | {"content-encoding": "gzip"})
+        return Response(file.content, media_type=file.kind, headers=headers)
 
-    for path, page in PAGES.items():
-        app.add_api_route(path, lambda page=page: sent(page), include_in_schema=False)
+    def page(name: str) -> Callable[[Request], Response]:
+        return lambda request: sent(name, request)
+
+    for path, name in PAGES.items():
+        app.add_route(path, page(name), include_in_schema=False)
 
     @app.get("/static/{name}", include_in_schema=False)
-    def static_file(name: str) -> Response:
-        return sent(name)
+    async def static_file(name: str, request: Request) -> Response:
+        return sent(name, request)
 
 
 def _errors(app: FastAPI) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from markupsafe import Markup
 
+from openplanet.cli import cli
 from openplanet.errors import InputError
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.measures.row import within
@@ -160,3 +162,15 @@ def test_the_page_begins_with_photos_and_folds_the_tables(page: str) -> None:
     order = [page.index(each) for each in ('class="story"', "How good is it?", "<details", "All rows of the table")]
     assert order == sorted(order)
     assert len(page) < 1_500_000
+
+
+def test_guesses_of_others_alone_have_a_report(dataset: Dataset, tmp_path: Path) -> None:
+    photos = dataset.table(["photo_id", "lat", "lng"], "test", located=True).to_pylist()
+    rows = [f"{each['photo_id']},{each['lat'] + 0.1},{each['lng']}" for each in photos]
+    (tmp_path / "theirs.csv").write_text("\n".join(["photo,lat,lng", *rows]))
+    command = ["evaluate", str(dataset.path), "--predictions", str(tmp_path / "theirs.csv")]
+    done = CliRunner().invoke(cli, [*command, "--report", str(tmp_path / "r.html")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "r.html").read_text()
+    assert "theirs" in page and "100.0" in (tmp_path / "r.csv").read_text()
+    assert "The cells" not in page and "never saw before" not in page

@@ -41,7 +41,7 @@ class Section:
 def write_report(
     path: Path,
     result: Result,
-    predictor: Locator,
+    predictor: Locator | None,
     photos: Dataset | PhotoSet,
     title: str = TITLE,
     intro: str = "",
@@ -51,9 +51,9 @@ def write_report(
     """Write the page: three photos, a table, the curve; behind a fold all tables, cells, errors, ``drawn`` photos at
     random, the best and the worst.
 
-    ``result`` must be of ``predictor`` on ``photos``. ``title`` and ``intro`` open the page;
-    ``sections`` that are ``shown`` come before the table, the others behind the fold. Raises InputError where the file
-    cannot be written.
+    ``result`` must be of ``predictor`` on ``photos``; None where only guesses of others were measured: then there are
+    no photos, cells and learning curves to show. ``title`` and ``intro`` open the page; ``sections`` that are ``shown``
+    come before the table, the others behind the fold. Raises InputError where the file cannot be written.
     """
     photoset = of_dataset(photos, result.split) if isinstance(photos, Dataset) else photos
     page = (
@@ -79,13 +79,13 @@ def write_report(
             ],
             subject=result.subject,
             limited=result.row(BAYES) is not None,
-            learning=learning(predictor),
-            partition_map=maps.cells(predictor),
+            learning=predictor and learning(predictor),
+            partition_map=predictor and maps.cells(predictor),
             errors_map=maps.errors(result),
             errors_shown=maps.errors_text(result),
-            story=_story(result, predictor, photoset),
+            story=[] if predictor is None else _story(result, predictor, photoset),
             plain_table=headlines.table(result),
-            groups=_groups(result, predictor, photoset, drawn),
+            groups=[] if predictor is None else _groups(result, predictor, photoset, drawn),
             notes=result.notes,
             version=version("openplanet"),
         )
