@@ -185,7 +185,8 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
                 inside = km <= told["XMP-exif:GPSHPositioningError"] / 1000
                 by[row.source].append((shot.name, km, inside, shot.half))
         undone = geotagging.undo(run)
-        left = {name for name in tree(folder).keys() | before.keys() if tree(folder).get(name) != before.get(name)}
+        after = tree(folder)
+        left = {name for name in after.keys() | before.keys() if after.get(name) != before.get(name)}
         print(f"\n{name}: {what}: {len(hidden)} of {len(some)} positions hidden\n")
         print("| source | placed | median km | 90 % km | radius holds | of unseen albums |\n|---|---|---|---|---|---|")
         everything = [each for source, found in by.items() if source != "names alone" for each in found]
@@ -201,9 +202,12 @@ def measure(name: str, some: list[Shot], gpx: Path | None, checkpoint: Path | No
         at = neighbour(some, hidden)
         off = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n in at]
         print(line("neighbour in time alone", len(hidden), off, []))
+        alike = [float(distance_km(truth[n].lat, truth[n].lng, *at[n])) for n, *_ in everything if n in at]
+        print(line("the same, of the photos that geotag placed", len(hidden), alike, []))
         print(
             f"\nfiles of photos changed: {moved}; skipped: {len(outcome.skipped)}; put back: {len(undone.done)}; "
-            f"other than before after undo: {len(left)}"
+            f"other than before after undo: {len(left)}",
+            flush=True,
         )
 
 

@@ -71,6 +71,7 @@ def test_a_partners_camera_that_was_elsewhere_places_nothing():
     found = place([*mine, *hers, unknown], Windows())
     assert found["b"].anchored.lat == PARIS[0] and found["e"].anchored.lat == SYDNEY[0]
     assert found["f"].anchored is None  # whose way it went nobody knows
+    assert {found[name].album for name in "bef"} == {"trip, Mine", "trip, Hers", "trip, No GPS"}
     together = place([mine[0], item("f", 5, camera="No GPS")], Windows())
     assert together["f"].anchored.lat == PARIS[0]
     assert place([mine[0], item("f", 5, camera="No GPS")], Windows(cameras="apart"))["f"].anchored is None
@@ -87,7 +88,12 @@ def test_a_heap_is_cut_into_sessions_and_a_trip_is_one_album():
     assert {each.album for each in place(trip, Windows()).values()} == {"trip"}
     heap = [item("a", 0), item("b", 60), item("c", 60 * 24 * 60), item("d")]
     albums = [place(heap, Windows())[name].album for name in "abcd"]
-    assert albums == ["trip, 2024-05-01 10:00"] * 2 + ["trip, 2024-06-30 10:00", "trip, no time, from 3"]
+    assert albums == ["trip, Phone, 2024-05-01 10:00"] * 2 + [
+        "trip, Phone, 2024-06-30 10:00",
+        "trip, Phone, no time, from 3",
+    ]
+    two = [item(f"{n}", 10 * n, camera="AB"[n % 2]) for n in range(4)]  # a heap: each camera by itself
+    assert len({each.album for each in place([*two, heap[2]], Windows()).values()}) == 3
     many = [item(f"{n:04d}", n) for n in range(MOST_TOGETHER + 1)]
     assert len({each.album for each in place(many, Windows()).values()}) == 2
 

@@ -1,5 +1,6 @@
 """What is written, what is never written over, and that undo puts back every byte."""
 
+import csv
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from openplanet.geotagging.planning import Options
 from openplanet.geotagging.run import Run
 from openplanet.geotagging.tags import READ
 from openplanet.photos.files import exif, xmp
+from openplanet.photos.ingest.ingest import ingest
 
 pytestmark = needs_exiftool
 
@@ -252,3 +254,16 @@ def test_a_plan_is_never_written_over(tmp_path):
     geotagging.plan([library], tmp_path / "run")
     with pytest.raises(exiftool.InputError, match="exists"):
         geotagging.plan([library], tmp_path / "run")
+
+
+@pytest.mark.parametrize("write", ["xmp", "exif"])
+def test_ingest_does_not_learn_from_guesses(tmp_path, write):
+    library = trip(tmp_path / "trip")
+    geotagging.plan([library], tmp_path / "run")
+    decide(tmp_path / "run", b="yes", d={"accept": "yes", "lat": 48.9, "lng": 2.4})
+    geotagging.apply(tmp_path / "run", write)
+    ingest([library], tmp_path / "ds")
+    with (tmp_path / "ds" / "rejected.csv").open() as file:
+        reasons = {Path(row["file"]).name: row["reason"] for row in csv.DictReader(file)}
+    assert reasons["b.jpg"] == "estimated position"
+    assert "d.jpg" not in reasons  # a person said so

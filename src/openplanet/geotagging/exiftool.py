@@ -23,8 +23,11 @@ MISSING = (
     "exiftool is missing, which writes metadata: install it (Debian and Ubuntu: apt install libimage-exiftool-perl; "
     "macOS: brew install exiftool)"
 )
-# exiftool waits for ever where its input ends: the shell ends it when we are gone, however we went
-_WATCHED = 'commands=$1; shift; "$@" <"$commands" & tool=$!; cat >/dev/null; kill $tool 2>/dev/null; wait'
+# exiftool waits for ever where its input ends: the shell ends it when we are gone, however we went. It tells exiftool's
+# process first, and holds its output open no longer.
+_WATCHED = (
+    'commands=$1; shift; "$@" <"$commands" & tool=$!; echo $tool; exec >/dev/null; cat; kill -9 $tool 2>/dev/null; wait'
+)
 
 
 class ExifToolError(OpenPlaNetError):
@@ -47,13 +50,15 @@ class ExifTool:
         if program is None:
             raise InputError(MISSING)
         self._work, self._program, self._number = work, program, 0
+        self.pid = 0  # exiftool's own
         self._process: subprocess.Popen[bytes] | None = None
         self._commands = self._seen = -1
 
     def __enter__(self) -> "ExifTool":
         self._work.mkdir(parents=True, exist_ok=True)
         self._config = as_file(files("openplanet.geotagging").joinpath("openplanet.config"))
-        self._start(self._config.__enter__())
+        self._config_file = self._config.__enter__()
+        self._start()
         return self
 
     def __exit__(
@@ -85,18 +90,35 @@ class ExifTool:
         if not out.exists() or out.stat().st_size == 0:
             raise ExifToolError(self._said() or "it wrote nothing")
 
-    def _start(self, config: Path) -> None:
+    def _start(self) -> None:
         self._log = (self._work / "exiftool.log").open("wb")
         commands, self._commands = os.pipe()
         shell = ["sh", "-c", _WATCHED, "sh", f"/dev/fd/{commands}"]
-        options = ["-config", str(config), "-stay_open", "True", "-@", "-", "-common_args", "-charset", "UTF8"]
+        options = [
+            "-config",
+            str(self._config_file),
+            "-stay_open",
+            "True",
+            "-@",
+            "-",
+            "-common_args",
+            "-charset",
+            "UTF8",
+        ]
         self._process = subprocess.Popen(
             [*shell, self._program, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, pass_fds=[commands],
         )  # fmt: skip
         os.close(commands)
+        assert self._process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n") and (letter := os.read(self._process.stdout.fileno(), 1)):
+            line += letter
+        self.pid = int(line or 0)
 
     def _execute(self, arguments: Sequence[str]) -> str:
+        if self._process is None:  # it had to be ended, or had ended
+            self._start()
         assert self._process is not None and self._process.stdout is not None
         self._number += 1
         mark = f"{{ready{self._number}}}\n".encode()
@@ -105,6 +127,7 @@ class ExifTool:
         try:
             os.write(self._commands, text.encode("utf-8", "surrogateescape"))  # less than a pipe holds
         except OSError as error:
+            self._stop()
             raise ExifToolError(f"it has ended: {error.strerror}") from error
         answer, until = b"", time.monotonic() + SECONDS
         with selectors.DefaultSelector() as selector:
@@ -115,6 +138,7 @@ class ExifTool:
                     raise ExifToolError(f"it did not answer within {SECONDS:.0f} s")
                 piece = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not piece:
+                    self._stop()
                     raise ExifToolError(f"it has ended: {self._said() or 'no message'}")
                 answer += piece
         return answer.removesuffix(mark).decode("utf-8", "replace")

@@ -98,8 +98,11 @@ def _place_group(
         for n in order
     ]
     offset_T = aligned.offset_N[order]
-    anchored_T = _anchored(group_T, seconds_T, windows)
-    album_T = _albums(name, seconds_T, local_T)
+    camera_T = [camera_of(item.facts) for item in group_T]
+    goes = _cameras(group_T, camera_T, seconds_T, windows)
+    anchored_T = _anchored(group_T, camera_T, seconds_T, goes, windows)
+    together = len({mask_T.tobytes() for mask_T in goes.values()}) == 1
+    album_T = _albums(name, camera_T, seconds_T, local_T, together)
     found: dict[str, Placed] = {}
     for t, item in enumerate(group_T):
         if item.located or item.left_out:
@@ -117,37 +120,44 @@ def _place_group(
     return found
 
 
-def _anchored(group_T: list[Item], seconds_T: Floats, windows: Windows) -> list[Anchored | None]:
+def _anchored(
+    group_T: list[Item], camera_T: list[str], seconds_T: Floats, goes: Mapping[str, Mask], windows: Windows
+) -> list[Anchored | None]:
     """By given positions: each camera's photos by those that go with it."""
-    lat_T, lng_T = (
-        np.array([np.nan if item.read.known is None else item.read.known[axis] for item in group_T]) for axis in (0, 1)
-    )
-    camera_T = np.array([camera_of(item.facts) for item in group_T])
-    goes = _cameras(camera_T, lat_T, lng_T, seconds_T, windows)
-    timed_T, found_T = np.isfinite(seconds_T), [None] * len(group_T)
-    answer_T: list[Anchored | None] = list(found_T)
+    lat_T, lng_T = _positions(group_T)
+    timed_T = np.isfinite(seconds_T)
+    answer_T: list[Anchored | None] = [None] * len(group_T)
     for camera, mask_T in goes.items():
         for alike_T in (timed_T, ~timed_T):
             # those without a time come last: that order says nothing of how they lie among those that have one
             at_T = by_anchors(lat_T, lng_T, seconds_T, mask_T & alike_T, windows.km, windows.hours)
-            for t in np.flatnonzero((camera_T == camera) & alike_T):
+            for t in np.flatnonzero((np.array(camera_T) == camera) & alike_T):
                 answer_T[t] = at_T[t]
     return answer_T
 
 
-def _cameras(
-    camera_T: NDArray[np.str_], lat_T: Floats, lng_T: Floats, seconds_T: Floats, windows: Windows
-) -> Mapping[str, Mask]:
+def _positions(group_T: list[Item]) -> tuple[Floats, Floats]:
+    known_T = [item.read.known or (np.nan, np.nan) for item in group_T]
+    return np.array([at[0] for at in known_T]), np.array([at[1] for at in known_T])
+
+
+def _cameras(group_T: list[Item], camera_T: list[str], seconds_T: Floats, windows: Windows) -> Mapping[str, Mask]:
     """For each camera the anchors that may place its photos: its own, and those of cameras never elsewhere."""
-    known_T = np.isfinite(lat_T)
-    names = [str(name) for name in np.unique(camera_T)]
-    own = {name: known_T & (camera_T == name) for name in names}
+    lat_T, lng_T = _positions(group_T)
+    names = sorted(set(camera_T))
+    own = {name: np.isfinite(lat_T) & (np.array(camera_T) == name) for name in names}
 
     def elsewhere(one: str, other: str) -> bool:
-        a, b = (np.flatnonzero(own[name] & np.isfinite(seconds_T))[:2000] for name in (one, other))
-        near_AB = np.abs(seconds_T[a][:, None] - seconds_T[b][None, :]) <= 3600 * APART_HOURS
-        km_AB = distance_km(lat_T[a][:, None], lng_T[a][:, None], lat_T[b][None, :], lng_T[b][None, :])
-        return bool((near_AB & (km_AB > APART_KM)).any())
+        a, b = (np.flatnonzero(own[name] & np.isfinite(seconds_T)) for name in (one, other))
+        after_A = np.searchsorted(seconds_T[b], seconds_T[a])  # the group is in order of time
+        for step in (-1, 0):
+            at_A = after_A + step
+            inside_A = (at_A >= 0) & (at_A < len(b))
+            mine, hers = a[inside_A], b[at_A[inside_A]]
+            near = np.abs(seconds_T[mine] - seconds_T[hers]) <= 3600 * APART_HOURS
+            if (distance_km(lat_T[mine], lng_T[mine], lat_T[hers], lng_T[hers])[near] > APART_KM).any():
+                return True
+        return False
 
     apart = {(one, other) for one in names for other in names if one != other and elsewhere(one, other)}
     goes = {}
@@ -159,20 +169,25 @@ def _cameras(
     return goes
 
 
-def _albums(name: str, seconds_T: Floats, local_T: Sequence[datetime | None]) -> list[str]:
-    """The album of each photo: the folder, or of a heap its sessions, none longer than MOST_TOGETHER."""
+def _albums(
+    name: str, camera_T: list[str], seconds_T: Floats, local_T: Sequence[datetime | None], together: bool
+) -> list[str]:
+    """The album of each photo: the folder; of a heap each camera's sessions, none longer than MOST_TOGETHER; where
+    cameras do not go together (``together``) a folder for each."""
     timed = seconds_T[np.isfinite(seconds_T)]
     heap = len(seconds_T) > MOST_TOGETHER or (len(timed) > 1 and np.ptp(timed) > MOST_DAYS * 86400)
     if not heap:
-        return [name] * len(seconds_T)
-    albums, first, count = list[str](), 0, 0
-    for t in range(len(seconds_T)):
-        gap = t > 0 and np.isfinite(seconds_T[t]) and not seconds_T[t] - seconds_T[t - 1] <= 3600 * SESSION_HOURS
-        if t == 0 or gap or count >= MOST_TOGETHER or np.isfinite(seconds_T[t]) != np.isfinite(seconds_T[t - 1]):
-            first, count = t, 0
-        count += 1
-        begun = local_T[first]
-        albums.append(f"{name}, {begun:%Y-%m-%d %H:%M}" if begun is not None else f"{name}, no time, from {first}")
+        return [name if together else f"{name}, {camera}".removesuffix(", ") for camera in camera_T]
+    albums, sessions = list[str](), dict[str, tuple[str, float, int]]()  # name, last time, photos
+    for t, (camera, seconds) in enumerate(zip(camera_T, seconds_T.tolist(), strict=True)):
+        session, last, count = sessions.get(camera, ("", np.inf, 0))
+        gap = np.isfinite(seconds) and not seconds - last <= 3600 * SESSION_HOURS
+        if not session or gap or count >= MOST_TOGETHER or np.isfinite(seconds) != np.isfinite(last):
+            begun = local_T[t]
+            when = f"{begun:%Y-%m-%d %H:%M}" if begun is not None else f"no time, from {t}"
+            session, count = ", ".join(part for part in (name, camera, when) if part), 0
+        sessions[camera] = (session, seconds, count + 1)
+        albums.append(session)
     return albums
 
 

@@ -107,7 +107,7 @@ def _ready(run: Run, row: Row, service: Service, last: dict[str, Change]) -> Whe
 
 
 def _read_back(service: Service, row: Row, asset: str, old: Where, wanted: Where, outcome: Outcome) -> None:
-    """Ask the server what it made of it; what is not as wanted is put back."""
+    """Ask the server what it made of it; what is not as wanted is taken back."""
     try:
         now, _ = service.where(asset)
         if now.same(wanted):
@@ -115,7 +115,7 @@ def _read_back(service: Service, row: Row, asset: str, old: Where, wanted: Where
             return
         service.restore(asset, old)
         said = f"{now.lat}, {now.lng} {now.source}".strip()
-        outcome.skipped.append((row.file, f"the server made it {said}: put back"))
+        outcome.skipped.append((row.file, f"the server made it {said}, and was told to put back what was there"))
     except ServerError as error:
         _stop_if_refused(error)
         outcome.skipped.append((row.file, f"not read back: {error}"))

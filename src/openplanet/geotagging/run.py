@@ -22,7 +22,13 @@ from openplanet.photos.sources.entry import position_problem
 from openplanet.storage import generator, inert, read_json, write_json, write_text
 
 FORMAT_VERSION = 1
-PLAN, PHOTOS, RUN, REVIEW, THUMBS = "plan.csv", "photos.jsonl", "run.json", "review.html", "thumbs"
+PLAN, PHOTOS, RUN, REVIEW, THUMBS = (
+    "plan.csv",
+    "photos.jsonl",
+    "run.json",
+    "review.html",
+    ".thumbs",
+)  # hidden: no other search takes them for photos
 HAND = "by hand"
 YES = frozenset(("yes", "y", "true", "1", "x", "accept", "accepted"))
 NO = frozenset(("no", "n", "false", "0", "reject", "rejected"))

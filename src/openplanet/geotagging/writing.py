@@ -19,7 +19,7 @@ from openplanet.progress import track
 
 Write = Literal["xmp", "exif"]
 Naming = Literal["append", "adobe"]
-WORK = "work"
+WORK = ".work"  # hidden: it links to photos
 
 
 class _SkippedError(OpenPlaNetError):
