@@ -1,5 +1,7 @@
 import hashlib
 import json
+import re
+from importlib.resources import files
 
 from openplanet.maps.page import LIBRARY, OUTLINES, SCRIPTS, static
 
@@ -28,3 +30,11 @@ def test_our_scripts_set_text_and_never_markup():
                 "new Function",
             ):
                 assert forbidden not in text, (name, forbidden)
+
+
+def test_pages_of_the_server_load_all_scripts_in_order():
+    for name in ("index.html", "game.html"):
+        page = files("openplanet.serve").joinpath("static", name).read_text(encoding="utf-8")
+        loaded = re.findall(r'src="/static/([^"]+)"', page)
+        wanted = [each for each in (LIBRARY, *SCRIPTS) if name == "index.html" or each != "answer.js"]
+        assert [each for each in loaded if each in wanted] == wanted

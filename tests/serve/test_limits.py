@@ -47,6 +47,18 @@ def test_the_gate_refuses_what_is_one_too_many_and_lets_in_again() -> None:
     assert (gate.requests, gate.albums, gate.bytes) == (0, 0, 0)
 
 
+def test_one_client_does_not_keep_the_others_out() -> None:
+    gate = Gate(Limits(requests=3, client_requests=1))
+    with gate.hold(1, client="a"):
+        with pytest.raises(RefusedError) as refused, gate.hold(1, client="a"):
+            pass
+        assert refused.value.status == 429
+        with gate.hold(1, client="b"):
+            pass
+    with gate.hold(1, client="a"):
+        pass
+
+
 @pytest.mark.parametrize(
     "address, client",
     [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::/64"), (None, ""), ("fe80::1%eth0", "fe80::/64")],

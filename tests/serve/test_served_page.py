@@ -90,9 +90,13 @@ def sound(page: Any, site: Served) -> None:
     assert [url for url in asked if not url.startswith((site.url, "data:", "blob:"))] == []
 
 
-def test_chromium_draws_by_webgl_under_the_servers_policy(site: Served) -> None:
+def test_chromium_asks_for_the_token_and_draws_by_webgl_under_the_servers_policy(site: Served) -> None:
     with browser("chromium", 600, 480) as driven:
-        driven.open(f"{site.url}/#token={TOKEN}")
+        driven.open(site.url)
+        driven.wait("document.getElementById('ask-token').open")
+        driven.ask(f"document.getElementById('token').value = '{TOKEN}'")
+        driven.ask("document.querySelector('#ask-token button').click()")
+        driven.wait("document.getElementById('model').textContent")
         driven.wait("document.querySelector('#earth .op-map')?.dataset.engine === 'webgl'")
         assert colours(driven, "#earth .op-canvas canvas") > 3
         sound(driven, site)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TOKEN = "OPENPLANET_TOKEN"
 LEAST_TOKEN = 16  # characters
 PER_MINUTE = 600.0  # photos a client, where others can reach the server
+AT_ONCE = 16  # requests of a client, there
 
 
 @click.command(
@@ -84,7 +85,9 @@ def serve(
         raise InputError(
             f"at {host} others can reach the server: give it a token, in a file with --token FILE or in {TOKEN}"
         )
-    limits = Limits(per_minute=rate if rate is not None or is_loopback(host) else PER_MINUTE)
+    limits = Limits(per_minute=rate)
+    if not is_loopback(host):
+        limits = Limits(per_minute=rate or PER_MINUTE, client_requests=AT_ONCE)
     with listen(host, port) as bound:
         engine = Engine(checkpoint or hub.only_kept(), limits, reference)
         shown = f"[{host}]" if ":" in host else host

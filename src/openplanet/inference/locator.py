@@ -2,6 +2,7 @@
 prefix. Evaluation, the commands and every output take any locator; what one of them can do besides is asked here.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
@@ -55,6 +56,8 @@ OPENERS: dict[str, Opener] = {}
 package. Models whose weights we can read are checkpoints instead (models/published/)."""
 
 
+ENGINE = "OPENPLANET_ENGINE"
+"""Environment variable: what runs networks where nobody names an engine."""
 GPUS = ("/dev/nvidia0", "/dev/kfd")
 """Files that are there where PyTorch may have a GPU (NVIDIA's, AMD's): asking PyTorch would load it."""
 
@@ -106,6 +109,7 @@ def open_predictor(
 def exported_for(folder: Path, device: str | None, engine: str | None) -> exported.Exported | None:
     """The exported network that answers for the checkpoint of single photos in ``folder``, by the rules of
     ``open_locator``; None: PyTorch."""
+    engine = engine or os.environ.get(ENGINE) or None
     if engine is None and (device not in (None, "cpu") or any(Path(gpu).exists() for gpu in GPUS)):
         return None
     return exported.choose(folder, sound_config(folder), engine)

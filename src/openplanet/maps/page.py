@@ -24,7 +24,16 @@ from openplanet.storage import write_text
 
 DATA_URI = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/=]+")
 LIBRARY, OUTLINES = "maplibre-gl.js", "countries-50m.json"
-SCRIPTS = ("topojson-client.min.js", "cells.js", "layers.js", "marks.js", "canvas.js", "globe.js", "answer.js")
+SCRIPTS = (
+    "topojson-client.min.js",
+    "cells.js",
+    "layers.js",
+    "marks.js",
+    "canvas.js",
+    "webgl.js",
+    "globe.js",
+    "answer.js",
+)
 CSP = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:"
 START = """
 OpenPlaNet.ready = (async () => {

@@ -3,7 +3,7 @@
 import ipaddress
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ class Limits:
     album_bytes: int = 4096 * MB
     requests: int = 64
     """Taken at once, those that wait included; more are refused."""
+    client_requests: int | None = None
+    """Of them of one client, so that a slow one does not keep the others out. None: all."""
     albums: int = 2
     held_bytes: int = 512 * MB
     """Of photos that are held at once, by what requests announce or may send."""
@@ -90,17 +92,26 @@ class Gate:
         """``seconds_a_request``: how long one takes now, for the time after which to come again."""
         self._limits, self._seconds = limits, seconds_a_request
         self.requests, self.albums, self.bytes = 0, 0, 0
+        self._by_client = Counter[str]()
 
     @contextmanager
-    def hold(self, size: int, album: bool = False) -> Iterator[None]:
-        """While inside, a request of ``size`` bytes is counted. Raises RefusedError (503) where it is one too many."""
+    def hold(self, size: int, album: bool = False, client: str = "") -> Iterator[None]:
+        """While inside, a request of ``size`` bytes is counted. Raises RefusedError where it is one too many: for all
+        (503), or for this client (429)."""
         most = self._limits
+        if most.client_requests is not None and self._by_client[client] >= most.client_requests:
+            raise RefusedError(429, "too many requests of yours at once", max(1, math.ceil(self._seconds())))
         if self.requests >= most.requests or self.bytes + size > max(most.held_bytes, size):
             raise RefusedError(503, "the server is busy", max(1, math.ceil(self.requests * self._seconds())))
         if album and self.albums >= most.albums:
             raise RefusedError(503, "the server is busy with other albums", 10)
-        self.requests, self.albums, self.bytes = self.requests + 1, self.albums + album, self.bytes + size
+        self._count(1, size, album, client)
         try:
             yield
         finally:
-            self.requests, self.albums, self.bytes = self.requests - 1, self.albums - album, self.bytes - size
+            self._count(-1, size, album, client)
+            self._by_client += Counter()  # forgets who has none
+
+    def _count(self, sign: int, size: int, album: bool, client: str) -> None:
+        self.requests, self.albums = self.requests + sign, self.albums + sign * album
+        self.bytes, self._by_client[client] = self.bytes + sign * size, self._by_client[client] + sign

@@ -34,7 +34,7 @@ class Service:
         """While inside, the request is counted; gives its client. Raises RefusedError (429, 503)."""
         client = client_of(None if request.client is None else request.client.host)
         self.rate.check(client)
-        with self.gate.hold(size, album):
+        with self.gate.hold(size, album, client):
             yield client
 
     @asynccontextmanager

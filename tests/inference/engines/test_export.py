@@ -15,6 +15,7 @@ from inference.conftest import picture
 from openplanet import Predictor
 from openplanet.cli import cli
 from openplanet.errors import CheckpointError, InputError
+from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.engine_predictor import EnginePredictor
 from openplanet.inference.engines import export as exporting
 from openplanet.inference.engines.engine import Engine
@@ -129,6 +130,20 @@ def test_of_other_weights_it_is_refused(
     assert "other weights" in caplog.text and "PyTorch answers" in caplog.text
     export(model, "script", "fp32")
     same(model, photos, "script-fp32", 1e-6)
+
+
+def test_the_environment_names_an_engine_where_nobody_else_does(
+    model: Path, photos: list[Path], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(model, "script", "fp32")
+    together = AlbumPredictor.load(model)
+    assert isinstance(together.predictor, EnginePredictor), "albums too see photos by what was exported"
+    assert [each.status for each in together.locate_many(photos)].count("located") == 4
+    monkeypatch.setenv("OPENPLANET_ENGINE", "pytorch")
+    assert isinstance(open_locator(model), Predictor) and isinstance(AlbumPredictor.load(model).predictor, Predictor)
+    assert isinstance(open_locator(model, engine="script"), EnginePredictor)
+    monkeypatch.setenv("OPENPLANET_ENGINE", "")
+    assert isinstance(open_locator(model), EnginePredictor)
 
 
 def test_a_new_temperature_needs_no_new_export(model: Path, photos: list[Path], script: Script) -> None:

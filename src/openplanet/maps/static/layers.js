@@ -149,7 +149,9 @@
     });
     if ((description.places || []).length) drawn.legend.push({ kind: "place", text: "the most probable places" });
     (description.lines || []).forEach((line) => {
-      drawn.lines.push(feature("LineString", greatCircle([line.from.lng, line.from.lat], [line.to.lng, line.to.lat]), { colour: line.colour || theme.ink, width: line.width || 1.4, opacity: line.opacity === undefined ? 1 : line.opacity, title: line.title || "" }));
+      const { from, to, colour = theme.ink, width = 1.4, opacity = 1, title = "" } = line;
+      const drawnLine = greatCircle([from.lng, from.lat], [to.lng, to.lat]);
+      drawn.lines.push(feature("LineString", drawnLine, { colour, width, opacity, title }));
     });
     (description.points || []).forEach((point) => {
       const colour = point.colour || theme.ink;
@@ -210,7 +212,8 @@
       if (photo.truth) {
         const off = greatCircle([photo.truth.lng, photo.truth.lat], [photo.lng, photo.lat]);
         drawn.lines.push(feature("LineString", off, { colour: TRUTH, width: 1, opacity: 0.6, title: "" }));
-        drawn.points.push(feature("Point", [photo.truth.lng, photo.truth.lat], { colour: TRUTH, radius: 4, edge: theme.halo, ring: 1, title: "where it was taken" }));
+        const look = { colour: TRUTH, radius: 4, edge: theme.halo, ring: 1, title: "where it was taken" };
+        drawn.points.push(feature("Point", [photo.truth.lng, photo.truth.lat], look));
       }
     });
     photos.forEach((photo, k) => {
@@ -252,7 +255,8 @@
   }
 
   function round(value) {
-    return value >= 1e6 ? `${Number((value / 1e6).toPrecision(2)).toLocaleString("en")} million` : Number(value.toPrecision(2)).toLocaleString("en", { maximumSignificantDigits: 2 });
+    const words = (number) => number.toLocaleString("en", { maximumSignificantDigits: 2 });
+    return value >= 1e6 ? `${words(value / 1e6)} million` : words(value);
   }
 
   function kmText(km) {

@@ -12,7 +12,7 @@ const { OpenPlaNet } = window;
 OpenPlaNet.outlines = fetch("/static/countries-50m.json").then((answer) => answer.json());
 
 /** files: what was chosen. photos: {index, record, map, thumbnail} in the order shown. whole: the object to save. */
-const state = { files: [], photos: [], whole: null, chosen: 0, maps: {}, going: null, models: null };
+const state = { files: [], photos: [], whole: null, chosen: 0, maps: {}, going: null, models: null, glimpsed: 0 };
 
 function make(tag, name, text) {
   const found = document.createElement(tag);
@@ -41,9 +41,12 @@ async function locate(files) {
   if (!files.length) return;
   if (state.going) state.going.abort();
   const going = (state.going = new AbortController());
-  Object.assign(state, { files, photos: [], whole: null, chosen: 0 });
+  Object.assign(state, { files, photos: [], whole: null, chosen: 0, glimpsed: 0 });
   const most = state.models ? state.models.limits.album_photos : 0;
-  const several = files.length > 1;
+  const several = files.length > 1, tooMany = most && files.length > most;
+  const busy = (seconds) => say(`The server is busy; trying again in ${seconds} s…`);
+  const options = { body: form(files), signal: going.signal, busy };
+  const answering = tooMany ? null : several ? album(options) : single(options); // on its way while the page is cleared
   document.body.classList.add("asked");
   for (const name of ["journey", "strip", "actions"]) $(name).hidden = true;
   $("options").hidden = !several;
@@ -51,13 +54,10 @@ async function locate(files) {
   dropMap("answer");
   dropMap("journey");
   for (const name of ["answer", "journey", "strip"]) $(name).replaceChildren();
-  if (most && files.length > most) return say(`${files.length} photos are more than this server takes at once (${most}).`, true);
+  if (tooMany) return say(`${files.length} photos are more than this server takes at once (${most}).`, true);
   say(several ? `Sending ${files.length} photos…` : "Looking at it…");
-  const busy = (seconds) => say(`The server is busy; trying again in ${seconds} s…`);
-  const options = { body: form(files), signal: going.signal, busy };
   try {
-    if (several) await album(options);
-    else await single(options);
+    await answering;
   } catch (error) {
     if (going.signal.aborted) return;
     say(error instanceof TypeError ? "The server cannot be reached." : `Not answered: ${error.message}`, true);
@@ -96,6 +96,9 @@ async function album(options) {
 
 /** Where photos are by themselves, while others are still looked at. */
 function glimpse() {
+  const now = performance.now();
+  if (now - state.glimpsed < 300) return; // a large album's lines come faster than a map is drawn
+  state.glimpsed = now;
   const placed = state.photos.filter(({ record }) => record.best);
   const points = placed.map(({ record }) => ({ lat: record.best.lat, lng: record.best.lng, title: record.photo, colour: "#1769aa", radius: 5 }));
   drawMap("journey", { label: "Photos placed so far", points });
@@ -124,6 +127,7 @@ function tile(place) {
   const image = make("img");
   if (thumbnail) image.src = thumbnail;
   image.alt = "";
+  image.loading = "lazy";
   const where = record.answer && record.answer.level ? record.answer.name : record.status === "located" ? "not enough evidence" : record.status;
   button.append(image, make("span", "tile-name", record.photo), make("span", "tile-where soft", where));
   button.addEventListener("click", () => choose(place));
