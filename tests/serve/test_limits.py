@@ -32,30 +32,40 @@ def test_without_a_rate_nobody_is_refused() -> None:
 
 
 def test_the_gate_refuses_what_is_one_too_many_and_lets_in_again() -> None:
-    gate = Gate(Limits(requests=2, albums=1, held_bytes=100), lambda: 4.0)
-    with gate.hold(10), gate.hold(10, album=True):
-        with pytest.raises(RefusedError) as refused, gate.hold(1):
+    gate = Gate(Limits(requests=2, albums=1), lambda: 4.0)
+    with gate.hold(), gate.hold(album=True):
+        with pytest.raises(RefusedError) as refused, gate.hold():
             pass
         assert (refused.value.status, refused.value.retry_after) == (503, 8)
-    with gate.hold(60):
-        with pytest.raises(RefusedError), gate.hold(60):
-            pass
-        with gate.hold(10, album=True):
-            pass
-    with gate.hold(1000):  # one that alone is more than all is the limits of a body's to refuse
+    with gate.hold(album=True), pytest.raises(RefusedError), gate.hold(album=True):
         pass
-    assert (gate.requests, gate.albums, gate.bytes) == (0, 0, 0)
+    assert (gate.requests, gate.albums) == (0, 0)
+
+
+def test_bytes_count_when_they_have_come_and_until_their_request_ends() -> None:
+    gate = Gate(Limits(held_bytes=100))
+    with gate.hold() as one:
+        one.take(60)
+        with gate.hold() as other:
+            other.take(40)
+            with pytest.raises(RefusedError) as refused:
+                other.take(1)
+            assert refused.value.status == 503
+            one.give(30)
+            other.take(30)
+        assert gate.bytes == one.bytes == 30
+    assert gate.bytes == 0
 
 
 def test_one_client_does_not_keep_the_others_out() -> None:
     gate = Gate(Limits(requests=3, client_requests=1))
-    with gate.hold(1, client="a"):
-        with pytest.raises(RefusedError) as refused, gate.hold(1, client="a"):
+    with gate.hold("a"):
+        with pytest.raises(RefusedError) as refused, gate.hold("a"):
             pass
         assert refused.value.status == 429
-        with gate.hold(1, client="b"):
+        with gate.hold("b"):
             pass
-    with gate.hold(1, client="a"):
+    with gate.hold("a"):
         pass
 
 

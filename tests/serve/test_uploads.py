@@ -61,6 +61,16 @@ def test_a_body_without_a_photo_is_refused(small: Served, body: bytes, kind: str
     assert refused.status == 400 and why in refused.json()["error"]
 
 
+def test_an_album_larger_than_what_may_be_held_is_read_as_there_is_room(running: Running) -> None:
+    large = photo(size=(290, 290), form="PNG")  # 250 kB
+    with running(Limits(held_bytes=1_000_000)) as one:
+        body, headers = form(*[(f"{n}.png", large) for n in range(12)])
+        answer = one.post("/api/album", body, headers=headers)
+        assert answer.status == 200 and len(answer.data.splitlines()) == 13
+        assert one.post("/api/locate", photo(size=(600, 600), form="PNG")).status == 503
+        assert one.post("/api/locate", large).status == 200
+
+
 @pytest.mark.parametrize("length", ["Content-Length: 5000", "Transfer-Encoding: chunked"])
 def test_a_slow_body_is_given_up(small: Served, length: str) -> None:
     with socket.create_connection(("127.0.0.1", small.port), timeout=30) as slow:

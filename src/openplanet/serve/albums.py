@@ -19,11 +19,14 @@ from openplanet.inference.output.prediction_map import MOST_CELLS
 from openplanet.serve import asked as forms
 from openplanet.serve.asked import Asked
 from openplanet.serve.engine import Seen
+from openplanet.serve.limits import Held
 from openplanet.serve.service import Service
-from openplanet.serve.uploads import announced, uploads
+from openplanet.serve.uploads import Upload, check_length, uploads
 
 AHEAD = 16
-"""Photos that are read of a body before they are looked at; each is held in memory."""
+"""Photos that are read of a body before they are looked at."""
+PART = 4
+"""An album holds about a PARTth of all bytes that may be held: it is read on when there is room."""
 
 
 class AlbumAnswer(Response):
@@ -39,11 +42,11 @@ class AlbumAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RefusedError before the first line; later errors are lines."""
         request, limits = Request(scope, receive), self._service.limits
-        size = min(announced(request, limits.album_bytes), (AHEAD + 1) * limits.photo_bytes)
-        with self._service.taken(request, size, album=True) as client:
+        check_length(request, limits.album_bytes)
+        with self._service.taken(request, album=True) as (client, held):
             tasks = deque[asyncio.Task[Seen]]()
             try:
-                await self._read(request, client, tasks)
+                await self._read(request, client, held, tasks)
                 self._cells = min(MOST_CELLS, max(FEWEST_CELLS, CELLS_OF_A_PAGE // max(1, len(tasks))))
                 await self._answer(request, tasks, send)
             except ClientDisconnect:
@@ -53,16 +56,21 @@ class AlbumAnswer(Response):
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, request: Request, client: str, tasks: deque[asyncio.Task[Seen]]) -> None:
-        room = asyncio.Semaphore(AHEAD)
-        async for upload in uploads(request, self._service.limits, album=True):
+    async def _read(self, request: Request, client: str, held: Held, tasks: deque[asyncio.Task[Seen]]) -> None:
+        limits = self._service.limits
+        async for upload in uploads(request, limits, held, album=True):
             self._service.rate.take(client)
-            await room.acquire()
-            task = asyncio.create_task(
-                self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures)
-            )
-            task.add_done_callback(lambda _: room.release())
-            tasks.append(task)
+            tasks.append(asyncio.create_task(self._see(upload, held)))
+            while waiting := [task for task in tasks if not task.done()]:
+                if len(waiting) < AHEAD and held.bytes < limits.held_bytes // PART:
+                    break
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _see(self, upload: Upload, held: Held) -> Seen:
+        try:
+            return await self._service.engine.see(upload, self._asked.thumbnail, self._asked.all_pictures)
+        finally:
+            held.give(len(upload.content))
 
     async def _answer(self, request: Request, tasks: deque[asyncio.Task[Seen]], send: Send) -> None:
         headers = [(b"content-type", self.media_type.encode())]

@@ -26,7 +26,7 @@ class Limits:
     """Of them of one client, so that a slow one does not keep the others out. None: all."""
     albums: int = 2
     held_bytes: int = 512 * MB
-    """Of photos that are held at once, by what requests announce or may send."""
+    """Of bodies that are held at once, all together."""
     body_seconds: float = 20.0
     """A body may take that long, and a second more for each ``body_rate`` bytes that have come."""
     body_rate: float = 50_000.0
@@ -85,6 +85,23 @@ def client_of(address: str | None) -> str:
     return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)
 
 
+class Held:
+    """What one request holds of the bytes that all may hold: those that have come, not those that are announced."""
+
+    def __init__(self, gate: "Gate") -> None:
+        self._gate, self.bytes = gate, 0
+
+    def take(self, size: int) -> None:
+        """Count bytes. Raises RefusedError (503) where they are too many for all together."""
+        self._gate.take(size)
+        self.bytes += size
+
+    def give(self, size: int) -> None:
+        """Count bytes no more."""
+        self._gate.bytes -= size
+        self.bytes -= size
+
+
 class Gate:
     """Lets in as many requests, albums and bytes at once as the limits have, and refuses the rest at once."""
 
@@ -95,23 +112,34 @@ class Gate:
         self._by_client = Counter[str]()
 
     @contextmanager
-    def hold(self, size: int, album: bool = False, client: str = "") -> Iterator[None]:
-        """While inside, a request of ``size`` bytes is counted. Raises RefusedError where it is one too many: for all
-        (503), or for this client (429)."""
+    def hold(self, client: str = "", album: bool = False) -> Iterator[Held]:
+        """While inside, a request is counted. Raises RefusedError where it is one too many: for all (503), or for
+        this client (429)."""
         most = self._limits
         if most.client_requests is not None and self._by_client[client] >= most.client_requests:
             raise RefusedError(429, "too many requests of yours at once", max(1, math.ceil(self._seconds())))
-        if self.requests >= most.requests or self.bytes + size > max(most.held_bytes, size):
-            raise RefusedError(503, "the server is busy", max(1, math.ceil(self.requests * self._seconds())))
+        if self.requests >= most.requests:
+            raise self._busy()
         if album and self.albums >= most.albums:
             raise RefusedError(503, "the server is busy with other albums", 10)
-        self._count(1, size, album, client)
+        held = Held(self)
+        self._count(1, album, client)
         try:
-            yield
+            yield held
         finally:
-            self._count(-1, size, album, client)
+            self._count(-1, album, client)
             self._by_client += Counter()  # forgets who has none
+            held.give(held.bytes)
 
-    def _count(self, sign: int, size: int, album: bool, client: str) -> None:
+    def take(self, size: int) -> None:
+        """As ``Held.take``."""
+        if self.bytes + size > self._limits.held_bytes:
+            raise self._busy()
+        self.bytes += size
+
+    def _busy(self) -> RefusedError:
+        return RefusedError(503, "the server is busy", max(1, math.ceil(self.requests * self._seconds())))
+
+    def _count(self, sign: int, album: bool, client: str) -> None:
         self.requests, self.albums = self.requests + sign, self.albums + sign * album
-        self.bytes, self._by_client[client] = self.bytes + sign * size, self._by_client[client] + sign
+        self._by_client[client] += sign

@@ -15,8 +15,8 @@ from openplanet.inference.prediction import Finest
 from openplanet.serve import asked as forms
 from openplanet.serve.asked import Asked
 from openplanet.serve.engine import Engine, Seen
-from openplanet.serve.limits import Gate, Limits, Rate, RefusedError, client_of
-from openplanet.serve.uploads import FIELD_BYTES, announced, uploads
+from openplanet.serve.limits import Gate, Held, Limits, Rate, RefusedError, client_of
+from openplanet.serve.uploads import FIELD_BYTES, check_length, uploads
 
 LOOKS = 10
 """Photos that an explanation counts for, of a client's rate."""
@@ -30,20 +30,20 @@ class Service:
         self.rate, self.gate = Rate(limits.per_minute), Gate(limits, lambda: engine.model.seconds)
 
     @contextmanager
-    def taken(self, request: Request, size: int, album: bool = False) -> Iterator[str]:
-        """While inside, the request is counted; gives its client. Raises RefusedError (429, 503)."""
+    def taken(self, request: Request, album: bool = False) -> Iterator[tuple[str, Held]]:
+        """While inside, the request is counted; gives its client, and what it holds. Raises RefusedError (429, 503)."""
         client = client_of(None if request.client is None else request.client.host)
         self.rate.check(client)
-        with self.gate.hold(size, album, client):
-            yield client
+        with self.gate.hold(client, album) as held:
+            yield client, held
 
     @asynccontextmanager
     async def seen(self, request: Request, asked: Asked, name: str, looks: int = 1) -> AsyncIterator[Seen]:
         """The one photo of a request, looked at; inside, there is time for an answer. Raises RefusedError."""
-        most = self.limits.photo_bytes + FIELD_BYTES
-        with self.taken(request, announced(request, most)) as client:
+        check_length(request, self.limits.photo_bytes + FIELD_BYTES)
+        with self.taken(request) as (client, held):
             try:
-                photos = [upload async for upload in uploads(request, self.limits, name)]
+                photos = [upload async for upload in uploads(request, self.limits, held, name)]
             except ClientDisconnect:
                 raise RefusedError(400, "the sender has gone") from None
             for _ in range(looks):

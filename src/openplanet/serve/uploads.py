@@ -14,7 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from openplanet.progress import plain
-from openplanet.serve.limits import Limits, RefusedError
+from openplanet.serve.limits import Held, Limits, RefusedError
 
 LONGEST_NAME = 200
 MULTIPART = b"multipart/form-data"
@@ -29,28 +29,26 @@ class Upload:
     content: bytes
 
 
-def announced(request: Request, most: int) -> int:
-    """Bytes that the request says its body has; ``most`` where it does not say. Raises RefusedError (413,
-    400) where they are more, or no number."""
-    text = request.headers.get("content-length")
-    if text is None:
-        return most
+def check_length(request: Request, most: int) -> None:
+    """Raise RefusedError (413) where the request announces a body of more than ``most`` bytes."""
+    text = request.headers.get("content-length", "0")
     if not (text.isascii() and text.isdigit()):
         raise RefusedError(400, "Content-Length is not a number")
     if int(text) > most:
         raise RefusedError(413, f"the body has {int(text):,} bytes, more than {most:,}")
-    return int(text)
 
 
-async def uploads(request: Request, limits: Limits, name: str = "", album: bool = False) -> AsyncIterator[Upload]:
+async def uploads(
+    request: Request, limits: Limits, held: Held, name: str = "", album: bool = False
+) -> AsyncIterator[Upload]:
     """The photos of a request, each as soon as it has come; of one that is no ``album`` the first alone.
 
     A raw body is one photo, called ``name``. Raises RefusedError: 400 (no photo, no multipart), 408 (too slow),
-    413 (too large, too many).
+    413 (too large, too many), 503 (no room beside what others have sent).
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind.lower() != MULTIPART:
-        content = b"".join([piece async for piece in _pieces(request, limits, limits.photo_bytes)])
+        content = b"".join([piece async for piece in _pieces(request, limits, held, limits.photo_bytes)])
         if not content:
             raise RefusedError(400, "the body is empty: send a photo")
         yield Upload(plain_name(name), content)
@@ -58,7 +56,7 @@ async def uploads(request: Request, limits: Limits, name: str = "", album: bool 
     parts = _Parts(options.get(b"boundary", b""), limits)
     count = 0
     most = limits.album_bytes if album else limits.photo_bytes + FIELD_BYTES
-    async for piece in _pieces(request, limits, most):
+    async for piece in _pieces(request, limits, held, most):
         for upload in parts.feed(piece):
             count += 1
             if count > (limits.album_photos if album else 1):
@@ -74,7 +72,7 @@ def plain_name(text: str) -> str:
     return plain(text.replace("\\", "/").strip())[-LONGEST_NAME:].lstrip("/") or "photo"
 
 
-async def _pieces(request: Request, limits: Limits, most: int) -> AsyncIterator[bytes]:
+async def _pieces(request: Request, limits: Limits, held: Held, most: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises RefusedError (413, 408), or ClientDisconnect where the sender has gone."""
     stream, waited, size = request.stream().__aiter__(), 0.0, 0
     while True:
@@ -90,6 +88,7 @@ async def _pieces(request: Request, limits: Limits, most: int) -> AsyncIterator[
         size += len(piece)
         if size > most:
             raise RefusedError(413, f"the body has more than {most:,} bytes")
+        held.take(len(piece))
         if piece:
             yield piece
 
@@ -161,4 +160,4 @@ class _Parts:
         self._ended = True
 
 
-__all__ = ["ClientDisconnect", "Upload", "announced", "plain_name", "uploads"]
+__all__ = ["ClientDisconnect", "Upload", "check_length", "plain_name", "uploads"]
