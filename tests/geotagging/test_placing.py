@@ -10,7 +10,7 @@ from geotagging.libraries import NEAR_PARIS, PARIS, START
 from openplanet.geotagging.items import Item
 from openplanet.geotagging.placing import MOST_TOGETHER, Windows, place, within
 from openplanet.geotagging.planning import row_of
-from openplanet.inference.album_predictor import AlbumPhoto
+from openplanet.inference.album_photos import AlbumPhoto
 from openplanet.photos.albums.tracks import Tracks
 from openplanet.photos.ingest.read import Reading
 

@@ -8,7 +8,7 @@ from typing import Any
 from openplanet.errors import PhotoError
 from openplanet.geotagging.library import find, sidecars, task_of
 from openplanet.geotagging.replacing import state_of
-from openplanet.inference.album_predictor import AlbumPhoto
+from openplanet.inference.album_photos import AlbumPhoto
 from openplanet.inference.finding import find_photos, no_photograph
 from openplanet.photos.files import exif
 from openplanet.photos.files.xmp import GEOTAG

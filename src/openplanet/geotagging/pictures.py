@@ -9,7 +9,7 @@ from openplanet.geotagging.items import Item
 from openplanet.geotagging.run import THUMBS
 from openplanet.geotagging.server import ServerError
 from openplanet.geotagging.service import Asset, Service
-from openplanet.inference.album_predictor import AlbumPhoto
+from openplanet.inference.album_photos import AlbumPhoto
 from openplanet.inference.finding import FLAG_SIDE
 from openplanet.photos.files import flags, images
 from openplanet.progress import track

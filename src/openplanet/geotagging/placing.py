@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from openplanet.earth.geo import distance_km
 from openplanet.geotagging.items import Item, camera_of
-from openplanet.inference.album_predictor import AlbumPhoto, AlbumPredictor, capture_order, clock_table
+from openplanet.inference.album_photos import AlbumPhoto, capture_order, clock_table
+from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.between import CLOSE_KM, HOURS, Anchored, by_anchors, on_track
 from openplanet.inference.prediction import CONFIDENCE, Prediction
 from openplanet.models.regions import WITHIN_KM

@@ -5,25 +5,31 @@
 Shapes: T photos of the album, C cells.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from openplanet.earth.partition.adaptive import Partition
-from openplanet.errors import InputError, PhotoError
-from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors, on_track
+from openplanet.inference.album_photos import (
+    AlbumPhoto,
+    anchored_by,
+    capture_order,
+    clock_table,
+    in_zone,
+    local_time,
+    main_camera,
+    read_album,
+)
+from openplanet.inference.between import CLOSE_KM, Anchored, by_anchors
 from openplanet.inference.clock_offset import ClockOffset, estimate
 from openplanet.inference.engine_predictor import EnginePredictor
-from openplanet.inference.finding import find_photos, no_photograph
+from openplanet.inference.finding import no_photograph
 from openplanet.inference.located import Located, LocatedAlbum, Photo
 from openplanet.inference.locator import exported_for, open_predictor
 from openplanet.inference.prediction import Prediction
@@ -36,46 +42,12 @@ from openplanet.models.album.travel import UNSEEN, Travel
 from openplanet.models.checkpoint_folder import ALBUM_IMAGE, is_album_checkpoint
 from openplanet.models.device import best_device
 from openplanet.models.regions import Regions
-from openplanet.photos.albums import clocks, zones
-from openplanet.photos.albums.clocks import Aligned
-from openplanet.photos.albums.orders import album_orders
+from openplanet.photos.albums import clocks
 from openplanet.photos.albums.tracks import Tracks
-from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_facts
-from openplanet.photos.ingest.serials import code
-from openplanet.photos.sources.source import printable
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
 UNREADABLE = "its picture cannot be read"
-
-
-@dataclass(frozen=True)
-class AlbumPhoto:
-    """A photo and what it says of itself. ``path``: its file, or what the photo is called where it is no file."""
-
-    path: Path
-    facts: Reading | None
-    error: str | None
-    embedding: Tensor | None = None  # None where its pixels cannot be read, and before they are
-    flag: str = ""  # why it is no photograph of a place
-    local: datetime | None = None  # time by the main camera's clock; UTC where no zone is known
-    track: Anchored | None = None
-
-    @property
-    def camera(self) -> str:
-        facts = self.facts
-        if facts is None:
-            return ""
-        return " ".join(part for part in (facts.make, facts.model, code(facts.serial or "")) if part)
-
-    @property
-    def by_track(self) -> tuple[float, float] | None:
-        return None if self.track is None else (self.track.lat, self.track.lng)
-
-    @property
-    def known(self) -> tuple[float, float] | None:
-        facts = self.facts
-        return None if facts is None or facts.lat is None or facts.lng is None else (facts.lat, facts.lng)
 
 
 class AlbumPredictor:
@@ -151,7 +123,7 @@ class AlbumPredictor:
         named = [photos] if isinstance(photos, Path | str) else photos
         read = read_album([Path(each) for each in named])
         if timezone is not None:
-            read = [_in_zone(photo, timezone) for photo in read]
+            read = [in_zone(photo, timezone) for photo in read]
         if not all_pictures:
             read = [
                 photo if anchors and photo.known else replace(photo, flag=no_photograph(photo.path)) for photo in read
@@ -184,7 +156,7 @@ class AlbumPredictor:
     ) -> LocatedAlbum:
         """Locate photos that were read and embedded, in any order, as one album: what ``locate`` does of files."""
         read = list(photos)
-        main = _main_camera(read)
+        main = main_camera(read)
         about = clock_table(read)
         aligned = clocks.align(about, np.zeros(len(read), np.int64))
         notes = tuple(clocks.notes(aligned, about))
@@ -201,10 +173,10 @@ class AlbumPredictor:
                 seconds_T = seconds_T + second_T * float(clock_offset or 0.0)
         shift_T = np.nan_to_num(seconds_T - unshifted_T)
         order = capture_order(read, aligned.moment_N + (shift_T * clocks.MICRO).astype(np.int64), aligned.timed_N)
-        photos_T = [replace(read[place], local=_local(aligned, place, shift_T[place])) for place in order]
+        photos_T = [replace(read[place], local=local_time(aligned, place, shift_T[place])) for place in order]
         if tracks is not None:
             photos_T = [
-                photo if photo.known and anchors else replace(photo, track=_on_track(photo, aligned, place, tracks))
+                photo if photo.known and anchors else replace(photo, track=anchored_by(photo, aligned, place, tracks))
                 for photo, place in zip(photos_T, order, strict=True)
             ]
         offset_from = list(zip(aligned.offsets().to_pylist(), aligned.sources().to_pylist(), strict=True))
@@ -315,64 +287,3 @@ class AlbumPredictor:
     def _alone(self, log_probs_C: Tensor) -> Prediction:
         """What the image model says of a photo without its album."""
         return Prediction(self.partition, log_probs_C.cpu().numpy(), self.predictor.checkpoint.calibration.regions)
-
-
-def read_album(paths: Sequence[Path]) -> list[AlbumPhoto]:
-    """Photos, and those of folders, with what they say of themselves. Raises InputError where there is none."""
-    found = []
-    for candidate in find_photos(paths):
-        task = Task(
-            b"", str(candidate.path), False, candidate.span, candidate.beside, candidate.told, source=candidate.source
-        )
-        try:
-            found.append(AlbumPhoto(candidate.path, read_facts(task), None))
-        except (PhotoError, OSError) as error:
-            found.append(AlbumPhoto(candidate.path, None, str(error)))
-    return found
-
-
-def _on_track(photo: AlbumPhoto, aligned: Aligned, place: int, tracks: Tracks) -> Anchored | None:
-    facts = photo.facts
-    if facts is None or facts.taken_at is None:
-        return None
-    return on_track(tracks, facts.taken_at, facts.taken_at_is_utc, float(aligned.offset_N[place]))
-
-
-def _in_zone(photo: AlbumPhoto, timezone: str) -> AlbumPhoto:
-    """With the offset of a time zone, where the photo tells local time and no offset."""
-    facts = photo.facts
-    if facts is None or facts.taken_at is None or facts.taken_at_is_utc or facts.utc_offset_minutes is not None:
-        return photo
-    minutes = zones.offset_minutes(timezone, facts.taken_at)
-    if minutes is None:
-        raise InputError(f"{timezone!r} is no time zone: give a name such as Europe/Paris")
-    return replace(photo, facts=replace(facts, utc_offset_minutes=minutes, utc_offset_from="told"))
-
-
-def _main_camera(read: list[AlbumPhoto]) -> str:
-    located = Counter(photo.camera for photo in read if photo.known is not None)
-    return max(Counter(photo.camera for photo in read).items(), key=lambda item: (located[item[0]], item[1]))[0]
-
-
-def clock_table(read: list[AlbumPhoto]) -> pa.Table:
-    """What ``clocks.align`` asks for."""
-    facts = [photo.facts or Reading(b"") for photo in read]
-    types = {field.name: field.type for field in SCHEMA}
-    return pa.table({name: pa.array([getattr(fact, name) for fact in facts], types[name]) for name in clocks.COLUMNS})
-
-
-def capture_order(read: list[AlbumPhoto], moment_T: NDArray[np.int64], timed_T: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Places of the photos in order of capture, by the rule of ingest."""
-    orders = album_orders(
-        pa.chunked_array([pa.array(["album"] * len(read))]),
-        pa.chunked_array([pa.array([printable(photo.path) for photo in read])]),
-        pa.chunked_array([pa.array(moment_T, pa.timestamp("us"), mask=~timed_T)]),
-        pa.chunked_array([pa.array([None] * len(read), pa.int64())]),
-    )
-    return np.argsort(orders).astype(np.int64)
-
-
-def _local(aligned: Aligned, place: int, shift: float) -> datetime | None:
-    if not aligned.timed_N[place]:
-        return None
-    return datetime(1970, 1, 1) + timedelta(microseconds=int(aligned.local_N[place]), seconds=float(shift))

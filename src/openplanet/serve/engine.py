@@ -17,7 +17,8 @@ import numpy as np
 from torch import Tensor
 
 from openplanet.errors import InputError, PhotoError
-from openplanet.inference.album_predictor import AlbumPhoto, AlbumPredictor, Clock
+from openplanet.inference.album_photos import AlbumPhoto
+from openplanet.inference.album_predictor import AlbumPredictor, Clock
 from openplanet.inference.evidence import Evidence, Reference, evidence
 from openplanet.inference.finding import FLAG_SIDE
 from openplanet.inference.located import Located, LocatedAlbum
