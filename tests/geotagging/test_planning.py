@@ -31,7 +31,7 @@ def test_the_model_places_what_anchors_do_not(tmp_path, checkpoint):
     assert rows["e.jpg"].source == "model" or rows["e.jpg"].left_out == NO_EVIDENCE
     assert len(run.photos["trip/e.jpg"].candidates) == 4
     assert run.about.model["album_model"] == "travel" and len(run.about.model["sha256"]) == 64
-    assert run.about.method == f"openplanet travel+{checkpoint.name} {run.about.model['sha256'][:12]}"
+    assert run.about.method("model") == f"openplanet travel+{checkpoint.name} {run.about.model['sha256'][:12]}"
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,21 @@ def test_the_answer_is_as_fine_as_it_is_sure(sydney: partitions.Partition) -> No
     assert p.answer(0.3, finest="country").text == "Australia"
 
 
+def test_a_point_outside_of_the_place_that_is_named_is_known(sydney: partitions.Partition) -> None:
+    p = spread_over(sydney, {"Sydney": 0.6, "Auckland": 0.4})
+    assert p.within_answer()
+    one = np.zeros(len(sydney))  # one cell of Auckland against many of two Australian cities
+    inside = [i for i, name in enumerate(sydney.city) if name == "Auckland"]
+    one[inside[0]] = 0.45
+    for city, share in (("Sydney", 0.3), ("Newcastle", 0.25)):
+        each = [i for i, name in enumerate(sydney.city) if name == city]
+        one[each] = share / len(each)
+    apart = Prediction(sydney, np.log(np.maximum(one, 1e-12)))
+    assert apart.answer().text == "New South Wales, Australia" and not apart.within_answer()
+    assert apart.best_point().lat == pytest.approx(-36.85, abs=0.2)
+    assert apart.within_answer(confidence=0.9)  # nothing is named
+
+
 def test_a_large_cell_names_no_town() -> None:
     """What made "Florence, Oregon 100 %" of a cell of 21 million square kilometres."""
     rng = np.random.default_rng(1)

@@ -56,6 +56,14 @@ def test_radii_hold_their_share_of_new_photos(cells: Partition, fitted: tuple[Re
     assert inside / len(fresh) == pytest.approx(share, abs=0.06)  # of 500 and 600 photos: three standard deviations
 
 
+def test_a_larger_share_never_has_a_smaller_radius(cells: Partition) -> None:
+    regions = Regions(99, {"0.5": 0.2, "0.68": 3.0, "0.9": 0.5, "0.95": 0.6})
+    probability = np.full(len(cells), 1 / len(cells))
+    radii = regions.radii_km(cells, probability, 0.0, 0.0)
+    assert radii == sorted(radii) and radii[1] == radii[2]
+    assert regions.radii_km(cells, probability, 0.0, 0.0, (0.68, 0.95)) == [radii[1], radii[3]]
+
+
 @pytest.mark.parametrize("share", (0.5, 0.9))
 def test_sets_of_cells_hold_their_share_and_photos_in_no_cell_count(
     cells: Partition, fitted: tuple[Regions, Answers], share: float

@@ -114,11 +114,10 @@ def geotag(
     if bool(library) + sum(each is not None for each in (to_apply, to_undo, to_serve)) != 1:
         raise click.UsageError("give folders of photos, or one of --apply RUN, --undo RUN and --serve RUN")
     if to_apply is not None:
-        _tell(
-            geotagging.apply(to_apply, write, naming, least, decisions),
-            "written",
-            f"undo with: openplanet geotag --undo {to_apply}",
-        )
+        outcome = geotagging.apply(to_apply, write, naming, least, decisions)
+        nothing = f"nothing is accepted: review with  openplanet geotag --serve {to_apply}  or give --accept-above 0.9"
+        undo = f"undo with: openplanet geotag --undo {to_apply}"
+        _tell(outcome, "written", undo if outcome.done or outcome.already else nothing)
     elif to_undo is not None:
         _tell(geotagging.undo(to_undo), "put back", "")
     elif to_serve is not None:

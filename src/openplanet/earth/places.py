@@ -150,8 +150,8 @@ def named(lat_N: ArrayLike, lng_N: ArrayLike) -> list[Place]:
 
 
 def reach_km(people: ArrayLike) -> Floats:
-    """How far a city of so many people reaches: twice the radius of a disc with 1,500 of them on a square km."""
-    return np.asarray(2 * np.sqrt(np.asarray(people, np.float64) / 1500 / np.pi))
+    """How far a city of so many people reaches: the radius of a disc with 1,500 of them on a square km."""
+    return np.asarray(np.sqrt(np.asarray(people, np.float64) / 1500 / np.pi))
 
 
 @lru_cache(maxsize=1)

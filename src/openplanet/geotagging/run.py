@@ -110,9 +110,10 @@ class About:
     created: str
     format_version: int = FORMAT_VERSION
 
-    @property
-    def method(self) -> str:
-        """What GPSProcessingMethod says: ``openplanet MODEL REVISION``."""
+    def method(self, source: str) -> str:
+        """What GPSProcessingMethod says: ``openplanet MODEL REVISION``, or by what else the photo was placed."""
+        if source != "model":
+            return f"openplanet {source}"
         return " ".join(("openplanet", *(str(self.model.get(name) or "") for name in ("name", "revision")))).strip()
 
 

@@ -66,7 +66,7 @@ def of(row: Row, about: About, old: Mapping[str, Any], in_file: bool) -> Tags:
     tags: Tags = {}
     hand = row.source == HAND
     if row.lat is not None and row.lng is not None:
-        method = "MANUAL" if hand else about.method
+        method = "MANUAL" if hand else about.method(row.source)
         error = "" if row.radius_m is None else f"{row.radius_m:.0f}"
         if in_file:
             tags |= {

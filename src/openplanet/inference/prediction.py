@@ -192,6 +192,17 @@ class Prediction:
                 return Answer(level, found.place, min(1.0, found.probability))
         return Answer(None, CellPlace("", "", ""), 0.0)
 
+    def within_answer(self, within_km: float = WITHIN_KM, confidence: float = CONFIDENCE) -> bool:
+        """Whether the best point lies in the place that ``answer`` names; True where it names none. Of many unlikely
+        cells of one country none may be as likely as a single one elsewhere."""
+        answer, best = self.answer(confidence), self.best_point(within_km)
+        if answer.level is None:
+            return True
+        (cell,) = self.partition.assign(np.array([best.lat]), np.array([best.lng]))
+        there = place_of(self.partition, int(cell))
+        parts = ("country_code", *LEVELS[1 : LEVELS.index(answer.level) + 1])
+        return all(getattr(there, part) in ("", getattr(answer.place, part)) for part in parts)
+
     def region(self, share: float) -> NDArray[np.int64]:
         """The cells of the smallest set that holds ``share`` (one of models.regions.SHARES) of photos."""
         return self.regions.cells(self.probabilities, share)

@@ -69,9 +69,14 @@ class Regions:
     ) -> list[float]:
         """The radii in km about (lat, lng) in degrees, the best point within WITHIN_KM, that hold each of ``shares`` of
         photos."""
-        own = radii_km(partition, probability_C, lat, lng, shares)
-        factors = [self.radius_factor.get(str(share), 1.0) for share in shares]
-        return [float(min(FARTHEST_KM, km * factor)) for km, factor in zip(own, factors, strict=True)]
+        asked = sorted({*SHARES, *shares})
+        own = radii_km(partition, probability_C, lat, lng, asked)
+        found, least = dict[float, float](), 0.0
+        for share, km in zip(asked, own, strict=True):
+            # each share has a factor of its own: a larger one may not ask for less
+            least = max(least, min(FARTHEST_KM, km * self.radius_factor.get(str(share), 1.0)))
+            found[share] = float(least)
+        return [found[share] for share in shares]
 
     def cells(self, probability_C: Floats, share: float) -> NDArray[np.int64]:
         """The smallest set of cells that holds ``share`` of photos, the likeliest first; all where none is enough."""

@@ -34,11 +34,18 @@ class About:
             return None
         return located.prediction.answer(self.options.confidence, self.options.finest)
 
+    def agrees(self, located: Located) -> bool:
+        """Whether the best point lies in the place that is named: outputs of one point leave out one that does not."""
+        asked = located.prediction
+        return asked is None or asked.within_answer(self.options.within_km, self.options.confidence)
+
     def position(self, located: Located) -> tuple[float, float] | None:
-        """(lat, lng) in degrees, where there is one and positions may be told."""
+        """(lat, lng) in degrees, where there is one, positions may be told, and it lies in the place that is named."""
         if not self.shows_points:
             return None
         if located.by_anchors is None and located.prediction is not None:
+            if not self.agrees(located):
+                return None
             best = located.prediction.best_point(self.options.within_km)
             return best.lat, best.lng
         return located.by_anchors
@@ -49,7 +56,7 @@ class About:
             return None
         if located.anchored is not None:
             return located.anchored.radius_km if share == 0.95 else None
-        if located.prediction is None:
+        if located.prediction is None or not self.agrees(located):
             return None
         return located.prediction.best_point(self.options.within_km).radius_km[str(share)]
 

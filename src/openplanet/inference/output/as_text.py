@@ -58,8 +58,10 @@ def _photo(located: Located, about: About) -> list[str]:
     if about.shows_points:
         best = located.prediction.best_point(about.options.within_km)
         how = "" if best.calibrated else ", not calibrated"
+        apart = "" if about.agrees(located) else ", outside of the place named, where no single cell is as likely"
         lines.append(
-            f"  best point {best.lat:.4f} {best.lng:.4f}  {best.probability:.0%} within {best.within_km:g} km;"
+            f"  best point {best.lat:.4f} {best.lng:.4f}  {best.probability:.0%} within {best.within_km:g} km"
+            f"{apart};"
             f" 68 % within {km_words(best.radius_km['0.68'])}, 95 % within {km_words(best.radius_km['0.95'])}{how}"
         )
     return [*lines, *_places(located.prediction, about), *(_evidence(located) if about.shows_points else ())]
@@ -79,6 +81,8 @@ def _places(prediction: Prediction, about: About) -> list[str]:
 
     for node in told[: about.top]:
         add(node, 0)
+    if (rest := 1.0 - sum(node.probability for node in told[: about.top])) >= PLACES:
+        lines.append(f"  {rest:6.1%}  elsewhere")
     return lines
 
 
