@@ -130,7 +130,9 @@ def test_answers_are_printed_and_forgotten_as_they_come(
                 yield Located(photo, prediction, None)
                 del prediction
 
-    monkeypatch.setattr(locator, "open_locator", lambda *_, **__: Fake())
+    fake = Fake()
+    fake.partition = partition  # type: ignore[attr-defined]
+    monkeypatch.setattr(locator, "open_locator", lambda *_, **__: fake)
     monkeypatch.setattr(click, "echo", lambda text, **_: printed.append(text))
     done = CliRunner().invoke(cli, ["locate", "empty", "--checkpoint", "none", *options])
     assert done.exit_code == 0, done.output

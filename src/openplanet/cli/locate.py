@@ -9,6 +9,7 @@ import click
 
 from openplanet.cli.base import PATH, Command, OutputFile, engine_option, runner_options
 from openplanet.errors import InputError
+from openplanet.progress import say
 from openplanet.storage import html_page
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from openplanet.inference.located import Located
     from openplanet.inference.located_parts import LocateJob
     from openplanet.inference.prediction import Finest
+
+REGIONAL = 0.5  # share of training photos of one country from which on a model is called regional
 
 
 @click.command(
@@ -167,6 +170,7 @@ def locate(
         locator = AlbumPredictor.load(checkpoint, engine=engine)
         album = locator.locate(photos, anchors, clock, all_pictures, tracks, timezone)
         about = About(names, top, locator.provenance, album, options)
+        about_partition = locator.partition
         stream, number = album.photos, len(album.photos)
     else:
         paths = [candidate.path for candidate in find_photos(photos)]
@@ -174,6 +178,7 @@ def locate(
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
         about = About(names, top, single.provenance, options=options)
+        about_partition = single.partition
         if isinstance(single, PhotoLocator):
             stream = single.locate_many(paths, all_pictures=all_pictures)
         else:
@@ -185,6 +190,9 @@ def locate(
 
             known = None if reference is None else Dataset.open(reference)
             stream = with_evidence(stream, single, within_km, known)
+    country, share = about_partition.mostly()
+    if country and share >= REGIONAL:
+        say(f"the model was trained on photos of {country} ({share:.0%}): of other places it knows little")
     page = None
     if map_file is not None:
         from openplanet.inference.output.as_map import MapPage

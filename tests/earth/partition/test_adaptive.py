@@ -478,3 +478,9 @@ def test_a_full_disk_is_said(photos, monkeypatch):
     monkeypatch.setattr(leaf_runs.os, "pwrite", full)
     with pytest.raises(PartitionError, match=r"No space left on device.*TMPDIR"):
         adaptive.build([photos], 700, 20)
+
+
+def test_the_country_with_most_photos() -> None:
+    lat, lng = np.array([[48.86, 2.35]] * 6 + [[35.68, 139.69]] * 2).T
+    cells = adaptive.build([(lat, lng)], max_photos=6, min_photos=1)
+    assert cells.mostly() == ("France", 0.75)

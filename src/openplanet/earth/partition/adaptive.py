@@ -80,6 +80,12 @@ class Partition:
     def _ranges(self) -> tuple[Ids, Ids]:
         return s2.range_min(self.cell_id), s2.range_max(self.cell_id)
 
+    def mostly(self) -> tuple[str, float]:
+        """The country with most of the photos that the cells were built from, and its share of them (0..1)."""
+        names, index_C = np.unique(np.array(self.country), return_inverse=True)
+        photos = np.bincount(index_C, weights=self.count)
+        return str(names[photos.argmax()]), float(photos.max() / photos.sum())
+
     def assign(self, lat_N: ArrayLike, lng_N: ArrayLike) -> Ints:
         """The cell_index int64[N] of the cell that holds each position, -1 where none does.
 
