@@ -203,7 +203,8 @@
       try {
         const answer = await fetch(data.keepAt, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run: data.run, decisions: some }) });
         const told = await answer.json();
-        tell(answer.ok ? `${counts()}; kept` : `not kept: ${told.error}`);
+        // what was decided meanwhile is sent next
+        tell(answer.ok ? `${counts()}; ${changed.size ? "keeping" : "kept"}` : `not kept: ${told.error}`);
       } catch {
         for (const [file, one] of Object.entries(some)) if (!changed.has(file)) changed.set(file, one);
         tell("not kept: openplanet geotag --serve does not answer; start it again");
