@@ -83,7 +83,7 @@ def test_candidate_names_its_cell(cells: partitions.Partition) -> None:
 def test_to_dict_has_exactly_the_agreed_keys(cells: partitions.Partition) -> None:
     got = json.loads(json.dumps(predict(cells).to_dict(2), allow_nan=False))
     assert set(got) == {"best", "answer", "places", "top"} and len(got["top"]) == 2
-    assert set(got["best"]) == {"lat", "lng", "within_km", "probability", "radius_km", "calibrated"}
+    assert set(got["best"]) == {"lat", "lng", "within_km", "probability", "radius_km", "calibrated", "in_answer"}
     for candidate in got["top"]:
         assert set(candidate) == {"rank", "lat", "lng", "probability", "cell_token", "area_km2", "place"}
         assert set(candidate["place"]) == {"country", "region", "city", "country_code"}
@@ -170,6 +170,7 @@ def test_a_point_outside_of_the_place_that_is_named_is_known(sydney: partitions.
     assert apart.answer().text == "New South Wales, Australia" and not apart.within_answer()
     assert apart.best_point().lat == pytest.approx(-36.85, abs=0.2)
     assert apart.within_answer(confidence=0.9)  # nothing is named
+    assert apart.to_dict()["best"]["in_answer"] is False and p.to_dict()["best"]["in_answer"] is True
 
 
 def test_a_large_cell_names_no_town() -> None:

@@ -81,13 +81,16 @@ def anchored_by(photo: AlbumPhoto, aligned: Aligned, place: int, tracks: Tracks)
 
 
 def in_zone(photo: AlbumPhoto, timezone: str) -> AlbumPhoto:
-    """With the offset of a time zone, where the photo tells local time and no offset."""
+    """With the offset of a time zone, where the photo tells local time and no offset.
+
+    Raises InputError where ``timezone`` is none, whatever the photo tells.
+    """
+    if zones.offset_minutes(timezone, datetime(2020, 1, 1)) is None:
+        raise InputError(f"{timezone!r} is no time zone: give a name such as Europe/Paris")
     facts = photo.facts
     if facts is None or facts.taken_at is None or facts.taken_at_is_utc or facts.utc_offset_minutes is not None:
         return photo
     minutes = zones.offset_minutes(timezone, facts.taken_at)
-    if minutes is None:
-        raise InputError(f"{timezone!r} is no time zone: give a name such as Europe/Paris")
     return replace(photo, facts=replace(facts, utc_offset_minutes=minutes, utc_offset_from="told"))
 
 

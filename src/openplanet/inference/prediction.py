@@ -211,9 +211,10 @@ class Prediction:
         """JSON-safe: ``best``, ``answer``, ``places``, ``top``; what is finer than asked for is null or empty."""
         asked = options or Options()
         shown = asked.finest == "cell"
+        inside = {"in_answer": self.within_answer(asked.within_km, asked.confidence)}
         level: Level = "city" if asked.finest == "cell" else asked.finest
         return {
-            "best": self.best_point(asked.within_km).to_dict() if shown else None,
+            "best": self.best_point(asked.within_km).to_dict() | inside if shown else None,
             "answer": self.answer(asked.confidence, asked.finest).to_dict(),
             "places": [node.to_dict() for node in self.places(level)],
             "top": [each.to_dict() for each in self.top(k)] if shown else [],

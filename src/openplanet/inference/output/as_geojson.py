@@ -41,6 +41,8 @@ def _cells(located: Located, about: About) -> Iterator[dict[str, Any]]:
         return
     for feature in located.prediction.to_geojson(about.top, about.options.within_km)["features"]:
         feature["properties"]["photo"] = about.name(located)
+        if feature["properties"].get("best"):
+            feature["properties"]["in_answer"] = about.agrees(located)
         yield feature
 
 
