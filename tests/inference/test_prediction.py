@@ -173,6 +173,18 @@ def test_a_point_outside_of_the_place_that_is_named_is_known(sydney: partitions.
     assert apart.to_dict()["best"]["in_answer"] is False and p.to_dict()["best"]["in_answer"] is True
 
 
+def test_a_point_in_a_cell_too_large_for_a_name_is_known_to_be_elsewhere() -> None:
+    rng = np.random.default_rng(3)
+    lat, lng = (np.append(rng.normal(at, 0.5, 60), [far] * 3) for at, far in ((-33.87, 37.07), (151.0, -119.64)))
+    cells = partitions.build([(lat, lng)], max_photos=4, min_photos=1)
+    (far,) = cells.assign([37.07], [-119.64])
+    probability = np.full(len(cells), 0.7 / (len(cells) - 1))
+    probability[far] = 0.3
+    apart = Prediction(cells, np.log(probability))
+    assert apart.top(1)[0].place.text == "" and apart.answer(0.3).place.country == "Australia"
+    assert apart.best_point(1.0).lng < 0 and not apart.within_answer(1.0, 0.3)
+
+
 def test_a_large_cell_names_no_town() -> None:
     """What made "Florence, Oregon 100 %" of a cell of 21 million square kilometres."""
     rng = np.random.default_rng(1)

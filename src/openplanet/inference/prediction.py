@@ -199,9 +199,10 @@ class Prediction:
         if answer.level is None:
             return True
         (cell,) = self.partition.assign(np.array([best.lat]), np.array([best.lng]))
-        there = place_of(self.partition, int(cell))
+        # the point's own place, however large its cell is; a region that the list of cities lacks cannot differ
         parts = ("country_code", *LEVELS[1 : LEVELS.index(answer.level) + 1])
-        return all(getattr(there, part) in ("", getattr(answer.place, part)) for part in parts)
+        there = {part: getattr(self.partition, part)[int(cell)] for part in parts}
+        return all(there[part] in ("", getattr(answer.place, part)) for part in parts)
 
     def region(self, share: float) -> NDArray[np.int64]:
         """The cells of the smallest set that holds ``share`` (one of models.regions.SHARES) of photos."""
