@@ -25,6 +25,7 @@ class EmbedJob(Job):
     checkpoint: str
     splits: tuple[str, ...]
     what = "looking at photos"
+    on_gpu = True
 
     @property
     def count(self) -> int:
