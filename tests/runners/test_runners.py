@@ -111,11 +111,10 @@ def test_a_killed_worker_costs_its_part_only(tmp_path: Path, runner: str, caplog
     assert begun.count("4") == 2 and set(begun) == set("0123456")
 
 
-@SEVERAL_PROCESSES
-def test_a_part_that_kills_every_worker_is_named(tmp_path: Path, runner: str) -> None:
-    told = "killed 3 workers" if runner == "ray" else "ended the process that did it, twice"
-    with pytest.raises(InputError, match=f"part 4 {told}"):
-        run_by(Squares(tmp_path, deadly=4, kills=99), runner)
+@pytest.mark.slow
+def test_a_part_that_kills_every_worker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="part 4 ended its process twice"):
+        run(Squares(tmp_path, deadly=4, kills=99, local_processes=2))
     assert not (tmp_path / "part-4").exists()
 
 
@@ -139,7 +138,7 @@ def test_a_job_may_know_better_than_to_end_with_a_deadly_part(tmp_path: Path, ru
 def test_an_error_of_a_part_is_the_users_to_read(tmp_path: Path, runner: str) -> None:
     with pytest.raises(InputError, match=r"^part 2 cannot be done$"):
         run_by(Squares(tmp_path, wrong=2), runner)
-    run_by(Squares(tmp_path), runner)  # and what was done stays
+    run(Squares(tmp_path))  # and what was done stays
     assert done(tmp_path) == ALL
 
 

@@ -29,7 +29,7 @@ def run(job: Job, parts: Sequence[int]) -> None:
             return
         for suspect in _run(job, iter(parts), min(job.processes, len(parts)), progress):
             if _run(job, iter([suspect]), 1, progress):
-                job.give_up(suspect, "ended the process that did it, twice")
+                job.give_up(suspect, "ended its process twice")
                 progress.advance(job.size(suspect))
 
 
