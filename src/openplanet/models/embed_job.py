@@ -24,7 +24,10 @@ class EmbedJob(Job):
     dataset: Path
     checkpoint: str
     splits: tuple[str, ...]
+    located: bool = False
+    """Only those with a position."""
     what = "looking at photos"
+    on_gpu = True
 
     @property
     def count(self) -> int:
@@ -38,7 +41,10 @@ class EmbedJob(Job):
         def work(part: int) -> None:
             number, index = divmod(part, len(groups))
             split = self.splits[number]
-            seen = stored.of_group(groups[index], index, split)
+            wanted = None
+            if self.located:
+                wanted = set(groups[index].read(["photo_id"], split, located=True)["photo_id"].to_pylist())
+            seen = stored.of_group(groups[index], index, split, wanted)
             if (seen.photo_ids or seen.failed) and not stored.file(index, split).is_file():
                 raise InputError(f"{stored.place} cannot be written: it is to hold what is seen of the photos")
 
