@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from openplanet.errors import CheckpointError
-from openplanet.storage import home
+from openplanet.home import home
 
 PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
