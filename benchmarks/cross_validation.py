@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from resplit import resplit
 
 from openplanet import recipes
+from openplanet.evaluation.albums import evaluate_albums
 from openplanet.evaluation.answers import Truth
 from openplanet.evaluation.evaluate import evaluate
 from openplanet.evaluation.measures import bootstrap, metrics
@@ -25,6 +26,7 @@ from openplanet.evaluation.measures.bootstrap import Groups
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets.photoset import read_truth
 from openplanet.inference.predictor import Predictor
+from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import on_terminal, say
 from openplanet.training.fit import fit
@@ -66,8 +68,10 @@ def splits(groups: Groups, fold_G: Ints, fold: int, seed: int) -> list[str]:
     return name_G[groups.group_N].tolist()
 
 
-def run_fold(dataset: Dataset, split_of: dict[str, str], recipe: Recipe, folder: Path, neighbours: bool) -> Result:
-    """Train on the fold's train split and measure on its test split."""
+def run_fold(
+    dataset: Dataset, split_of: dict[str, str], recipe: Recipe, folder: Path, neighbours: bool, albums: bool
+) -> tuple[Result, Result | None]:
+    """Train on the fold's train split and measure on its test split: single photos, and albums where asked for."""
 
     def split(row: dict[str, str]) -> str:
         return split_of.get(row["photo_id"], "none")
@@ -76,7 +80,8 @@ def run_fold(dataset: Dataset, split_of: dict[str, str], recipe: Recipe, folder:
     model = folder / "model"
     if not (model / "model.safetensors").is_file():
         fit(part, recipe, model, resume=model.exists())
-    return evaluate(part, Predictor.load(model), extra_distances=DISTANCES_KM, neighbours=neighbours)
+    found = evaluate(part, Predictor.load(model), extra_distances=DISTANCES_KM, neighbours=neighbours)
+    return found, evaluate_albums(part, Checkpoint.load(model), extra_distances=DISTANCES_KM) if albums else None
 
 
 def pooled(results: Iterable[Result]) -> Hits:
@@ -115,19 +120,23 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--neighbours", action="store_true", help="also the baselines that look at training photos")
+    parser.add_argument("--albums", action="store_true", help="also the album models that need no training")
     args = parser.parse_args()
     recipe = override(recipes.get(args.recipe), dict(change.split("=", 1) for change in args.changes))
     dataset = Dataset.open(args.dataset)
     truth = located(dataset)
     groups = truth.groups()
     fold_G = divide(groups, args.folds, args.seed)
-    results = []
+    results, of_albums = list[Result](), list[Result]()
     for fold in range(args.folds):
         say(f"fold {fold + 1} of {args.folds}")
         split_of = dict(zip(truth.photo_id, splits(groups, fold_G, fold, args.seed), strict=True))
-        results.append(run_fold(dataset, split_of, recipe, args.work / f"fold-{fold}", args.neighbours))
+        one, album = run_fold(dataset, split_of, recipe, args.work / f"fold-{fold}", args.neighbours, args.albums)
+        results.append(one)
+        of_albums += [] if album is None else [album]
     print(f"{len(truth.lat):,} photos, {groups.text}, {args.folds} folds")
-    print(*table(pooled(results), truth, groups, metrics.with_standard(DISTANCES_KM)), sep="\n")
+    for found in filter(None, (results, of_albums)):
+        print(*table(pooled(found), truth, groups, metrics.with_standard(DISTANCES_KM)), sep="\n", end="\n\n")
 
 
 if __name__ == "__main__":

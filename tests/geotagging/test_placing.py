@@ -8,7 +8,7 @@ import pytest
 
 from geotagging.libraries import NEAR_PARIS, PARIS, START
 from openplanet.geotagging.items import Item
-from openplanet.geotagging.placing import MOST_TOGETHER, Windows, place, within
+from openplanet.geotagging.placing import MOST_TOGETHER, SUREST, Windows, place, source_of, within
 from openplanet.geotagging.planning import row_of
 from openplanet.inference.album_photos import AlbumPhoto
 from openplanet.photos.albums.tracks import Tracks
@@ -39,6 +39,15 @@ def test_the_order_of_trust():
     assert {name: each.anchored.kind for name, each in found.items()} == {"b": "between", "d": "track", "e": "near"}
     assert found["d"].anchored.lat == pytest.approx(SYDNEY[0])
     assert (found["e"].anchored.lat, found["e"].anchored.lng) == NEAR_PARIS
+
+
+def test_photos_without_a_time_are_placed_in_order_and_nothing_is_certain():
+    items = [item("a", None, PARIS), item("b"), item("c", None, NEAR_PARIS), item("d")]
+    found = place(items, Windows())
+    rows = {each.file: row_of(each, found[each.file], Windows(), False)[0] for each in (items[1], items[3])}
+    assert (rows["b"].source, rows["d"].source) == ("between in order", "near in order")
+    burst = place([item("a", 0.5, PARIS), item("b", 0.5)], Windows())["b"].anchored
+    assert source_of(burst) == "near in time" and within(burst.radius_km) == SUREST
 
 
 def test_windows_of_time_and_distance_are_options():

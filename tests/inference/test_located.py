@@ -184,7 +184,8 @@ def test_csv_has_darwin_cores_names(answers: tuple[list[Located], About]) -> Non
     assert float(first["decimalLatitude"]) == pytest.approx(best.lat, abs=1e-6)
     assert float(first["coordinateUncertaintyInMeters"]) == pytest.approx(1000 * best.radius_km["0.95"], abs=1)
     assert failed["note"].endswith("damaged") and failed["decimalLatitude"] == ""
-    assert flagged["status"] == "no place" and "screenshot" in flagged["note"]
+    assert flagged["status"] == "no place" and "screenshot" in flagged["note"] and first["note"] == ""
+    assert next(csv.DictReader(io.StringIO(text_of("csv", answers, confidence=1.0))))["note"] == "not enough evidence"
 
 
 def test_kml_and_gpx_are_xml_with_the_best_point(answers: tuple[list[Located], About]) -> None:
@@ -200,6 +201,8 @@ def test_kml_and_gpx_are_xml_with_the_best_point(answers: tuple[list[Located], A
     gpx = ElementTree.fromstring(text_of("gpx", answers))
     (waypoint,) = gpx.findall("{http://www.topografix.com/GPX/1/1}wpt")
     assert float(waypoint.attrib["lat"]) == pytest.approx(best.lat, abs=1e-6)
+    said = waypoint.findtext("{http://www.topografix.com/GPX/1/1}desc")
+    assert said == f"Paris, Île-de-France, France, 95 % within {as_text.km_words(best.radius_km['0.95'])}"
 
 
 @pytest.mark.parametrize("form", FORMATS)

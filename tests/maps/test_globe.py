@@ -62,7 +62,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = {
         "flag": None, "error": None, "source": "model",
         "answer": {"level": "country", "name": NASTY, "probability": 0.5},
-        "best": {"lat": 1.0, "lng": 2.0, "radius_km": {"0.68": 20}, "calibrated": True, "probability": 0.4},
+        "best": {"lat": 1.0, "lng": 2.0, "radius_km": {"0.68": 20}, "calibrated": True, "probability": 0.4,
+            "in_answer": False},
         "places": [{"level": "country", "name": NASTY, "probability": 0.5, "places": []}],
         "evidence": {"prior_probability": 0.1, "drop_when_covered": [[0.1, 0.0]],
             "alike": [{"source": NASTY, "cosine": 0.9, "km": 3.0, "attribution": NASTY, "licence": None}]},
@@ -90,6 +91,7 @@ def test_the_page_draws_without_a_request_and_no_text_runs(opened: Any) -> None:
     assert opened.ask("[typeof window.hacked, document.querySelectorAll('img[src=x]').length]") == ["undefined", 0]
     assert NASTY in opened.ask("document.querySelector('.op-verdict').textContent")
     assert opened.ask("document.querySelectorAll('.op-verdict b')[0].textContent") == "50 %"
+    assert "outside of the place named" in opened.ask("document.querySelector('.op-note').textContent")
     asked = [url for url in getattr(opened, "requests", []) if not url.startswith(("data:", "blob:", "file:"))]
     assert asked == [] and getattr(opened, "errors", []) == []
 

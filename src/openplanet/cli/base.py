@@ -1,5 +1,7 @@
 """What the commands share."""
 
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,11 @@ def _check_outputs(params: Sequence[click.Parameter], values: Mapping[str, Any])
 def show(text: str) -> None:
     """Print lines of text on standard output; what names of files and places hold cannot steer the terminal."""
     click.echo("\n".join(map(plain, text.split("\n"))))
+
+
+def terminal_width() -> int | None:
+    """Letters in a line where standard output is a terminal; None where it is a file or a pipe, which take any."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def pairs(overrides: tuple[str, ...]) -> dict[str, str]:

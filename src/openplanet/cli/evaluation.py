@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, engine_option, show
+from openplanet.cli.base import PATH, Command, OutputFile, engine_option, show, terminal_width
 from openplanet.evaluation import kinds
 from openplanet.storage import generator
 
@@ -104,11 +104,11 @@ def evaluate(
     predictor = None if checkpoint is None else open_locator(checkpoint, engine=engine)
     of_albums = albums_of(data, predictor, album_checkpoints) if albums else None
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
-    show(result.to_text())
+    show(result.to_text(terminal_width()))
     placed = None
     if of_albums is not None:
         placed = evaluate_albums(*of_albums, split, album_checkpoints, world, extra, shares, strict)
-        show(f"\n{placed.to_text()}")
+        show(f"\n{placed.to_text(terminal_width())}")
     if scores is not None:
         albums_dict = {} if placed is None else {"albums": placed.to_dict()}
         write_json(scores, generator("evaluation") | result.to_dict() | albums_dict)
@@ -158,7 +158,7 @@ def compare(
     fitted = train or (Path(photos) if _is_dataset(photos) else None)
     photoset = open_set(photos, pictures_needed=strict or need_pictures(contestants))
     result = run(contestants, photoset, None if fitted is None else Dataset.open(fitted), extra, strict)
-    show(result.to_text())
+    show(result.to_text(terminal_width()))
     if scores is not None:
         write_json(scores, generator("comparison") | result.to_dict())
 

@@ -86,9 +86,10 @@ class Result:
         """All figures, JSON-safe (no NaN, no Infinity). Shares are 0 to 1."""
         return self.layout.to_dict(self)
 
-    def to_text(self) -> str:
-        """The tables for a terminal, what they show, and how it was measured."""
-        parts = [*map(tables.text, self.blocks()), "\n".join(self.verdicts), "\n".join(self.notes)]
+    def to_text(self, width: int | None = None) -> str:
+        """The tables for a terminal of ``width`` letters (None: any), what they show, and how it was measured."""
+        told = [tables.text(block, width) for block in self.blocks()]
+        parts = [*told, "\n".join(self.verdicts), "\n".join(self.notes)]
         return "\n\n".join(part for part in parts if part)
 
     def to_markdown(self) -> str:

@@ -11,14 +11,14 @@ from openplanet.earth import places
 from openplanet.errors import InputError
 from openplanet.geotagging.items import Item, camera_of, read_library
 from openplanet.geotagging.pictures import Pictures
-from openplanet.geotagging.placing import SOURCES, Fetch, Placed, Windows, place, within
+from openplanet.geotagging.placing import Fetch, Placed, Windows, place, source_of, within
 from openplanet.geotagging.review import make_thumbnails, write_page
 from openplanet.geotagging.run import About, Candidate, Photo, Row, Run, new_id
 from openplanet.geotagging.service import Service
 from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.between import Anchored
 from openplanet.inference.place_tree import CellPlace, Level
-from openplanet.inference.prediction import Prediction
+from openplanet.inference.prediction import NO_EVIDENCE, Prediction
 from openplanet.models import hub
 from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.albums.tracks import Tracks
@@ -26,7 +26,6 @@ from openplanet.progress import say
 from openplanet.storage import sha256_of
 
 CANDIDATES = 5
-NO_EVIDENCE = "not enough evidence"
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _by_anchors(at: Anchored, windows: Windows) -> dict[str, Any]:
     level: Level = "city" if at.radius_km <= WITHIN_KM else "region"
     name = CellPlace(place_there.country, place_there.region, place_there.city, place_there.country_code)
     told = _named(name.at(level) if place_there.distance_km <= places.CITY_KM else name.at("country"))
-    told |= {"source": SOURCES[at.kind], "probability": within(at.radius_km)}
+    told |= {"source": source_of(at), "probability": within(at.radius_km)}
     if told["probability"] < windows.confidence:
         return {}
     return told | {"lat": round(at.lat, 6), "lng": round(at.lng, 6), "radius_m": round(1000 * at.radius_km)}

@@ -25,7 +25,7 @@
   };
   function writes(row) { return row.lat !== null || Boolean(row.country) || row.accept === "yes"; }
   const percent = (value) => (value === null ? "" : `${Math.round(100 * value)} %`);
-  const metres = (value) => (value === null ? "" : value < 1000 ? `${Math.round(value)} m` : `${(value / 1000).toPrecision(2)} km`);
+  const metres = (value) => (value === null ? "" : value < 1000 ? `${Math.round(value)} m` : `${value < 10000 ? (value / 1000).toFixed(1) : Math.round(value / 1000)} km`);
   const how = (row) => row.left_out || [row.source, percent(row.probability), metres(row.radius_m)].filter(Boolean).join(" · ");
 
   function tell(text) { at("state").textContent = text; }

@@ -43,7 +43,7 @@ class Row:
     lat: float | None = None  # degrees; None: names alone are written
     lng: float | None = None
     radius_m: float | None = None  # holds 95 % of such photos
-    source: str = ""  # "between anchors", "near in time", "track", "model", "by hand"
+    source: str = ""  # placing.source_of; "model", "by hand"
     probability: float | None = None  # of lying within 25 km of the point; without a point: in the place named
     city: str = ""
     region: str = ""

@@ -86,9 +86,9 @@ def by_anchors(
             found = _between(float(photo), known.astype(np.float64), np.inf)
         if found is not None:
             one, other, share = int(known[found[0]]), int(known[found[1]]), found[2]
-            off = float(min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600) if by_time else None
             same = 0 < len(now) < FEW and seconds_T[photo] % 60 != 0  # a burst: no clock of minutes or days alone
-            reach = None if by_time or same else (now if len(now) else at)
+            off = float(min(abs(seconds_T[photo] - seconds_T[[one, other]])) / 3600) if by_time or same else None
+            reach = None if off is not None else (now if len(now) else at)
             found_T[photo] = _on_the_way((lat_T, lng_T), (one, other), share, off, reach, most_km)
     return found_T
 

@@ -24,6 +24,9 @@ CONFIDENCE = 0.5
 """Probability that a place needs to be the answer, where nobody asks for another."""
 
 
+NO_EVIDENCE = "not enough evidence"
+
+
 @dataclass(frozen=True)
 class BestPoint:
     """The point with most probability within a distance; ``radius_km`` holds shares of photos (models/regions.py)."""
@@ -51,7 +54,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The place, or that there is not enough evidence."""
-        return self.place.text or "not enough evidence"
+        return self.place.text or NO_EVIDENCE
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""

@@ -107,6 +107,15 @@ def test_markdown_keeps_its_columns() -> None:
     assert all(line.count("|") == 3 for line in text.splitlines())
 
 
+def test_a_wide_table_goes_on_below_where_the_terminal_is_narrow() -> None:
+    block = Block("share", ("1 km", "25 km", "median"), (Line("prior", ("0.1", "2.0", "8,234 km")),))
+    whole, folded = tables.text(block), tables.text(block, 20)
+    assert len(whole.splitlines()) == 3 and max(map(len, folded.splitlines())) <= 20 < max(map(len, whole.splitlines()))
+    first, second = folded.split("\n\n")
+    assert first.split()[-3:] == ["prior", "0.1", "2.0"] and second.split()[-3:] == ["prior", "8,234", "km"]
+    assert all(part in tables.text(block, 1) for part in ("1 km", "25 km", "8,234 km"))
+
+
 def test_names_of_the_authors_are_compared_without_accents() -> None:
     lat, lng = np.array([48.8566, 48.8566, np.nan]), np.array([2.3522, 2.3522, np.nan])
     labels = {"country": ("FR", "DE", "FR"), "region": ("Ile-de-France_FR", "nan", "Ile-de-France_FR")}

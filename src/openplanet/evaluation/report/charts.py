@@ -75,7 +75,7 @@ def share_curve(result: Result) -> Figure:
         if row.photos == len(result.truth.lat):  # a player's few rounds make no curve
             _draw(axes, row)
     _best_of(axes, result.model, metrics.TOP_K, LINES[answers.MODEL][0], f"{answers.MODEL}, best of five", ":")
-    axes.legend(ncols=2)
+    figure.legend(ncols=3, loc="outside lower center")  # beside so many lines no place inside is free
     return figure
 
 

@@ -24,7 +24,8 @@ from openplanet.photos.files import images
 THUMBNAIL = 170  # short side, pixels
 MOST_CELLS = 600  # of a photo's map: some twenty photos are on the page
 MOST_CONSIDERED = 200
-SURE, TORN, HOPELESS = "Sure", "Torn between places", "Nothing to go by"
+LEAST_TORN = 0.1
+SURE, TORN, HOPELESS = "The surest", "The most torn between two countries", "The least sure"
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,16 @@ def choose(result: Result, drawn: int, extremes: int, seed: int) -> list[Group]:
 
 
 def story(result: Result, predictor: Locator, photoset: PhotoSet, seed: int) -> dict[int, str]:
-    """Three photos with what they stand for: one that the model is sure of, one torn between two countries, one that
-    says nothing to it. They are chosen by its probabilities, whether it is right or not, among some drawn by chance."""
+    """Three photos with what they stand for: of which the model is surest, most torn between two countries (unless
+    none is), least sure. They are chosen by its probabilities, right or not, among some drawn by chance."""
     readable = np.flatnonzero(np.isfinite(result.model.km[:, 0]))
     pool = np.random.default_rng(seed).permutation(readable)[:MOST_CONSIDERED].tolist()
     sure, torn, spread = dict[int, float](), dict[int, float](), dict[int, float]()
     for row, prediction in _predictions(predictor, photoset, pool).items():
         shares = [*prediction.country_probabilities().values(), 0.0]
         sure[row] = prediction.best_point().probability
-        torn[row] = shares[1]  # of the second country
+        if shares[1] >= LEAST_TORN:
+            torn[row] = shares[1]  # of the second country
         spread[row] = -float(np.sum(prediction.probabilities * np.maximum(prediction.log_probs, -1e3)))
     chosen: dict[int, str] = {}
     for words, scores in ((SURE, sure), (TORN, torn), (HOPELESS, spread)):

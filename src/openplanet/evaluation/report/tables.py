@@ -46,13 +46,28 @@ def whole_km(km: float) -> str:
     return f"{km:,.0f} km" if math.isfinite(km) else "–"
 
 
-def text(block: Block) -> str:
-    """The block with its columns aligned."""
+def text(block: Block, width: int | None = None) -> str:
+    """The block with its columns aligned. Where ``width`` letters are too few for all, the other columns follow below
+    under the same names."""
     rows = [(block.title, *block.columns), *[(line.name, *line.cells) for line in block.lines]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows]
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
+    shown, parts = 1, list[str]()
+    while shown < len(widths) or not parts:
+        last = shown + 1
+        while last < len(widths) and (width is None or _line_width(widths[0], widths[shown : last + 1]) <= width):
+            last += 1
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[shown:last], widths[shown:last])]).rstrip()
+            for row in rows
+        ]
+        lines.insert(1, "-" * max(len(line) for line in lines))
+        parts.append("\n".join(lines))
+        shown = last
+    return "\n\n".join(parts)
+
+
+def _line_width(name: int, cells: Sequence[int]) -> int:
+    return name + sum(2 + each for each in cells)
 
 
 def markdown(block: Block) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from openplanet.inference.located import Located
 from openplanet.inference.output.about import About
+from openplanet.inference.prediction import NO_EVIDENCE
 from openplanet.storage import inert
 
 COLUMNS = (
@@ -30,7 +31,7 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
             *(("",) * 4 if place is None else (place.country, place.country_code, place.region, place.city)),
             "" if answer is None or answer.level is None else f"{answer.probability:.4f}",
             "" if located.taken_at is None else located.taken_at.isoformat(),
-            located.flag or about.error(located) or "",
+            located.flag or about.error(located) or ("" if answer is None or answer.level else NO_EVIDENCE),
         ]
         yield _line(
             [text if name.startswith("decimal") else inert(text) for name, text in zip(COLUMNS, told, strict=True)]

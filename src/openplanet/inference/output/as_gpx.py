@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 
 from openplanet.inference.located import Located, LocatedAlbum
 from openplanet.inference.output.about import About
+from openplanet.inference.output.as_text import km_words
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -22,11 +23,17 @@ def write(stream: Iterable[Located], about: About) -> Iterator[str]:
         if at is not None:
             yield (
                 f'<wpt lat="{at[0]:.6f}" lon="{at[1]:.6f}">{_time(located)}<name>{escape(about.name(located))}</name>'
-                f"<desc>{escape(about.place(located))}</desc></wpt>\n"
+                f"<desc>{escape(_words(located, about))}</desc></wpt>\n"
             )
     if about.album is not None and about.shows_points:
         yield _track(about.album, about)
     yield "</gpx>\n"
+
+
+def _words(located: Located, about: About) -> str:
+    """The place, and how far off the point may be: GPX has no field for it."""
+    radius = about.radius_km(located, 0.95)
+    return ", ".join(filter(None, [about.place(located), "" if radius is None else f"95 % within {km_words(radius)}"]))
 
 
 def _track(album: LocatedAlbum, about: About) -> str:

@@ -57,7 +57,10 @@
     const { best } = record;
     const radii = Object.entries((best && best.radius_km) || {}).map(([share, km]) => `${percent(Number(share))} within ${kmText(km)}`);
     if (best && FROM[record.source]) lines.push(make("p", "op-note", `${[`${FROM[record.source]}: ${at(best)}`, ...radii].join(", ")}.`));
-    else if (best && radii.length) lines.push(make("p", "op-note", `Best point ${at(best)}: ${radii.join(", ")}${best.calibrated ? "" : " (not calibrated)"}.`));
+    else if (best && radii.length) {
+      const apart = best.in_answer === false ? " It lies outside of the place named, where no single cell is as likely." : "";
+      lines.push(make("p", "op-note", `Best point ${at(best)}: ${radii.join(", ")}${best.calibrated ? "" : " (not calibrated)"}.${apart}`));
+    }
     return lines;
   }
 
