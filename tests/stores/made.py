@@ -11,6 +11,7 @@ from PIL import Image
 
 from openplanet.photos import dataset as stored
 from openplanet.storage import write_json
+from openplanet.stores import cache, ranges
 from openplanet.stores.location import Location, location
 
 PLACES = {(48.8, 2.3): (200, 40, 40), (-33.9, 151.2): (40, 200, 40), (35.7, 139.7): (40, 40, 200)}
@@ -58,3 +59,9 @@ def uploaded(folder: Path, url: str) -> Location:
         if file.is_file():
             (place / file.relative_to(folder).as_posix()).upload(file)  # type: ignore[union-attr]
     return place
+
+
+def forget() -> None:
+    """As another process: nothing in memory, nothing open."""
+    cache._recent.clear()
+    ranges._open.clear()

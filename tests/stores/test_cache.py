@@ -52,6 +52,6 @@ def test_a_copy_in_use_is_not_deleted(tmp_path: Path, monkeypatch: pytest.Monkey
     file = cache.copied("key", "file", lambda path: path.write_bytes(bytes(5000)) and None)
     cache.copied("other", "file", lambda path: path.write_bytes(bytes(5000)) and None)
     assert file.is_file()
-    cache._in_use.pop(file.parent).close()
+    os.close(cache._in_use.pop(file.parent))
     cache.copied("third", "file", lambda path: path.write_bytes(bytes(5000)) and None)
     assert not file.exists()

@@ -7,7 +7,7 @@ from s3_server import S3
 from openplanet.errors import DatasetError, InputError
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.row_groups import row_groups
-from openplanet.stores import cache, ranges
+from openplanet.stores import ranges
 from openplanet.stores.location import location
 
 
@@ -21,12 +21,6 @@ def _small_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """As small beside these shards as the real ones are beside real shards."""
     monkeypatch.setattr(ranges, "JOINED", 1 << 14)
     monkeypatch.setattr(ranges, "TAIL", 1 << 14)
-
-
-def _forget() -> None:
-    """As another process: nothing in memory, nothing open."""
-    cache._recent.clear()
-    ranges._open.clear()
 
 
 def test_it_reads_as_a_local_one(local: Dataset, memory: str) -> None:
@@ -55,7 +49,7 @@ def test_requests_are_few_and_the_cache_answers_the_second_time(local: Dataset, 
     for group in groups:
         group.read(["photo_id", "image"])
     assert s3.count() <= 2 * len(groups) + len(there.shards) and small < s3.sent / 2
-    _forget()
+    made.forget()
     s3.reset()
     assert there.table(["photo_id", "image"]) == local.table(["photo_id", "image"])
     assert s3.count("GET") == 0
@@ -68,7 +62,7 @@ def test_a_changed_object_is_never_answered_from_the_cache(local: Dataset, s3: S
     before.table(["lat"])
     other = made.write(tmp_path / "other", count=200)
     (location(url) / shard.name).upload(other / shard.name)  # type: ignore[union-attr]
-    _forget()
+    made.forget()
     with pytest.raises(InputError, match=rf"{shard.name} .*changed while it was read"):
         before.table(["image"])
     with pytest.raises(DatasetError, match="where the manifest says"):

@@ -1,11 +1,10 @@
 """The command that divides the Earth."""
 
-from pathlib import Path
-
 import click
 
-from openplanet.cli.base import PATH, Command, show
+from openplanet.cli.base import LOCATION, Command, show
 from openplanet.errors import InputError
+from openplanet.stores.location import Location
 
 
 @click.command(
@@ -13,25 +12,25 @@ from openplanet.errors import InputError
     example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet\n"
     "openplanet partition photos.ds --target-cells 354,3000,26000 --out cells.parquet",
 )
-@click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
+@click.argument("source", type=LOCATION, metavar="DATASET|COORDINATES")
 @click.option("--max-photos", type=click.IntRange(1), help="Maximum photos per cell; fuller cells are split.")
 @click.option("--min-photos", type=click.IntRange(1), help="Minimum photos per cell; emptier cells are dropped.")
 @click.option("--target-cells", metavar="N[,N...]", help="Number of cells; chooses --max-photos to reach it.")
 @click.option("--turned", default=1, type=click.IntRange(1, 16), help="Number of rotated partitions (CPlaNet).")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
-@click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
-@click.option("--geojson", type=PATH, help="Write the cells as GeoJSON.")
-@click.option("--report", type=PATH, help="Write a self-contained HTML page with maps of the cells.")
+@click.option("--out", required=True, type=LOCATION, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=LOCATION, help="Write the cells as GeoJSON.")
+@click.option("--report", type=LOCATION, help="Write a self-contained HTML page with maps of the cells.")
 def partition(
-    source: Path,
+    source: Location,
     max_photos: int | None,
     min_photos: int | None,
     target_cells: str | None,
     turned: int,
     max_level: int,
-    out: Path,
-    geojson: Path | None,
-    report: Path | None,
+    out: Location,
+    geojson: Location | None,
+    report: Location | None,
 ) -> None:
     """Divide the Earth into cells, by photo density.
 

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 from openplanet.errors import InputError
 from openplanet.home import HOME, cache_home
@@ -29,7 +28,8 @@ IN_MEMORY = 64 << 20
 """Bytes of ranges that a process holds, so that a row group's pages are not read from the disk one by one."""
 
 _written: dict[Path, int] = {}
-_in_use: dict[Path, IO[bytes]] = {}
+_in_use: dict[Path, int] = {}
+"""Handles of locks, which processes that are forked share."""
 _recent: OrderedDict[str, bytes] = OrderedDict()
 _lock = Lock()
 
@@ -98,10 +98,10 @@ def _kept(folder: Path) -> bool:
     """Lock an entry against deletion until this process ends; False where it has just been deleted."""
     if folder in _in_use and folder.is_dir():
         return True
-    mark = (folder / ".in-use").open("wb")
+    mark = os.open(folder / ".in-use", os.O_RDWR | os.O_CREAT)
     fcntl.flock(mark, fcntl.LOCK_SH)
     _in_use[folder] = mark
-    return (folder / ".in-use").exists() and os.fstat(mark.fileno()).st_nlink > 0
+    return os.fstat(mark).st_nlink > 0
 
 
 def _load(file: Path) -> bytes | None:

@@ -6,13 +6,16 @@ was cut off has no mark, or still the old one with what belongs to it.
 
 import fcntl
 import hashlib
+import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
-from openplanet.errors import InputError
+from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.home import cache_home
 from openplanet.stores.cache import copied, key_of
 from openplanet.stores.location import Location, RemotePath
@@ -49,45 +52,77 @@ class Staged:
     folder: Path
     mark: str
     _uploaded: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Size and time of what is in the store as it is here."""
+    """What is in the store: size and time of the same file here."""
 
-    def download(self) -> None:
-        """Get what is in the store and not here: of an earlier run, here or on another machine."""
+    def upload(self) -> None:
+        """Put what has changed, the mark last; then delete what is no longer here. Nothing for a local folder."""
         if not isinstance(self.out, RemotePath):
             return
-        there = {each.below(self.out): each for each in self.out.walk_files()}
-        for name, each in there.items():
-            file = self.folder / name
-            if name == self.mark or not file.is_file() or file.stat().st_size != each.stat().st_size:
-                _fetch(each, file)
-            self._uploaded[name] = _stamp(file)
-
-    def upload(self, below: str = "") -> None:
-        """Put what has changed (in the folder or file ``below``), the mark last; then delete what is no longer here."""
-        if not isinstance(self.out, RemotePath):
-            return
-        here = {name: file for name, file in _files(self.folder) if name.startswith(below)}
+        here = dict(_files(self.folder))
         for name in sorted(here, key=lambda name: (name == self.mark, name.endswith(".json"), name)):
             if self._uploaded.get(name) != (stamp := _stamp(here[name])):
                 (self.out / name).upload(here[name])
                 self._uploaded[name] = stamp
-        for name in [name for name in self._uploaded if name.startswith(below) and name not in here]:
+                self._record.write_text(json.dumps(self._uploaded))
+        for name in self._uploaded.keys() - here.keys():
             (self.out / name).unlink()
             del self._uploaded[name]
 
+    def _begin(self, ours: Sequence[str], going_on: str | None) -> None:
+        """Make the folder: as an earlier call here left it, else with what is in the store."""
+        assert isinstance(self.out, RemotePath)
+        there = {each.below(self.out): each for each in self.out.walk_files()}
+        if self.mark not in there and not all(any(fnmatch(name, each) for each in ours) for name in there):
+            raise InputError(f"{self.out} holds other files and no {self.mark}: give an empty or a new folder")
+        recorded = self._recorded()
+        if self.folder.is_dir() and self._goes_on_from(there, recorded):
+            here = dict(_files(self.folder))
+            same = {name for name, file in here.items() if recorded.get(name) == _stamp(file)}
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            same = set(there) if self.mark in there or going_on in there else set()
+            with tempfile.TemporaryDirectory(dir=self.folder.parent) as half:
+                for name in same:
+                    _fetch(there[name], Path(half) / "here" / name)
+                (Path(half) / "here").mkdir(exist_ok=True)
+                (Path(half) / "here").rename(self.folder)
+        # what is there and not the same here is written again, or deleted at the end
+        self._uploaded = {name: _stamp(self.folder / name) if name in same else (-1, -1) for name in there}
+        self._record.write_text(json.dumps(self._uploaded))
+
+    def _goes_on_from(self, there: Mapping[str, RemotePath], recorded: Mapping[str, object]) -> bool:
+        """Whether what an earlier call left here is of what is in the store now."""
+        if self.mark not in there:
+            return bool(there) or not recorded
+        mark = self.folder / self.mark
+        return mark.is_file() and mark.read_bytes() == there[self.mark].read_bytes()
+
+    def _recorded(self) -> dict[str, tuple[int, int]]:
+        try:
+            return {name: (int(size), int(time)) for name, (size, time) in json.loads(self._record.read_text()).items()}
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def _record(self) -> Path:
+        return self.folder.parent / "uploaded.json"
+
 
 @contextmanager
-def staged(out: Location, mark: str) -> Iterator[Staged]:
+def staged(out: Location, mark: str, ours: Sequence[str] = (), going_on: str | None = None) -> Iterator[Staged]:
     """The folder ``out`` itself where it is local. For one in a store: a folder below OPENPLANET_HOME that has what is
     there, is uploaded at the end, and is deleted then; after a failure it stays, and the next call goes on with it.
 
-    Raises InputError where it cannot be written, another process is at work on it, or it holds other files.
+    ``ours``: patterns of the files that may be there without the mark. ``going_on``: a file that, without it, says that
+    there is something to go on with. Raises InputError where it cannot be written, another process is at work on it, or
+    it holds other files. What is raised inside names ``out``, not the local folder.
     """
     if not isinstance(out, RemotePath):
         yield Staged(out, out, mark)
         return
     (out / mark).check_writable()
-    place = cache_home() / "work" / f"{out.name}-{key_of(out.url)[:16]}"
+    place = cache_home() / "work" / f"{key_of(out.url)[:16]}"
+    work = Staged(out, place / out.name, mark)
     try:
         place.mkdir(parents=True, exist_ok=True)
         with (place / "lock").open("wb") as lock:
@@ -95,14 +130,15 @@ def staged(out: Location, mark: str) -> Iterator[Staged]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(f"another process is writing {out}: wait for its end") from error
-            work = Staged(out, place / out.name, mark)
-            work.folder.mkdir(exist_ok=True)
-            work.download()
+            work._begin(ours, going_on)
             yield work
             work.upload()
             shutil.rmtree(place)
     except OSError as error:
         raise InputError(f"{error.filename or place} cannot be written: {error.strerror or error}") from error
+    except OpenPlaNetError as error:
+        error.args = (str(error).replace(str(work.folder), str(out)), *error.args[1:])
+        raise
 
 
 def _fetch(each: RemotePath, file: Path) -> None:

@@ -17,9 +17,11 @@ from openplanet.models.checkpoint import load_weights
 from openplanet.models.checkpoint_folder import RESUME
 from openplanet.models.device import best_device
 from openplanet.progress import say
+from openplanet.stores.folders import Staged
 from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.distributed import Ranks
 from openplanet.training.lightning_module import TrainedModule
+from openplanet.training.out import upload_epoch
 from openplanet.training.photos.order import ResumableLoader
 from openplanet.training.tensorboard import TensorBoardCurves
 
@@ -31,14 +33,14 @@ def run_trainer(
     batches: ResumableLoader,
     val_batches: ResumableLoader | None,
     line: ProgressLine,
-    out: Path,
+    work: Staged,
     start: Path | None,
     ranks: Ranks,
 ) -> Keeper:
     """Train as the module's recipe says, from the state ``start`` on where there is one; all that is learned on the
-    way lies in ``out``, and the keeper that is returned knows the best epoch. The module ends on the CPU."""
-    recipe = module.recipe
-    keeper = Keeper(out, recipe.save_every, recipe.patience)
+    way lies in ``work``, and the keeper that is returned knows the best epoch. The module ends on the CPU."""
+    recipe, out = module.recipe, work.folder
+    keeper = Keeper(out, recipe.save_every, recipe.patience, lambda: upload_epoch(work))
     callbacks: list[pl.Callback] = [keeper]
     if ranks.first:
         callbacks = [line, keeper]

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from openplanet import progress
 from openplanet.earth import geo, tables
 from openplanet.errors import InputError
+from openplanet.stores.folders import copy_of
+from openplanet.stores.location import Location, RemotePath
 
 Floats = NDArray[np.float64]
 
@@ -28,9 +30,12 @@ BATCH = 1 << 18
 READ_BYTES = 1 << 20
 
 
-def from_file(path: Path) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from a table of text (.csv, .tsv, .tab, .txt), or else a Parquet file."""
-    path = Path(path)
+def from_file(path: Location) -> Iterator[tuple[Floats, Floats]]:
+    """Stream (lat_N, lng_N) from a table of text (.csv, .tsv, .tab, .txt), or else a Parquet file.
+
+    Of one in a store the cache gets a copy.
+    """
+    path = copy_of(path) if isinstance(path, RemotePath) else Path(path)
     return from_csv(path) if path.suffix.lower() in tables.SUFFIXES else from_parquet(path)
 
 
