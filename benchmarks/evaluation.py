@@ -3,7 +3,7 @@
 python benchmarks/evaluation.py --photos 1000000 --cells 26263     (one thread; figures go to notes/results.md)
 
 Distributions are made up in batches; making them is not counted. ``--asked`` photos also go through all of what
-``evaluate`` does with a locator's answers, but the network and the best points for each distance.
+``evaluate`` does with a locator's answers, but the network and the best points, which are timed first.
 """
 
 import argparse
@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openplanet.earth import geo
 from openplanet.earth.partition import adaptive
+from openplanet.earth.partition.best_point import PointFinder
 from openplanet.evaluation.answers import Answers, Truth
 from openplanet.evaluation.contestants import asking
 from openplanet.evaluation.measures import breakdown, metrics
@@ -130,6 +132,27 @@ def asked(cells: adaptive.Partition, made: MadeUp, photos: int, rng: np.random.G
     timed(f"a locator asked of {photos:,} photos", lambda: asking.ask(made, photoset, ()))
 
 
+def points(cells: adaptive.Partition, rng: np.random.Generator) -> None:
+    """Best points, one and five, of 20 distributions that gather about one to five places."""
+    xyz_C3, finder, drawn = geo.to_xyz(cells.centroid_lat, cells.centroid_lng), PointFinder.of(cells), []
+    for _ in range(20):
+        score_C = np.full(len(cells), -12.0)
+        for place in rng.integers(len(cells), size=rng.integers(1, 6)):
+            km_C = np.arccos(np.clip(xyz_C3 @ xyz_C3[place], -1, 1)) * geo.EARTH_RADIUS_KM
+            score_C = np.maximum(score_C, rng.normal() - km_C / rng.choice([30, 300, 2000]))
+        probability_C = np.exp(score_C + rng.normal(0, 1.5, len(cells)))
+        drawn.append(probability_C / probability_C.sum())
+    for km in metrics.DISTANCES_KM:
+        finder.best_within(drawn[0], km)  # looks for neighbours
+        told = []
+        for k in (1, 5):
+            started = time.process_time()
+            for probability_C in drawn:
+                finder.best_within(probability_C, km, k)
+            told.append(f"{(time.process_time() - started) / len(drawn) * 1e3:.2f} ms for {k}")
+        print(f"best points within {km:g} km: {', '.join(told)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=1_000_000)
@@ -139,6 +162,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     cells = cells_of(int(args.cells * 0.64), rng)  # the rule makes more than are asked for
     made = MadeUp(cells, rng)
+    points(cells, np.random.default_rng(1))
     stream(cells, made, args.photos, rng)
     asked(cells, made, args.asked, rng)
     measures(cells, args.photos, rng)

@@ -122,9 +122,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision", "timm"):
             raise
-        click.echo(
-            f"openplanet: error: this needs PyTorch ({error.name} is not installed): pip install torch timm", err=True
-        )
+        needs = f"this needs PyTorch ({error.name} is not installed): pip install 'openplanet[torch]'"
+        click.echo(f"openplanet: error: {needs}", err=True)
         status = 1
     except RecursionError:
         click.echo("openplanet: error: an input is nested too deeply; correct it", err=True)

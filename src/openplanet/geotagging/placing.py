@@ -7,7 +7,7 @@ Shapes: T photos of a group, in order of capture.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from openplanet.earth.geo import distance_km
 from openplanet.geotagging.items import Item, camera_of
 from openplanet.inference.album_photos import AlbumPhoto, capture_order, clock_table
-from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.between import CLOSE_KM, HOURS, Anchored, by_anchors, on_track
 from openplanet.inference.prediction import CONFIDENCE, Prediction
 from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.tracks import Tracks
+
+if TYPE_CHECKING:  # torch, without which given positions and tracks place photos
+    from openplanet.inference.album_predictor import AlbumPredictor
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -79,7 +81,7 @@ def place(
     items: Sequence[Item],
     windows: Windows,
     tracks: Tracks | None = None,
-    model: AlbumPredictor | None = None,
+    model: "AlbumPredictor | None" = None,
     fetch: Fetch | None = None,
 ) -> dict[str, Placed]:
     """Each photo without a position by its ``file``. ``model``: None: anchors and tracks alone. ``fetch``: gets the
@@ -99,7 +101,7 @@ def _place_group(
     group: list[Item],
     windows: Windows,
     tracks: Tracks | None,
-    model: AlbumPredictor | None,
+    model: "AlbumPredictor | None",
     fetch: Fetch | None,
 ) -> dict[str, Placed]:
     read = [item.read for item in group]
@@ -205,7 +207,7 @@ def _albums(
 
 
 def _ask_model(
-    model: AlbumPredictor, group_T: list[Item], album_T: list[str], found: dict[str, Placed], fetch: Fetch | None
+    model: "AlbumPredictor", group_T: list[Item], album_T: list[str], found: dict[str, Placed], fetch: Fetch | None
 ) -> None:
     """The model places what is left, album by album; what anchors and tracks placed well are anchors to it."""
     for album in dict.fromkeys(album_T):

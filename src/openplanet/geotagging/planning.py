@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openplanet.earth import places
 from openplanet.errors import InputError
@@ -15,7 +15,6 @@ from openplanet.geotagging.placing import Fetch, Placed, Windows, place, source_
 from openplanet.geotagging.review import make_thumbnails, write_page
 from openplanet.geotagging.run import About, Candidate, Photo, Row, Run, new_id
 from openplanet.geotagging.service import Service
-from openplanet.inference.album_predictor import AlbumPredictor
 from openplanet.inference.between import Anchored
 from openplanet.inference.place_tree import CellPlace, Level
 from openplanet.inference.prediction import NO_EVIDENCE, Prediction
@@ -24,6 +23,9 @@ from openplanet.models.regions import WITHIN_KM
 from openplanet.photos.albums.tracks import Tracks
 from openplanet.progress import say
 from openplanet.storage import sha256_of
+
+if TYPE_CHECKING:  # torch, without which given positions and tracks place photos
+    from openplanet.inference.album_predictor import AlbumPredictor
 
 CANDIDATES = 5
 
@@ -77,7 +79,7 @@ def plan_items(
     """Place the items of any library, and write the run."""
     wanted = [item for item in items if not item.located]
     asks = any(not item.left_out and not item.read.error for item in wanted)
-    model = AlbumPredictor.load(checkpoint) if checkpoint is not None and asks else None
+    model = None if checkpoint is None or not asks else _load(checkpoint)
     if not wanted:
         raise InputError(f"all {len(items)} photos have a position: there is nothing to do")
     tracks = Tracks.read(options.gpx, options.timezone) if options.gpx else None
@@ -164,7 +166,13 @@ def _candidates(prediction: Prediction) -> tuple[Candidate, ...]:
     )
 
 
-def _model(model: AlbumPredictor, checkpoint: Path | str | None) -> dict[str, Any]:
+def _load(checkpoint: Path | str) -> "AlbumPredictor":
+    from openplanet.inference.album_predictor import AlbumPredictor
+
+    return AlbumPredictor.load(checkpoint)
+
+
+def _model(model: "AlbumPredictor", checkpoint: Path | str | None) -> dict[str, Any]:
     """``name`` and ``revision`` for people and GPSProcessingMethod, ``sha256`` of its config.json."""
     sha256 = sha256_of(hub.resolve(checkpoint or "") / "config.json")  # which holds those of the weights
     name = f"{model.variant}+{Path(str(checkpoint)).name}"

@@ -22,7 +22,7 @@ from openplanet.earth.partition.adaptive import Partition
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_PAIRS = 10_000_000  # of neighbours that are listed: 40 MB
+MOST_PAIRS = 2_000_000  # of neighbours that are listed: 8 MB; of more, groups are faster
 MOST_GROUPS = 2_000  # their pairs are two matrices of 16 MB each
 MANY_NEAR = 16  # neighbours of a cell, from which on it pays to leave some out
 SEEDS = 512  # likeliest cells by which those that cannot be the best are left out
