@@ -25,6 +25,7 @@ from openplanet.models import hub
 from openplanet.models.checkpoint_folder import CONFIG
 from openplanet.runners.job import Job, Work
 from openplanet.storage import atomic_path
+from openplanet.stores.location import Location
 
 PHOTOS = 32 * BATCH
 """Photos of a part: whole batches, so that each photo is looked at beside the same others as in one run."""
@@ -35,7 +36,7 @@ VERSION = 1
 class LocateJob(Job):
     """Locate ``photos``, and keep the answers in ``folder``."""
 
-    folder: Path
+    folder: Location
     checkpoint: str
     photos: tuple[Path, ...]
     named: tuple[Path, ...]
@@ -51,7 +52,7 @@ class LocateJob(Job):
     def count(self) -> int:
         return -(-len(self.photos) // self.per_part)
 
-    def file(self, part: int) -> Path:
+    def file(self, part: int) -> Location:
         """The file of a part; it is there once all of it is."""
         stamps = [(str(photo), *_stamp(photo)) for photo in self._photos(part)]
         names = [str(each) for each in self.named if each.is_absolute()]
@@ -91,7 +92,7 @@ class LocateJob(Job):
             raise InputError(f"{missing} of {len(files)} parts are not in {self.folder}: run the other shards first")
         head: dict[str, Any] | None = None
         for file in files:
-            with file.open(encoding="utf-8") as lines:
+            with file.open("r", encoding="utf-8") as lines:
                 own = json.loads(next(lines))
                 if head is None:
                     yield own
