@@ -9,11 +9,12 @@ from pathlib import Path
 
 from openplanet.errors import CheckpointError, InputError
 from openplanet.home import home
+from openplanet.models.checkpoint_folder import ALBUM_FORMAT, ALBUM_IMAGE, CONFIG
 from openplanet.storage import read_json
 from openplanet.stores.folders import copy_of
 from openplanet.stores.location import Location, RemotePath, location
 
-PREFIX, CONFIG = "hf:", "config.json"
+PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
 FILES += [f"image/{name}" for name in FILES]
 """All that a checkpoint consists of (an album's has one of images inside); curves, states of training, and what was
@@ -78,14 +79,15 @@ def resolve(where: Location | str, endpoint: str | None = None) -> Path:
 def _fetched(where: RemotePath) -> Path:
     """The cache's copy of a checkpoint in a store, each file with the SHA-256 that its config.json says."""
     sums: dict[str, str] = {}
-    for inner in ("", "image/"):
+    for inner in ("", f"{ALBUM_IMAGE}/"):
         try:
-            told = read_json(where / f"{inner}{CONFIG}").get("sha256")
+            config = read_json(where / f"{inner}{CONFIG}")
         except InputError as error:
-            if inner:
-                continue
             raise CheckpointError(f"{where} is not a finished checkpoint: {error}") from error
+        told = config.get("sha256")
         sums |= {f"{inner}{name}": each for name, each in (told if isinstance(told, dict) else {}).items()}
+        if config.get("format") != ALBUM_FORMAT:
+            break
     return copy_of(where, lambda name: any(fnmatch(name, each) for each in (*FILES, "engines/*")), sums)
 
 

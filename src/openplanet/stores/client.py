@@ -17,7 +17,8 @@ from openplanet.errors import InputError, OpenPlaNetError
 EXTRAS = {"s3": "s3", "gs": "gcs", "hf": "", "memory": ""}
 """The schemes that are supported, and the extra that installs the client; none where it is there anyway."""
 
-_CLIENTS = {"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "httpx", "huggingface_hub", "s3fs"}
+_CLIENTS = re.compile(r"aio|botocore|fsspec|gcsfs|google|http|huggingface_hub|requests|s3fs|urllib3")
+"""How the names of the modules begin whose errors are the store's."""
 _WORDS = (
     (r"bucket does not exist|NoSuchBucket", "there is no such bucket"),
     (r"SlowDown|ServiceUnavailable|reduce your request rate|\b503\b", "the store is overloaded; try again later"),
@@ -29,7 +30,7 @@ _WORDS = (
     (r"PermissionError|AccessDenied|Forbidden", "permission denied; check the credentials and the bucket's policy"),
     (r"FileExpired|PreconditionFailed|pre-conditions", "it changed while it was read; run the command again"),
     (
-        r"Timeout|EndpointConnection|ClientConnector|ConnectionClosed|ConnectionError|ConnectionRefused",
+        r"Timeout|EndpointConnection|ConnectError|ClientConnector|ConnectionClosed|ConnectionError|ConnectionRefused",
         "the store does not answer; check the network and, for S3, AWS_ENDPOINT_URL",
     ),
     (r"FileNotFoundError", "it does not exist"),
@@ -81,7 +82,7 @@ def told(url: str, what: str = "read") -> Iterator[None]:
     except (OpenPlaNetError, ImportError):
         raise
     except Exception as error:
-        if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in _CLIENTS:
+        if not isinstance(error, OSError) and not _CLIENTS.match(type(error).__module__):
             raise
         raise InputError(f"{url} cannot be {what}: {_words(error)}") from error
 
