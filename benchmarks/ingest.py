@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from openplanet.photos.files import exif, flags, images
-from openplanet.photos.ingest import duplicates, hash_pairs, ingest, parts, read
+from openplanet.photos.ingest import duplicates, hash_pairs, ingest, read
 
 SIZES = {
     "12 megapixels": (4000, 3000),
@@ -150,19 +150,9 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
 
 def _whole_run(root: Path, out: Path) -> None:
     """Ingest in this very process, so that its CPU time holds all but the queue between processes."""
-
-    def here(slices: Iterable[Sequence[read.Task]], folder: Path, side: int, *_: object) -> list[read.Task]:
-        for slice_ in slices:
-            parts.write_part(slice_, folder, side)
-        return []
-
     shutil.rmtree(out, ignore_errors=True)
-    run, parts._run = parts._run, here  # type: ignore[assignment]
-    try:
-        ingest([root], out)
-    finally:
-        parts._run = run
-        shutil.rmtree(out, ignore_errors=True)
+    ingest([root], out, workers=0)
+    shutil.rmtree(out, ignore_errors=True)
 
 
 def cpu(command: Sequence[str]) -> float:

@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,9 @@ KILLS_A_ROUND = 6
 OWN = "holiday/own.jpg"  # below .parts: somebody's own
 
 
-def here(slices: Iterator[Sequence[Any]], folder: Path, side: int, workers: int, progress: Any) -> list[Any]:
-    """``parts._run`` without workers."""
-    for slice_ in slices:
-        parts.write_part(slice_, folder, side)
-    return []
-
-
 def make_small() -> None:
     """Parts and shards so small that a few photos fill several."""
-    parts._run, parts.PART_PHOTOS = here, 2
+    parts.PART_PHOTOS = 2
     write.SHARD_BYTES = round(8 * write.PIXEL_BYTES * SIDE**2)
 
 
@@ -119,7 +112,7 @@ def killed_ingest(root: Path, out: Path, dice: random.Random) -> bool:
             killed_at(event, out)
         else:
             signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM ends a process at once, as SIGKILL does
-        ingest([root], out, side=SIDE, workers=1)
+        ingest([root], out, side=SIDE, workers=0)
 
     status = forked(work)
     if status and not os.WIFSIGNALED(status):
@@ -157,7 +150,7 @@ def one_round(root: Path, out: Path, dice: random.Random, own: bool) -> int:
             raise SystemExit(f"{out} is neither whole nor refused after a kill")
     afresh = out.with_name("afresh")
     for folder in (out, afresh):
-        if forked(lambda folder=folder: ingest([root], folder, side=SIDE, workers=1)):  # type: ignore[misc]
+        if forked(lambda folder=folder: ingest([root], folder, side=SIDE, workers=0)):  # type: ignore[misc]
             raise SystemExit(f"{folder}: an ingest that nobody killed failed")
     if (left := below(work) if work.exists() else []) != [OWN] * own:
         raise SystemExit(f"in {work} lie {left}")

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, TiffImagePlugin
 
 from openplanet.photos.files import images
 from openplanet.photos.ingest import parts
-from openplanet.photos.ingest.read import Reading, Task
+from openplanet.photos.ingest.read import Reading, Task, read_photo
+from openplanet.runners.job import Work
 
 
 def picture(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
@@ -49,21 +51,20 @@ def _dms(degrees: float) -> tuple[TiffImagePlugin.IFDRational, ...]:
     )
 
 
-def deadly_worker() -> None:
-    """A stand-in for the start of an ingest worker: it dies on bomb.jpg and runs out of memory on huge.jpg."""
-    read = parts.read_photo
+class FragileReadJob(parts.ReadJob):
+    """Its process dies on bomb.jpg, and runs out of memory on huge.jpg."""
 
-    def fragile(task: Task, side: int) -> tuple[Reading, bytes | None]:
-        if task.path.endswith("bomb.jpg"):
-            os._exit(139)
-        load = images.load
-        images.load = out_of_memory if task.path.endswith("huge.jpg") else load
-        try:
-            return read(task, side)
-        finally:
-            images.load = load
+    def open(self) -> Work:
+        def fragile(task: Task, side: int) -> tuple[Reading, bytes | None]:
+            if task.path.endswith("bomb.jpg"):
+                os._exit(139)
+            with pytest.MonkeyPatch.context() as patch:
+                if task.path.endswith("huge.jpg"):
+                    patch.setattr(images, "load", out_of_memory)
+                return read_photo(task, side)
 
-    def out_of_memory(*_: object) -> Image.Image:
-        raise MemoryError
+        def out_of_memory(*_: object) -> Image.Image:
+            raise MemoryError
 
-    parts.read_photo = fragile
+        parts.read_photo = fragile
+        return super().open()

@@ -2,14 +2,15 @@
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from openplanet.errors import InputError
 from openplanet.runners import ray
-from openplanet.runners.job import Job, Share, Work
+from openplanet.runners.job import Job, Share, Work, listed
 from openplanet.runners.registry import run
 from openplanet.storage import atomic_path
 
@@ -22,6 +23,7 @@ class Squares(Job):
     deadly: int = -1
     kills: int = 0
     wrong: int = -1
+    local_processes: int = 0
     what = "squaring"
 
     @property
@@ -31,8 +33,13 @@ class Squares(Job):
     def file(self, part: int) -> Path:
         return self.folder / f"part-{part}"
 
-    def is_done(self, part: int) -> bool:
-        return self.file(part).is_file()
+    def done(self, parts: Sequence[int]) -> set[int]:
+        there = listed(self.folder)
+        return {part for part in parts if self.file(part).name in there}
+
+    @property
+    def processes(self) -> int:
+        return self.local_processes
 
     def open(self) -> Work:
         with (self.folder / "opened").open("a") as log:
@@ -62,22 +69,29 @@ def done(folder: Path) -> dict[str, str]:
 ALL = {f"part-{part}": str(part * part) for part in range(7)}
 
 
-BOTH = pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.slow)], indirect=True)
+RUNNERS = ["local", pytest.param("processes", marks=pytest.mark.slow), pytest.param("ray", marks=pytest.mark.slow)]
+ALL_RUNNERS = pytest.mark.parametrize("runner", RUNNERS, indirect=True)
+SEVERAL_PROCESSES = pytest.mark.parametrize("runner", RUNNERS[1:], indirect=True)
 
 
 @pytest.fixture
 def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Its name; where it is Ray, there is a cluster, and workers have a core each."""
+    """Where it is Ray, there is a cluster, and workers have a core each; "processes": the local one with two."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return str(request.param)
 
 
-@BOTH
+def run_by(job: Squares, runner: str) -> None:
+    local = runner == "processes"
+    run(replace(job, local_processes=2 if local else 0), "local" if local else runner)
+
+
+@ALL_RUNNERS
 def test_every_part_is_done_once_by_workers_that_open_the_job_once(tmp_path: Path, runner: str) -> None:
     (tmp_path / "part-3").write_text("9")
-    run(Squares(tmp_path), runner)
+    run_by(Squares(tmp_path), runner)
     assert done(tmp_path) == ALL
     assert sorted((tmp_path / "begun").read_text().split()) == ["0", "1", "2", "4", "5", "6"]
     workers = (tmp_path / "opened").read_text().split()
@@ -85,28 +99,46 @@ def test_every_part_is_done_once_by_workers_that_open_the_job_once(tmp_path: Pat
     assert (str(os.getpid()) in workers) == (runner == "local")
 
 
-@pytest.mark.slow
-def test_a_killed_worker_costs_its_part_only(tmp_path: Path, cluster: None, caplog: pytest.LogCaptureFixture) -> None:
+@SEVERAL_PROCESSES
+def test_a_killed_worker_costs_its_part_only(tmp_path: Path, runner: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "openplanet")
-    run(Squares(tmp_path, deadly=4, kills=1), "ray")
+    run_by(Squares(tmp_path, deadly=4, kills=1), runner)
     assert done(tmp_path) == ALL, "as if nothing had happened"
     begun = (tmp_path / "begun").read_text().split()
-    assert sorted(begun) == ["0", "1", "2", "3", "4", "4", "5", "6"]
-    assert "a worker died; part 4 is done again" in caplog.text
+    if runner == "ray":  # a pool of processes dies as a whole
+        assert sorted(begun) == ["0", "1", "2", "3", "4", "4", "5", "6"]
+        assert "a worker died; part 4 is done again" in caplog.text
+    assert begun.count("4") == 2 and set(begun) == set("0123456")
 
 
 @pytest.mark.slow
-def test_a_part_that_kills_every_worker_is_named(tmp_path: Path, cluster: None) -> None:
-    with pytest.raises(InputError, match="part 4 killed 3 workers"):
-        run(Squares(tmp_path, deadly=4, kills=99), "ray")
+def test_a_part_that_kills_every_worker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="part 4 ended its process twice"):
+        run(Squares(tmp_path, deadly=4, kills=99, local_processes=2))
     assert not (tmp_path / "part-4").exists()
 
 
-@BOTH
+@dataclass(frozen=True)
+class Forgiving(Squares):
+    """Writes for a deadly part that it is one."""
+
+    def give_up(self, part: int, reason: str) -> None:
+        self.file(part).write_text(reason)
+
+
+@SEVERAL_PROCESSES
+def test_a_job_may_know_better_than_to_end_with_a_deadly_part(tmp_path: Path, runner: str) -> None:
+    run_by(Forgiving(tmp_path, deadly=4, kills=99), runner)
+    got = done(tmp_path)
+    assert got.pop("part-4").startswith("killed" if runner == "ray" else "ended")
+    assert got == {name: square for name, square in ALL.items() if name != "part-4"}
+
+
+@ALL_RUNNERS
 def test_an_error_of_a_part_is_the_users_to_read(tmp_path: Path, runner: str) -> None:
     with pytest.raises(InputError, match=r"^part 2 cannot be done$"):
-        run(Squares(tmp_path, wrong=2), runner)
-    run(Squares(tmp_path), runner)  # and what was done stays
+        run_by(Squares(tmp_path, wrong=2), runner)
+    run(Squares(tmp_path))  # and what was done stays
     assert done(tmp_path) == ALL
 
 

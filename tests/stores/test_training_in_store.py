@@ -15,6 +15,7 @@ from s3_server import S3
 from openplanet.cli import cli
 from openplanet.earth.partition.adaptive import Partition, build
 from openplanet.errors import CheckpointError, InputError, TrainingError
+from openplanet.inference import located_parts
 from openplanet.inference.locator import open_locator
 from openplanet.models import features
 from openplanet.models.checkpoint import Checkpoint
@@ -143,14 +144,31 @@ def test_a_checkpoint_and_answers_in_a_store(
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(cli, arguments)
 
-    ours = run("evaluate", str(local.path), "--checkpoint", str(tmp_path / "model"), "--json", str(tmp_path / "x.json"))
-    asked = ["evaluate", str(there.path), "--checkpoint", url, "--json", f"{scores}.json", "--report", f"{scores}.html"]
+    ours = run(
+        "evaluate",
+        str(local.path),
+        "--no-neighbours",
+        "--checkpoint",
+        str(tmp_path / "model"),
+        "--json",
+        str(tmp_path / "x.json"),
+    )
+    asked = [
+        "evaluate",
+        str(there.path),
+        "--no-neighbours",
+        "--checkpoint",
+        url,
+        "--json",
+        f"{scores}.json",
+        "--report",
+        f"{scores}.html",
+    ]
     theirs = run(*asked)
     assert theirs.exit_code == 0, theirs.output
     assert theirs.stdout == ours.stdout
     assert read_json(location(f"{scores}.json")) == read_json(tmp_path / "x.json")
     assert {"scores.html", "scores.csv", "scores.md", "scores.tex"} <= listing(location(url).parent).keys()
-    assert run(*asked).exit_code == 0  # its own are replaced
     location(f"{scores}.md").upload(tmp_path / "x.json")  # type: ignore[union-attr]
     refused = run(*asked)
     assert isinstance(refused.exception, InputError) and "scores.md exists and is not" in str(refused.exception)
@@ -176,3 +194,28 @@ def test_the_features_of_a_dataset_in_a_store_lie_beside_it(local: Dataset, ther
     again = features.of_backbone(there, "train", model)
     assert torch.equal(again.features_NF, theirs.features_NF)
     assert s3.count("PUT") == 0 and s3.count("list-type.*embeddings") == 1
+
+
+@pytest.mark.slow
+def test_locate_in_parts_in_a_store(local: Dataset, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(located_parts, "PHOTOS", 2)
+    cells = build(local.coordinates("train"), 12, 3)
+    model = ImageModel(RECIPE.image_config(40), len(cells)).eval()
+    Checkpoint(model, cells, {"name": "tiny"}, model.config, {}).save(tmp_path / "model")
+    url = str(made.uploaded(tmp_path / "model", f"s3://bucket/{tmp_path.name}/model"))
+    parts = f"s3://bucket/{tmp_path.name}/answers"
+    for number, image in enumerate(local.table(["image"])["image"].to_pylist()[:5]):
+        (tmp_path / f"{number}.jpg").write_bytes(image["bytes"])
+    photos = [str(tmp_path / f"{number}.jpg") for number in range(5)]
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["locate", *photos, "--json", "--checkpoint", url, *arguments])
+        if done.exception is not None:
+            raise done.exception
+        return done.stdout
+
+    run("--parts", parts, "--shard", "1/2")
+    s3.reset()
+    answered = run("--parts", parts)
+    assert s3.count("PUT .*/part-") == 1 and s3.count("list-type=2.*answers") == 2  # what is done; what to put together
+    assert answered == run()

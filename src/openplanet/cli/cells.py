@@ -1,10 +1,16 @@
 """The command that divides the Earth."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from openplanet.cli.base import LOCATION, Command, show
+from openplanet.cli.base import LOCATION, PATH, Command, runner_options, show
 from openplanet.errors import InputError
 from openplanet.stores.location import Location
+
+if TYPE_CHECKING:
+    from openplanet.earth.partition.adaptive import Batches
 
 
 @click.command(
@@ -18,6 +24,8 @@ from openplanet.stores.location import Location
 @click.option("--target-cells", metavar="N[,N...]", help="Number of cells; chooses --max-photos to reach it.")
 @click.option("--turned", default=1, type=click.IntRange(1, 16), help="Number of rotated partitions (CPlaNet).")
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
+@click.option("--parts", type=PATH, metavar="FOLDER", help="Sort the positions in parts, which FOLDER keeps.")
+@runner_options
 @click.option("--out", required=True, type=LOCATION, help="Partition file to write (Parquet).")
 @click.option("--geojson", type=LOCATION, help="Write the cells as GeoJSON.")
 @click.option("--report", type=LOCATION, help="Write a self-contained HTML page with maps of the cells.")
@@ -28,6 +36,9 @@ def partition(
     target_cells: str | None,
     turned: int,
     max_level: int,
+    parts: Path | None,
+    runner: str,
+    shard: str | None,
     out: Location,
     geojson: Location | None,
     report: Location | None,
@@ -46,26 +57,31 @@ def partition(
     --report. Partitions of an earlier run are replaced; other files are not.
     """
     from openplanet.earth.geojson import cells_feature_collection
-    from openplanet.earth.partition.positions import from_file
+    from openplanet.earth.partition.positions import pieces_of
+    from openplanet.earth.partition.run_parts import build_in_parts
     from openplanet.earth.partition.several import build_set, check_files, numbered, rules_of
     from openplanet.maps.partition_page import write_report
+    from openplanet.photos import positions
     from openplanet.photos.dataset import Dataset
+    from openplanet.runners.job import Share
     from openplanet.storage import generator, write_json
 
     try:
         rules = rules_of(max_photos, min_photos, target_cells, max_level)
     except InputError as error:
         raise click.UsageError(str(error)) from error
+    if parts is None and (runner != "local" or shard is not None):
+        raise click.UsageError("--runner and --shard go with --parts")
     if not source.exists():
         raise InputError(f"{source} does not exist: give a dataset folder, or a Parquet or CSV file with lat and lng")
     check_files(source, out, geojson, report, len(rules) if turned == 1 else turned)
-    if source.is_dir():
-        data = Dataset.open(source)
-        data.check_train()
-        batches = data.coordinates("train")
+    if parts is not None:
+        pieces = positions.pieces_of(Dataset.open(source)) if source.is_dir() else pieces_of(source)
+        built = build_in_parts(pieces, parts, rules, turned, runner, None if shard is None else Share.parse(shard))
+        if shard is not None:
+            show(f"{parts}: shard {shard} is done; without --shard the cells are made")
     else:
-        batches = from_file(source)
-    built = build_set(batches, rules, turned)
+        built = build_set(_batches(source), rules, turned)
     for number, cells in enumerate(built, 1):
         file, nested = numbered(out, number, len(built)), turned == 1 and number > 1
         cells.save(file)
@@ -85,3 +101,14 @@ def partition(
             f"{file}: {len(cells):,} cells at levels {levels.min()} to {levels.max()} hold {cells.count.sum():,} of "
             f"{cells.total_photos:,} photos{dropped if cells.dropped_photos else ''}"
         )
+
+
+def _batches(source: Location) -> "Batches":
+    from openplanet.earth.partition.positions import from_file
+    from openplanet.photos.dataset import Dataset
+
+    if not source.is_dir():
+        return from_file(source)
+    data = Dataset.open(source)
+    data.check_train()
+    return data.coordinates("train")

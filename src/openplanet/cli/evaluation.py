@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import LOCATION, PATH, Command, OutputFile, engine_option, show, terminal_width
+from openplanet.cli.base import (
+    LOCATION,
+    PATH,
+    Command,
+    OutputFile,
+    engine_option,
+    runner_options,
+    show,
+    terminal_width,
+)
 from openplanet.evaluation import kinds
 from openplanet.storage import generator
 from openplanet.stores.location import Location, is_url, location
@@ -52,6 +61,7 @@ from openplanet.stores.location import Location, is_url, location
     "--anchors", default="", metavar="%,%,...", help="Shares of each album's positions to reveal, such as 0,10,50."
 )
 @engine_option
+@runner_options
 @click.option("--json", "scores", type=OutputFile(kinds.SCORES), help="Write all figures as JSON.")
 @click.option(
     "--report",
@@ -72,6 +82,8 @@ def evaluate(
     album_checkpoints: tuple[Location, ...],
     anchors: str,
     engine: str | None,
+    runner: str,
+    shard: str | None,
     scores: Location | None,
     report: Location | None,
 ) -> None:
@@ -84,12 +96,15 @@ def evaluate(
 
     The train split of TRAIN_DATASET [default: DATASET] is used to fit the baselines, and is searched for the test
     photos, their owners and their albums.
+
+    With --runner or --shard the network looks at the photos in parts, as `embed` does; with --shard that is all.
     """
     if checkpoint is None and not predictions:
         raise click.UsageError("give --checkpoint or --predictions: there is nothing to score")
     if (album_checkpoints or anchors) and not albums:
         raise click.UsageError("--album-checkpoint and --anchors go with --albums")
     extra, shares = _distances(distances), _percentages(anchors)
+    from openplanet.evaluation import looking
     from openplanet.evaluation.albums import evaluate_albums
     from openplanet.evaluation.evaluate import evaluate as run
     from openplanet.evaluation.report.album_section import albums_of, section
@@ -97,12 +112,21 @@ def evaluate(
     from openplanet.evaluation.testsets.opening import open_set
     from openplanet.inference.locator import open_locator
     from openplanet.photos.dataset import Dataset
+    from openplanet.runners import registry
+    from openplanet.runners.job import Share
     from openplanet.storage import write_json
 
     looked_at = strict or checkpoint is not None
     data = Dataset.open(photos) if _is_dataset(photos) else open_set(photos, pictures_needed=looked_at)
     trained = None if train is None else Dataset.open(train)
     predictor = None if checkpoint is None else open_locator(checkpoint, engine=engine)
+    if runner != "local" or shard is not None:
+        share = None if shard is None else Share.parse(shard)
+        for job in looking.jobs(data, trained, predictor, checkpoint, split, not no_neighbours):
+            registry.run(job, runner, share)
+        if shard is not None:
+            show(f"shard {shard} is done; without --shard the figures are printed")
+            return
     of_albums = albums_of(data, predictor, album_checkpoints) if albums else None
     result = run(data, predictor, split, world, extra, trained, predictions, strict, not no_neighbours)
     show(result.to_text(terminal_width()))

@@ -1,9 +1,10 @@
 """The command that says where photos were taken."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -15,6 +16,7 @@ from openplanet.stores.location import Location
 
 if TYPE_CHECKING:
     from openplanet.inference.album_predictor import Clock
+    from openplanet.inference.finding import Names, Paths
     from openplanet.inference.located import Located
     from openplanet.inference.located_parts import LocateJob
     from openplanet.inference.prediction import Finest
@@ -27,7 +29,13 @@ REGIONAL = 0.5  # share of training photos of one country from which on a model 
     example="openplanet locate holiday/ --checkpoint model --map holiday.html\n"
     "openplanet locate --album holiday/ --anchors --checkpoint model --geojson > track.geojson",
 )
-@click.argument("photos", nargs=-1, required=True, type=PATH, metavar="PHOTO|FOLDER...")
+@click.argument("photos", nargs=-1, type=PATH, metavar="PHOTO|FOLDER...")
+@click.option(
+    "--files-from",
+    type=click.File("rb"),
+    metavar="LIST",
+    help="Locate the photos that LIST names, one path per line; -: standard input.",
+)
 @click.option(
     "--checkpoint",
     type=LOCATION,
@@ -93,6 +101,7 @@ REGIONAL = 0.5  # share of training photos of one country from which on a model 
 @click.option("--reference", type=LOCATION, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
     photos: tuple[Path, ...],
+    files_from: BinaryIO | None,
     checkpoint: Location | None,
     top: int,
     within_km: float,
@@ -126,7 +135,7 @@ def locate(
     of how far people travel in a given time.
     """
     from openplanet.earth import languages
-    from openplanet.inference.finding import Names, find_photos, photographs
+    from openplanet.inference.finding import Names, photographs
     from openplanet.inference.locator import open_locator, places_albums
     from openplanet.inference.output import FORMATS
     from openplanet.inference.output.about import About
@@ -142,6 +151,10 @@ def locate(
         raise click.UsageError(
             "--evidence goes with single photos and coordinates, not with --album or a coarser --finest"
         )
+    if bool(photos) == (files_from is not None):
+        raise click.UsageError("give photos or folders, or --files-from LIST")
+    if files_from is not None and as_album:
+        raise click.UsageError("--files-from goes with single photos: give the photos of an album, or their folder")
     form = form or ("json" if as_json else "geojson" if as_geojson else "text")
     if map_file is not None and finest != "cell":
         raise click.UsageError(f"--map draws coordinates, which --finest {finest} does not tell")
@@ -157,11 +170,11 @@ def locate(
             raise click.UsageError("--parts goes with --json, and not with --album, --evidence or --map")
         from openplanet.inference.located_parts import LocateJob
 
-        found = tuple(candidate.path for candidate in find_photos(photos))
+        found, names = _found(photos, files_from)
         model = str(checkpoint or hub.only_kept())
-        _in_parts(LocateJob(parts, model, found, photos, top, options, all_pictures, engine), runner, shard)
+        _in_parts(LocateJob(parts, model, found, names, top, options, all_pictures, engine), runner, shard)
         return
-    clock, names, checkpoint = _clock(clock_offset), Names(photos), checkpoint or hub.only_kept()
+    clock, checkpoint = _clock(clock_offset), checkpoint or hub.only_kept()
     stream: Iterable[Located]
     if as_album:
         from openplanet.inference.album_predictor import AlbumPredictor
@@ -170,11 +183,11 @@ def locate(
         tracks = Tracks.read(gpx, timezone) if gpx else None
         locator = AlbumPredictor.load(checkpoint, engine=engine)
         album = locator.locate(photos, anchors, clock, all_pictures, tracks, timezone)
-        about = About(names, top, locator.provenance, album, options)
+        about = About(Names(photos), top, locator.provenance, album, options)
         about_partition = locator.partition
         stream, number = album.photos, len(album.photos)
     else:
-        paths = [candidate.path for candidate in find_photos(photos)]
+        paths, names = _found(photos, files_from)
         single = open_locator(checkpoint, engine=engine)
         if places_albums(single):
             raise InputError(f"{checkpoint} is a checkpoint of albums: add --album, or give {checkpoint / 'image'}")
@@ -221,6 +234,16 @@ def locate(
         raise InputError(error if failed == 1 and error else f"none of {failed} photos could be read")
     if failed:
         click.echo(f"openplanet: {failed} of {total} photos could not be read", err=True)
+
+
+def _found(photos: tuple[Path, ...], files_from: BinaryIO | None) -> "tuple[Paths, Names]":
+    """The photos to be located, and what they are called."""
+    from openplanet.inference.finding import Names, Paths, find_photos
+
+    if files_from is not None:
+        listed = Paths.listed(files_from, getattr(files_from, "name", "standard input"))
+        return listed, Names(listed)
+    return Paths(os.fsencode(candidate.path) for candidate in find_photos(photos)), Names(photos)
 
 
 def _in_parts(job: "LocateJob", runner: str, shard: str | None) -> None:

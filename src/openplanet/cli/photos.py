@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from openplanet.cli.base import LOCATION, PATH, Command, show
+from openplanet.cli.base import LOCATION, PATH, Command, runner_options, show
 
 CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPLANET_CONTACT"
 
@@ -40,8 +40,9 @@ CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPL
     type=click.Choice(["folder", "sessions"]),
     help="An album is a folder, or a session of one camera, bounded by gaps in time and place.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Number of processes [default: one per core].")
-def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+@click.option("--workers", type=click.IntRange(1, 256), help="Number of local processes [default: one per core].")
+@runner_options
+def ingest(sources: tuple[Path, ...], out: Path, shard: str | None, **options: Any) -> None:
     """Read photos into a dataset.
 
     Photos are decoded, resized, searched for duplicates, and split into train, val and test.
@@ -51,11 +52,20 @@ def ingest(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     collect` first.
 
     Every file becomes one row of the dataset, or one line of rejected.csv with the reason. The same command resumes an
-    interrupted run, and reads only new files later.
+    interrupted run, and reads only new files later. With --shard it reads a part of the files only; when all shards are
+    read, the command without it makes the dataset.
     """
     from openplanet.photos.ingest.ingest import ingest as run
-    from openplanet.photos.ingest.ingest import summary
+    from openplanet.photos.ingest.ingest import ingest_shard, summary
+    from openplanet.runners.job import Share
 
+    if options["workers"] is not None and options["runner"] != "local":
+        raise click.UsageError("--workers goes with --runner local")
+    if shard is not None:
+        reading = {name: value for name, value in options.items() if name not in ("split_by", "albums")}
+        count = ingest_shard(list(sources), out, Share.parse(shard), **reading)
+        show(f"{out}: shard {shard} has read {count:,} photos; without --shard the dataset is made")
+        return
     show(summary(run(list(sources), out, **options), out))
 
 

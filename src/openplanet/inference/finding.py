@@ -1,9 +1,11 @@
 """Which photos `locate` takes, and what outputs call them."""
 
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -22,20 +24,50 @@ class Names:
     """What outputs call photos: a path as the user gave it, an absolute one from the folder on that holds all that
     was named, so that no output carries a path of the machine."""
 
-    def __init__(self, named: Sequence[Path]) -> None:
-        folders = [os.path.normpath(path.parent) for path in named if path.is_absolute()]
-        self._root = Path(os.path.commonpath(folders)) if folders else None
+    def __init__(self, named: Iterable[Path]) -> None:
+        folders = {os.path.normpath(path.parent) for path in named if path.is_absolute()}
+        self.root = Path(os.path.commonpath(folders)) if folders else None
 
     def of(self, photo: Path | str) -> str:
         """The name, printable and always UTF-8."""
         path = Path(photo)
-        if self._root is not None and path.is_absolute():
-            path = path.relative_to(self._root) if path.is_relative_to(self._root) else Path(path.name)
+        if self.root is not None and path.is_absolute():
+            path = path.relative_to(self.root) if path.is_relative_to(self.root) else Path(path.name)
         return printable(path)
 
     def within(self, text: str, photo: Path | str) -> str:
         """``text`` that speaks of ``photo`` (an error) with its name for its path."""
         return printable(text.replace(str(photo), self.of(photo)))
+
+
+class Paths(Sequence[Path]):
+    """Very many paths in one piece of memory: its bytes, and 8 more for each."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._bytes, self._ends = bytearray(), array("Q", [0])
+        for path in paths:
+            self._bytes += path
+            self._ends.append(len(self._bytes))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A path, or a tuple of some."""
+        if isinstance(index, slice):
+            return tuple(map(self.__getitem__, range(*index.indices(len(self)))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return Path(os.fsdecode(bytes(self._bytes[self._ends[index] : self._ends[index + 1]])))
+
+    @classmethod
+    def listed(cls, file: BinaryIO, name: str) -> "Paths":
+        """Of a list with a path on each line. Raises InputError where there is none."""
+        found = cls(line for each in file if (line := each.rstrip(b"\r\n")))
+        if not len(found):
+            raise InputError(f"{name} lists no photo: it has to have a path on each line")
+        return found
 
 
 def no_photograph(photo: Path | bytes) -> str:

@@ -23,7 +23,10 @@ class EmbedJob(Job):
     dataset: Location
     checkpoint: str
     splits: tuple[str, ...]
+    located: bool = False
+    """Only those with a position."""
     what = "looking at photos"
+    on_gpu = True
 
     @property
     def count(self) -> int:
@@ -37,6 +40,9 @@ class EmbedJob(Job):
         def work(part: int) -> None:
             number, index = divmod(part, len(groups))
             split = self.splits[number]
-            stored.of_group(groups[index], index, split)
+            wanted = None
+            if self.located:
+                wanted = set(groups[index].read(["photo_id"], split, located=True)["photo_id"].to_pylist())
+            stored.of_group(groups[index], index, split, wanted)
 
         return work

@@ -5,6 +5,7 @@ A worker that dies costs the part that it was doing, which another one does.
 """
 
 import os
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,27 +23,31 @@ MOST_LOSSES = 3
 class _Worker:
     """Opens the job with its first part, so that what goes wrong there is an error of that part."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, threads: int) -> None:
         self._job = job
         self._work: Work | None = None
+        # the cluster may have been started with other threads; a job may have brought torch along
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(threads)
 
-    def do(self, part: int) -> None:
+    def do(self, given: Any) -> None:
         if self._work is None:
             self._work = self._job.open()
-        self._work(part)
+        self._work(given)
 
 
 def run(job: Job, parts: Sequence[int]) -> None:
-    """Do these parts. Raises what a part raises; InputError where one kills MOST_LOSSES workers, and where Ray is not
-    installed or its cluster does not answer."""
+    """Do these parts. Raises what a part raises; InputError where one kills MOST_LOSSES workers (unless the job knows
+    better), and where Ray is not installed or its cluster does not answer."""
     if not parts:
         return
-    with cluster() as ray, Progress(job.what, len(parts), "part") as progress:
+    with cluster() as ray, Progress(job.what, sum(map(job.size, parts)), job.unit) as progress:
         there, threads = ray.cluster_resources(), threads_asked() or 1
-        gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 1))
+        gpus, cores = int(there.get("GPU", 0)) if job.on_gpu else 0, int(there.get("CPU", 1))
         kind = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_restarts=0)(_Worker)
-        workers, shared = max(1, min(len(parts), gpus or cores, cores // threads)), ray.put(job)
-        pool = _Pool(ray, lambda: kind.remote(shared), workers)
+        workers, shared = max(1, min(len(parts), gpus or cores, cores // threads)), ray.put(job.for_workers())
+        pool = _Pool(ray, job, lambda: kind.remote(shared, threads), workers)
         try:
             pool.do(parts, progress)
         finally:
@@ -52,8 +57,8 @@ def run(job: Job, parts: Sequence[int]) -> None:
 class _Pool:
     """Workers, and which part each is doing."""
 
-    def __init__(self, ray: Any, start: Callable[[], Any], workers: int) -> None:
-        self._ray, self._start = ray, start
+    def __init__(self, ray: Any, job: Job, start: Callable[[], Any], workers: int) -> None:
+        self._ray, self._job, self._start = ray, job, start
         self._free = [start() for _ in range(workers)]
         self._doing: dict[Any, tuple[Any, int]] = {}
         self._losses = Counter[int]()
@@ -63,25 +68,27 @@ class _Pool:
         while waiting or self._doing:
             while waiting and self._free:
                 worker, part = self._free.pop(), waiting.popleft()
-                self._doing[worker.do.remote(part)] = worker, part
+                self._doing[worker.do.remote(self._job.given(part))] = worker, part
             (ended, *_), _ = self._ray.wait(list(self._doing), num_returns=1)
             worker, part = self._doing.pop(ended)
             if self._finished(ended, part):
                 self._free.append(worker)
-                progress.advance()
-            else:
+                progress.advance(self._job.size(part))
+                continue
+            self._free.append(self._start())
+            if self._losses[part] < MOST_LOSSES:
+                say(f"a worker died; part {part} is done again")
                 waiting.appendleft(part)
-                self._free.append(self._start())
+            else:
+                self._job.give_up(part, f"killed {MOST_LOSSES} workers")
+                progress.advance(self._job.size(part))
 
     def _finished(self, ended: Any, part: int) -> bool:
         """Whether the part is done; False where its worker died. Raises what the part raised."""
         try:
             self._ray.get(ended)
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayActorError:
             self._losses[part] += 1
-            if self._losses[part] == MOST_LOSSES:
-                raise InputError(f"part {part} killed {MOST_LOSSES} workers: {_line(error)}") from error
-            say(f"a worker died; part {part} is done again")
             return False
         except self._ray.exceptions.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, OpenPlaNetError) else error) from None

@@ -14,7 +14,8 @@ def run(job: Job, runner: str = "local", share: Share | None = None) -> None:
     if runner not in RUNNERS:
         raise InputError(f"there is no runner {runner}: give one of {', '.join(RUNNERS)}")
     wanted = (share or Share()).parts(job.count)
-    missing = [part for part in wanted if not job.is_done(part)]
+    done = set(job.done(wanted))
+    missing = [part for part in wanted if part not in done]
     if len(missing) < len(wanted):
         say(f"{len(wanted) - len(missing)} of {len(wanted)} parts were done before")
     RUNNERS[runner](job, missing)

@@ -1,5 +1,4 @@
 import csv
-import itertools
 import json
 import os
 import shutil
@@ -13,30 +12,34 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from photo_files import deadly_worker, save
+from click.testing import CliRunner
+from photo_files import FragileReadJob, save
 
+from openplanet.cli import cli
 from openplanet.errors import DatasetError, InputError
 from openplanet.photos import dataset as stored
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.files import images
 from openplanet.photos.ingest import ingest as module
 from openplanet.photos.ingest import parts, read, settle, write
-from openplanet.photos.ingest.ingest import ingest
+from openplanet.photos.ingest.ingest import ingest, ingest_shard
 from openplanet.photos.ingest.serials import code
 from openplanet.photos.ingest.work_folder import work_folder
+from openplanet.runners.job import Share
 
 IN_A_PROCESS = """
 import os, signal, sys
 from pathlib import Path
 from openplanet.photos.ingest import parts
 from openplanet.photos.ingest.ingest import ingest
+from openplanet.runners import local
 parts.PART_PHOTOS = 3
 if len(sys.argv) > 3:  # end, as if killed, as soon as so many parts are there
     def advance(progress, count=1, left=[int(sys.argv[3])]):
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
-    parts.Progress.advance = advance
+    local.Progress.advance = advance
 ingest([Path(sys.argv[1])], Path(sys.argv[2]), side=64, workers=2)
 """
 
@@ -278,10 +281,47 @@ def test_a_worker_that_dies_or_lacks_memory_costs_no_other_photo(
     names = ["a.jpg", "b.jpg", "bomb.jpg", "huge.jpg", "z.jpg"]
     for seed, name in enumerate(names):
         save(tmp_path / "p" / name, seed, lat=1.0)
-    monkeypatch.setattr(parts, "_start_worker", deadly_worker)
+    monkeypatch.setattr(parts, "ReadJob", FragileReadJob)
     manifest = ingest([tmp_path / "p"], tmp_path / "out", workers=2)
     assert list(rows_of(tmp_path / "out")) == ["p/a.jpg", "p/b.jpg", "p/z.jpg"]
     assert manifest["counts"]["rejected"] == {"crashed the reader": 1, "out of memory": 1}
+
+
+def test_by_ray_and_in_shards_the_dataset_is_the_same(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    root = tmp_path / "photos"
+    shutil.copytree(many, root / "many")
+    save(root / "bomb.jpg", 90, lat=1.0)
+    monkeypatch.setattr(parts, "ReadJob", FragileReadJob)
+    monkeypatch.setattr(parts, "PART_PHOTOS", 4)
+    here, ray, sharded = (tmp_path / name for name in ("here", "ray", "sharded"))
+    ingest([root], here, side=64, workers=2)
+    ingest([root], ray, side=64, runner="ray")
+    read_of = [ingest_shard([root], sharded, Share(index, 3), side=64, workers=1) for index in (2, 1)]
+    assert read_of == [16, 17] and len(keys_read(sharded)) == 33, "of 49 photos, four at a time"
+    ingest([root], sharded, side=64, workers=1)
+    assert contents(here) == contents(ray) == contents(sharded)
+    assert json.loads((ray / "manifest.json").read_text())["counts"]["rejected"]["crashed the reader"] == 1
+
+
+def test_shards_read_at_once_and_an_ingest_waits_for_them(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with work_folder(out, shared=True):
+        assert ingest_shard([many], out, Share(1, 2), side=64, workers=0) > 0
+        with pytest.raises(DatasetError, match="another ingest is writing"):
+            ingest([many], out, side=64, workers=0)
+    with work_folder(out), pytest.raises(DatasetError, match="another ingest is writing"):
+        ingest_shard([many], out, Share(2, 2), side=64, workers=0)
+
+
+def test_the_command_reads_a_shard(many: Path, tmp_path: Path) -> None:
+    asked = ["ingest", str(many), "--out", str(tmp_path / "out"), "--side", "64", "--workers", "1"]
+    done = CliRunner().invoke(cli, [*asked, "--shard", "1/1"], catch_exceptions=False)
+    assert "without --shard the dataset is made" in done.stdout and not (tmp_path / "out" / "manifest.json").exists()
+    assert "Taking over" in CliRunner().invoke(cli, asked, catch_exceptions=False).stderr
+    assert CliRunner().invoke(cli, [*asked, "--runner", "ray"]).exit_code == 2
 
 
 def test_one_worker_or_two_and_small_parts_give_the_same_bytes(
@@ -333,8 +373,8 @@ def test_stopped_between_two_copies_of_a_photo_it_ends_with_the_same_dataset(
     ingest([root], tmp_path / "whole", workers=1)
     process = parts.process
 
-    def stopped(tasks: Any, count: int, *rest: Any) -> None:
-        process(itertools.islice(tasks, kept), kept, *rest)
+    def stopped(tasks: Any, *rest: Any) -> None:
+        process(tasks[:kept], *rest)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -415,9 +455,8 @@ def test_a_renewal_reads_only_what_is_new_and_gives_the_same_bytes(
     asked, process = list[str](), parts.process
 
     def watched(tasks: Any, *rest: Any) -> None:
-        tasks = list(tasks)
         asked.extend(Path(task.path).name for task in tasks if not task.twins)
-        process(iter(tasks), *rest)
+        process(tasks, *rest)
 
     monkeypatch.setattr(parts, "process", watched)
     ingest([root], out, side=40, workers=1)
@@ -622,18 +661,12 @@ from pathlib import Path
 from openplanet.errors import InputError
 from openplanet.photos.ingest import parts
 from openplanet.photos.ingest.ingest import ingest
-from openplanet.photos.ingest.parts import write_part
 
-def here(slices, folder, side, workers, progress):
-    for slice_ in slices:
-        write_part(slice_, folder, side)
-    return []
-
-parts._run, parts.PART_PHOTOS = here, 2
+parts.PART_PHOTOS = 2
 for most in [10 * 1.4**step for step in range(40)]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), resource.RLIM_INFINITY))
     try:
-        print(ingest([Path({root!r})], Path({out!r}))["counts"]["rows"], "rows")
+        print(ingest([Path({root!r})], Path({out!r}), workers=0)["counts"]["rows"], "rows")
         break
     except InputError as error:
         print(error)

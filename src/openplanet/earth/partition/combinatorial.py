@@ -43,12 +43,19 @@ def build_turned(
 
     Raises as ``partition.build_many``.
     """
-    wanted = list(wanted) * len(turns) if len(wanted) == 1 else list(wanted)
-    if len(wanted) != len(turns):
-        raise PartitionError(f"{len(wanted)} thresholds do not go with {len(turns)} turns; give 1, or one each")
     with ExitStack() as stack:
         all_runs = [stack.enter_context(LeafRuns(turn, threads)) for turn in turns]
         for lat_N, lng_N in batches:
             for runs in all_runs:
                 runs.add(lat_N, lng_N)
-        return [from_runs(runs, [each], turn=turn)[0] for runs, each, turn in zip(all_runs, wanted, turns, strict=True)]
+        return from_turned_runs(all_runs, wanted, turns)
+
+
+def from_turned_runs(
+    all_runs: Sequence[LeafRuns], wanted: Sequence[Thresholds | TargetCells], turns: Sequence[geo.Turn]
+) -> list[Partition]:
+    """``build_turned`` for positions that are in runs already, which it finishes."""
+    wanted = list(wanted) * len(turns) if len(wanted) == 1 else list(wanted)
+    if len(wanted) != len(turns):
+        raise PartitionError(f"{len(wanted)} thresholds do not go with {len(turns)} turns; give 1, or one each")
+    return [from_runs(runs, [each], turn=turn)[0] for runs, each, turn in zip(all_runs, wanted, turns, strict=True)]

@@ -122,14 +122,11 @@ class LeafRuns:
             geo.check_coordinates(lat, lng, where)
             raise
 
-    def _each_run(self, work: Callable[[Ids], T]) -> Iterator[T]:
+    def each(self, work: Callable[[Ids], T]) -> Iterator[T]:
         """``work`` on each run's leaves, in threads; the runs are mapped, and unmapped when done with."""
 
         def on(run: tuple[int, int]) -> T:
-            start, rows = run
-            if self._memory is not None:
-                return work(self._memory)
-            return work(np.memmap(self._open_file(), np.uint64, "r", offset=8 * start, shape=(rows,)))
+            return work(self._leaves(run))
 
         # Not pool.map: it would hold the answers of all runs at once.
         working: deque[Future[T]] = deque()
@@ -140,14 +137,17 @@ class LeafRuns:
         while working:
             yield working.popleft().result()
 
-    def _open_file(self) -> IO[bytes]:
+    def _leaves(self, run: tuple[int, int]) -> Ids:
+        if self._memory is not None:
+            return self._memory
+        start, rows = run
         assert self._file is not None
-        return self._file
+        return np.memmap(self._file, np.uint64, "r", offset=8 * start, shape=(rows,))
 
     def below(self, edge_E: Ids) -> Ints:
         """How many leaves int64[E] have ids below each edge."""
         count_E = np.zeros(len(edge_E), np.int64)
-        for found_E in self._each_run(lambda leaf_N: np.searchsorted(leaf_N, edge_E)):
+        for found_E in self.each(lambda leaf_N: np.searchsorted(leaf_N, edge_E)):
             count_E += found_E
         return count_E
 
@@ -157,7 +157,7 @@ class LeafRuns:
         In two words, as one would overflow for more than 4 million photos.
         """
         high, low = (np.zeros((3, max(len(edge_E) - 1, 0)), np.int64) for _ in range(2))
-        for sum_3E in self._each_run(lambda leaf_N: _prefix_sums(leaf_N, np.searchsorted(leaf_N, edge_E))):
+        for sum_3E in self.each(lambda leaf_N: _prefix_sums(leaf_N, np.searchsorted(leaf_N, edge_E))):
             between = np.diff(sum_3E, axis=1)
             high += between >> 32
             low += between & 0xFFFFFFFF

@@ -7,7 +7,8 @@ missing, damaged, without the columns or without any position. N rows of a batch
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 COLUMNS = ["lat", "lng"]
 BATCH = 1 << 18
 READ_BYTES = 1 << 20
+PIECE = 1 << 20  # rows
 
 
 def from_file(path: Location) -> Iterator[tuple[Floats, Floats]]:
@@ -39,14 +41,52 @@ def from_file(path: Location) -> Iterator[tuple[Floats, Floats]]:
     return from_csv(path) if path.suffix.lower() in tables.SUFFIXES else from_parquet(path)
 
 
-def from_parquet(path: Path, batch_size: int = BATCH) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from any Parquet file with such columns of numbers."""
+@dataclass(frozen=True)
+class Rows:
+    """Positions of some row groups of a Parquet file; of any other table all of them (``groups`` None)."""
+
+    path: Path
+    groups: tuple[int, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """Says when the positions may have changed."""
+        status = self.path.stat()
+        return repr((self.path.name, status.st_size, status.st_mtime_ns, self.groups))
+
+    def positions(self) -> Iterator[tuple[Floats, Floats]]:
+        """Stream (lat_N, lng_N)."""
+        return from_file(self.path) if self.groups is None else from_parquet(self.path, groups=self.groups)
+
+
+def pieces_of(path: Location, rows: int = PIECE) -> list[Rows]:
+    """The positions of a file in pieces of about ``rows``, where it is Parquet; else in one."""
+    path = copy_of(path) if isinstance(path, RemotePath) else path
+    if path.suffix.lower() in tables.SUFFIXES:
+        return [Rows(path)]
+    try:
+        metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+    ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
+    pieces = [np.flatnonzero(ends // (rows + 1) == piece) for piece in np.unique(ends // (rows + 1))]
+    return [Rows(path, tuple(groups.tolist())) for groups in pieces]
+
+
+def from_parquet(
+    path: Path, batch_size: int = BATCH, groups: Sequence[int] | None = None
+) -> Iterator[tuple[Floats, Floats]]:
+    """Stream (lat_N, lng_N) from any Parquet file with such columns of numbers, or from some of its row ``groups``, in
+    which there may be none."""
     path = Path(path)
     try:
         # By default pyarrow keeps all it has read until the end, and takes column chunks whole: gigabytes.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             _check_columns(path, file.schema_arrow.names)
-            yield from _positions(path, file.iter_batches(batch_size, columns=COLUMNS))
+            batches = file.iter_batches(batch_size, row_groups=groups, columns=COLUMNS)
+            before = groups[0] if groups else 0
+            first = sum(file.metadata.row_group(group).num_rows for group in range(before))
+            yield from _positions(path, batches, first, part=groups is not None)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (pa.ArrowException, OSError) as error:
@@ -121,8 +161,10 @@ def _check_columns(path: Path, names: list[str]) -> None:
         raise InputError(f"{path} has more than one column {' and '.join(twice)}: keep one of them")
 
 
-def _positions(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Floats, Floats]]:
-    row = without = at_null = 0
+def _positions(
+    path: Path, batches: Iterator[pa.RecordBatch], first: int = 0, part: bool = False
+) -> Iterator[tuple[Floats, Floats]]:
+    row, without, at_null = first, 0, 0
     for batch in batches:
         lat, lng = (_numbers(path, batch, name, row) for name in COLUMNS)
         known_N = lat.is_valid().to_numpy(False) & lng.is_valid().to_numpy(False)
@@ -137,7 +179,8 @@ def _positions(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[
             yield lat_N, lng_N
         elif somewhere_N.any():
             yield lat_N[somewhere_N], lng_N[somewhere_N]
-    if without + at_null == row:
+    row -= first
+    if without + at_null == row and not part:
         raise InputError(f"{path}: none of its {row} rows has a position")
     if without:
         progress.say(f"{path}: {without} of {row} rows have no position and are left out")

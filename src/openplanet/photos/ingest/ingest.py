@@ -6,29 +6,27 @@ stays readable until the new one takes its place, and what it has read is taken 
 """
 
 import csv
-from collections import Counter
-from collections.abc import Sequence
-from importlib import metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy.typing as npt
 
-from openplanet.earth.geo import distance_km
 from openplanet.errors import DatasetError, InputError
 from openplanet.photos import dataset
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.ingest import known, leak, parts, settle, write
+from openplanet.photos.ingest.manifest import manifest_of, reasons_of
 from openplanet.photos.ingest.plan import Options, Plan, make_plan
 from openplanet.photos.ingest.settle import Settled
-from openplanet.photos.ingest.split import how_to_divide, too_few
 from openplanet.photos.ingest.work_folder import CARD, REJECTED, WORK, clear, is_marked, next_name, work_folder
 from openplanet.progress import say, warn
+from openplanet.runners.job import Share
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
 from openplanet.stores.folders import staged
-from openplanet.stores.location import Location, location
+from openplanet.stores.location import Location, RemotePath, location
 
 # Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
 CARD_TEXT = """---
@@ -44,7 +42,6 @@ To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-
 the next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of
 cameras.
 """
-DISAGREE_KM = 1.0
 OURS = ("photos-*.parquet", "readings-*.parquet", REJECTED, CARD)
 """Files that an upload that was cut off may leave in a store."""
 
@@ -59,6 +56,7 @@ def ingest(
     split_by: Literal["auto", "owner", "album", "none"] = "auto",
     albums: Literal["folder", "sessions"] = "folder",
     workers: int | None = None,
+    runner: str = "local",
 ) -> dict[str, Any]:
     """Make the dataset ``out`` of the photos in ``sources``: folders with all below them, files, tar files,
     ``hf:NAME``.
@@ -66,7 +64,8 @@ def ingest(
     ``coordinates``: a table of positions (see ``photos/sources/coordinates.py``); what it says wins over Exif, for
     it is what the user asked for. ``side``: pixels of the short side, never enlarged. ``albums``: folders, or
     each camera's photos cut where hours or kilometres lie between. ``split_by`` "auto": by owner, or where one has
-    most of the photos by album, or by session; "none": all photos are in train. ``workers`` None: one for each CPU.
+    most of the photos by album, or by session; "none": all photos are in train. ``workers``: processes of the local
+    ``runner``; None: one for each CPU, 0: this one.
 
     Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where ``out`` already
     holds just this dataset, does nothing; where it holds an earlier state of it, reads only what is new:
@@ -76,11 +75,11 @@ def ingest(
     """
     given, options = [Path(source) for source in sources], Options(side, split_by, albums, keep_unlocated)
     with staged(location(out), MANIFEST, OURS) as work:
-        return _ingest(given, work.folder, coordinates, options, workers)
+        return _ingest(given, work.folder, coordinates, options, workers, runner)
 
 
 def _ingest(
-    sources: Sequence[Path], out: Path, coordinates: Path | None, options: Options, workers: int | None
+    sources: Sequence[Path], out: Path, coordinates: Path | None, options: Options, workers: int | None, runner: str
 ) -> dict[str, Any]:
     side = options.side
     _check_ours(out)
@@ -93,7 +92,7 @@ def _ingest(
         say(f"{out} holds these photos already, nothing has changed")
         return finished.manifest
     with work_folder(out) as work:
-        at_K, read = _read(plan, work, finished, side, workers)
+        at_K, read = _read(plan, work, finished, side, workers, runner)
         settled = settle.settle(plan, at_K, read, options)
         if not settled.rows.num_rows:
             raise _nothing_left(out, plan, settled)
@@ -102,7 +101,7 @@ def _ingest(
         described = write.write_shards(settled.rows, read, work / "shards", side, earlier)
         index = work / "shards" / f"readings-{tag}.parquet"
         known.write_index(read, at_K[at_K >= 0], index)
-        manifest = _manifest(plan, options, settled, described)
+        manifest = manifest_of(plan, options, settled, described)
         manifest["readings"] = {"file": index.name, "sha256": sha256_of(index)}
         _publish(work, out, manifest, plan, settled)
     for warning in manifest["warnings"]:
@@ -127,28 +126,73 @@ def summary(manifest: dict[str, Any], out: Location) -> str:
     return "\n".join(lines)
 
 
+def ingest_shard(
+    sources: Sequence[Path],
+    out: Location | str,
+    share: Share,
+    *,
+    coordinates: Path | None = None,
+    keep_unlocated: bool = False,
+    side: int = 320,
+    workers: int | None = None,
+    runner: str = "local",
+) -> int:
+    """Read a share of the photos only, which ``ingest`` with the same arguments then takes over; returns their number.
+
+    Several may do so at once, on machines that share a file system. Raises as ``ingest``, and DatasetError while an
+    ``ingest`` is at work.
+    """
+    sources, out = [Path(source) for source in sources], location(out)
+    if isinstance(out, RemotePath):
+        raise InputError(f"{out}: shards of an ingest share a local folder; give one with --out, and upload it")
+    _check_ours(out)
+    plan = make_plan(sources, coordinates, out, Options(side, keep_unlocated=keep_unlocated))
+    with work_folder(out, shared=True) as work, _writable(work):
+        read = known.gather(work, known.earlier(_finished(out)))
+        # by candidates, which are the same for all shards whatever the others have read by now
+        mine_K = np.arange(plan.table.num_rows) // parts.PART_PHOTOS % share.of == share.index - 1
+        missing_K = _missing(plan, read) & mine_K
+        parts.process(plan.tasks(missing_K, _twins(plan, read)), work / "parts", side, workers, runner)
+    return int(missing_K.sum())
+
+
 def _read(
-    plan: Plan, work: Path, finished: Dataset | None, side: int, workers: int | None
+    plan: Plan, work: Path, finished: Dataset | None, side: int, workers: int | None, runner: str
 ) -> tuple[known.Indices, known.Readings]:
     """Read what no earlier run has read; returns the reading of each candidate, and all readings."""
-    try:
+    with _writable(work):
         lent = known.earlier(finished)
         read = known.gather(work, lent)
-        to_read = plan.table["reason"].is_null().to_numpy()
-        at_K = read.find(plan.table["key"], plan.needs_gps_K)
-        todo = np.flatnonzero(to_read & (at_K < 0))
-        if taken := int(to_read.sum()) - len(todo):
+        missing_K = _missing(plan, read)
+        if taken := int((~missing_K & _to_read(plan)).sum()):
             say(f"Taking over {taken} photos that an earlier run has read")
-        if len(todo):
-            tasks = plan.tasks(todo, read.known_sizes(plan.table["size"].take(todo)))
-            parts.process(tasks, len(todo), work / "parts", side, workers)
+        if missing_K.any():
+            parts.process(plan.tasks(missing_K, _twins(plan, read)), work / "parts", side, workers, runner)
             read = known.gather(work, lent)
-            at_K = read.find(plan.table["key"], plan.needs_gps_K)
+    if _missing(plan, read).any():  # a part was damaged, or a known photo has gone, while we were at work
+        raise DatasetError(f"{work} was changed by something else: run the ingest again, it goes on from here")
+    return read.find(plan.table["key"], plan.needs_gps_K), read
+
+
+@contextmanager
+def _writable(work: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{work} cannot be written: {error.strerror or error}") from error
-    if (to_read & (at_K < 0)).any():  # a part was damaged, or a known photo has gone, while we were at work
-        raise DatasetError(f"{work} was changed by something else: run the ingest again, it goes on from here")
-    return at_K, read
+
+
+def _to_read(plan: Plan) -> npt.NDArray[np.bool_]:
+    return np.asarray(plan.table["reason"].is_null().to_numpy())
+
+
+def _missing(plan: Plan, read: known.Readings) -> npt.NDArray[np.bool_]:
+    """The candidates that no reading answers, bool [K]."""
+    return np.asarray(_to_read(plan) & (read.find(plan.table["key"], plan.needs_gps_K) < 0))
+
+
+def _twins(plan: Plan, read: known.Readings) -> dict[int, frozenset[str]]:
+    return read.known_sizes(plan.table["size"])
 
 
 def _check_ours(out: Path) -> None:
@@ -174,7 +218,7 @@ def _finished(out: Path) -> Dataset | None:
 
 
 def _nothing_left(out: Path, plan: Plan, settled: Settled) -> DatasetError:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in _reasons(plan, settled).items())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in reasons_of(plan, settled).items())
     where = out / REJECTED if not (out / MANIFEST).exists() else out / WORK / REJECTED
     _write_rejected(out / WORK / next_name(REJECTED), plan, settled)
     (out / WORK / next_name(REJECTED)).replace(where)
@@ -182,82 +226,6 @@ def _nothing_left(out: Path, plan: Plan, settled: Settled) -> DatasetError:
         f"none of {plan.table.num_rows} photos can be used ({reasons}; each in {where}). "
         "Positions can come from a table (--coordinates); --keep-unlocated keeps photos without one"
     )
-
-
-def _manifest(plan: Plan, options: Options, settled: Settled, described: list[dict[str, Any]]) -> dict[str, Any]:
-    rows = settled.rows
-    splits = _counts(rows["split"])
-    disagree, near = _disagreements(rows), leak.report(rows)
-    counts = {
-        "candidates": plan.table.num_rows,
-        "rows": rows.num_rows,
-        "located": rows.num_rows - rows["lat"].null_count,
-        "splits": {name: splits.get(name, 0) for name in dataset.SPLITS},
-        "albums": pc.count_distinct(rows["album_id"]).as_py(),
-        "owners": pc.count_distinct(rows["owner_id"], mode="only_valid").as_py(),
-        "near_duplicates": splits.get("none", 0),
-        "flagged": _counts(rows["flag"]),
-        "positions_from": _counts(rows["position_from"]),
-        "utc_offsets_from": _counts(rows["utc_offset_from"]),
-        "rejected": _reasons(plan, settled),
-        "rejected_without_file": len(plan.more_rejected),  # folders, and rows of the table
-        "table_and_exif_over_1_km_apart": disagree,
-        "skipped_by_suffix": dict(sorted(plan.skipped.items())),
-    }
-    return {
-        "format": dataset.FORMAT,
-        "format_version": dataset.FORMAT_VERSION,
-        "created_by": f"openplanet {metadata.version('openplanet')}",
-        "fingerprint": plan.fingerprint,
-        "options": {
-            "side": options.side,
-            "split_by": settled.divided.split_by,
-            "albums": settled.divided.albums,
-            "split_by_chosen_because": settled.divided.why,
-            "keep_unlocated": options.keep_unlocated,
-        },
-        "counts": counts,
-        "clocks": settled.clocks,
-        "clocks_assumed": settled.assumed,
-        "near_train": near,
-        "warnings": _warnings(splits, settled, disagree) + leak.warnings(near),
-        "shards": described,
-    }
-
-
-def _warnings(splits: dict[str, int], settled: Settled, disagree: int) -> list[str]:
-    warnings, divided = [], settled.divided
-    if divided.split_by == "none":
-        warnings.append("all photos are in train: nothing can say how good a model of them is")
-    elif empty := [name for name in ("train", "val", "test") if not splits.get(name)]:
-        todo = how_to_divide(divided.split_by, divided.albums)
-        warnings.append(f"no photo falls into {' and '.join(empty)}: {todo}")
-    if divided.split_by != "none" and (few := _few(settled.rows, splits)):
-        warnings.append(f"{few}: too few to choose a model by or to tell how good it is; add photos of more albums")
-    if disagree:
-        warnings.append(f"for {disagree} photos the table lies over {DISAGREE_KM:g} km from Exif; the table counts")
-    warnings += [
-        f"the clock of {clock['other']} seems {abs(clock['minutes']):g} minutes "
-        f"{'ahead of' if clock['minutes'] > 0 else 'behind'} that of {clock['camera']}: their albums are out of order"
-        for clock in settled.clocks
-    ]
-    return warnings
-
-
-def _few(rows: pa.Table, splits: dict[str, int]) -> str:
-    few = []
-    for name in ("val", "test"):
-        held = rows.filter(pc.equal(rows["split"], name))
-        albums = pc.count_distinct(held["album_id"]).as_py()
-        if splits.get(name) and (said := too_few(held.num_rows, albums)):
-            few.append(f"{name} has {said}")
-    return " and ".join(few)
-
-
-def _disagreements(rows: pa.Table) -> int:
-    both = rows.filter(pc.and_(rows["lat"].is_valid(), rows["exif_lat"].is_valid()))
-    lat1, lng1, lat2, lng2 = (both[name].to_numpy() for name in ("lat", "lng", "exif_lat", "exif_lng"))
-    return int((distance_km(lat1, lng1, lat2, lng2) > DISAGREE_KM).sum())
 
 
 def _publish(work: Path, out: Path, manifest: dict[str, Any], plan: Plan, settled: Settled) -> None:
@@ -289,14 +257,3 @@ def _write_rejected(path: Path, plan: Plan, settled: Settled) -> None:
         for batch in settled.rejected.to_batches(max_chunksize=10_000):
             writer.writerows(map(inert, row) for row in zip(*batch.to_pydict().values(), strict=True))
         writer.writerows(map(inert, (each.file, each.reason, each.detail)) for each in plan.more_rejected)
-
-
-def _reasons(plan: Plan, settled: Settled) -> dict[str, int]:
-    reasons = Counter(_counts(settled.rejected["reason"]))
-    reasons.update(rejection.reason for rejection in plan.more_rejected)
-    return dict(sorted(reasons.items()))
-
-
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    counted = column.drop_null().value_counts().to_pylist()
-    return dict(sorted((each["values"], each["counts"]) for each in counted))

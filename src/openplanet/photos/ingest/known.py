@@ -3,6 +3,7 @@
 Shapes: N readings, K photos asked for.
 """
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ from openplanet.photos.ingest.read import SCHEMA, SEEN
 from openplanet.progress import warn
 from openplanet.storage import atomic_path, sha256_of
 
-THUMBNAILS = "thumbnails.u8"
 ROWS = 8192  # read and written at a time
 _LIGHT = [name for name in SCHEMA.names if name != "thumbnail"]
 _PIXELS = duplicates.SIDE**2
@@ -79,18 +79,19 @@ def earlier(finished: Dataset | None) -> Earlier:
 def gather(work: Path, lent: Earlier) -> Readings:
     """Every reading that still holds: from the parts in ``work``, and those of the dataset that is renewed.
 
-    The thumbnails go to a file in ``work``. Where a key has several readings the one with a picture counts.
+    The thumbnails go to a file in ``work`` that is gone with the process. Where a key has several readings the one
+    with a picture counts.
     """
     index, whole = lent.index, lent.shards
     stored = parts.stored(work / "parts")
     sources = ([index] if index is not None else []) + stored
-    thumbnails = work / THUMBNAILS
-    with thumbnails.open("wb") as out:
-        tables = [table for source in sources for table in _light(source, out)]
-    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().drop_columns(["thumbnail"])
-    pictures = np.zeros((0, _PIXELS), np.uint8)
-    if table.num_rows:  # an empty file cannot be mapped
-        pictures = np.memmap(thumbnails, np.uint8, "r+").reshape(-1, _PIXELS)
+    with tempfile.TemporaryFile(dir=work) as thumbnails:  # without a name: shards of one ingest may do this at once
+        tables = [table for source in sources for table in _light(source, thumbnails)]
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().drop_columns(["thumbnail"])
+        pictures = np.zeros((0, _PIXELS), np.uint8)
+        if table.num_rows:  # an empty file cannot be mapped
+            thumbnails.flush()
+            pictures = np.memmap(thumbnails, np.uint8, "r+").reshape(-1, _PIXELS)
     indexed = 0 if index is None else pq.read_metadata(index).num_rows
     files, file_N, row_N = _places(table, whole, stored, indexed)
     table = _fill_known(table, pictures, file_N, row_N)

@@ -6,15 +6,10 @@ and reads only the rest.
 """
 
 import hashlib
-import itertools
-import multiprocessing
 import os
 import re
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openplanet.photos.ingest.read import SCHEMA, Reading, Task, read_photo
-from openplanet.progress import Progress
+from openplanet.runners import registry
+from openplanet.runners.job import Job, Work
 from openplanet.storage import atomic_path
 
 PART_VERSION = 5  # part of every key: raise it when the same file would give another row
@@ -40,22 +36,60 @@ def key_of(path: str, stamps: Sequence[object], side: int) -> bytes:
     return hashlib.sha256(repr(told).encode()).digest()[:16]
 
 
-def process(tasks: Iterator[Task], count: int, folder: Path, side: int, workers: int | None = None) -> None:
-    """Read ``tasks``, of which there are ``count``; afterwards every one has its row in some part of ``folder``.
+def process(tasks: Sequence[Task], folder: Path, side: int, workers: int | None = None, runner: str = "local") -> None:
+    """Read ``tasks``; afterwards every one has its row in some part of ``folder``.
 
     A file on which a worker process dies gets a row with reason ``CRASHED``; it costs no other file its row.
+    ``workers``: local processes; None: one for each CPU, 0: this one.
     """
-    if not count:
-        return
     folder.mkdir(parents=True, exist_ok=True)
-    # Chunks small enough that every worker has its share of the last ones.
-    workers = min(workers or os.cpu_count() or 1, -(-count // PART_PHOTOS))
-    with Progress("Reading photos", count) as progress:
-        lost = _run(_slices(tasks), folder, side, workers, progress)
-        for task in lost:  # one of them killed a worker: each alone, so that it takes no other along
-            if _run(iter([(task,)]), folder, side, 1, progress):
-                _write([Reading(task.key, CRASHED, "a worker process died on it, twice")], [None], folder)
-                progress.advance()
+    job = ReadJob(folder, side, tasks, os.cpu_count() or 1 if workers is None else workers)
+    registry.run(job, runner)
+    if job.suspects:  # one of them killed a worker: each alone, so that it takes no other along
+        registry.run(replace(job, tasks=tuple(job.suspects), per_part=1), runner)
+
+
+@dataclass(frozen=True)
+class ReadJob(Job):
+    """Read ``tasks`` into parts of ``folder``. ``suspects``: those of parts that ended their process."""
+
+    folder: Path
+    side: int
+    tasks: Sequence[Task]
+    processes: int = 1
+    per_part: int = field(default_factory=lambda: PART_PHOTOS)
+    suspects: list[Task] = field(default_factory=list)
+    what = "Reading photos"
+    unit = "photo"
+    preload = ("pandas",)  # which pyarrow imports, if there is one, at its first array
+
+    @property
+    def count(self) -> int:
+        return -(-len(self.tasks) // self.per_part)
+
+    def size(self, part: int) -> int:
+        return min(self.per_part, len(self.tasks) - part * self.per_part)
+
+    def for_workers(self) -> "ReadJob":
+        return replace(self, tasks=(), suspects=[])
+
+    def given(self, part: int) -> tuple[Task, ...]:
+        return tuple(self.tasks[part * self.per_part : (part + 1) * self.per_part])
+
+    def open(self) -> Work:
+        return self._write_part
+
+    def give_up(self, part: int, reason: str) -> None:
+        tasks = self.given(part)
+        if len(tasks) > 1:
+            self.suspects.extend(tasks)
+        else:
+            _write([Reading(tasks[0].key, CRASHED, "the process that read it died, each time")], [None], self.folder)
+
+    def _write_part(self, tasks: Sequence[Task]) -> None:
+        """Read ``tasks`` and write their part; no file makes it fail, short of a crash."""
+        read = [read_photo(task, self.side) for task in tasks]
+        _write([reading for reading, _ in read], [image for _, image in read], self.folder)
 
 
 def is_ours(name: str) -> bool:
@@ -75,59 +109,6 @@ def stored(folder: Path) -> list[Path]:
             pass
         part.unlink()
     return found
-
-
-def _slices(tasks: Iterator[Task]) -> Iterator[tuple[Task, ...]]:
-    while slice_ := tuple(itertools.islice(tasks, PART_PHOTOS)):
-        yield slice_
-
-
-def _run(slices: Iterator[tuple[Task, ...]], folder: Path, side: int, workers: int, progress: Progress) -> list[Task]:
-    """Work off ``slices``; returns the tasks of those that were under way when a worker process died."""
-    lost, slice_ = list[Task](), next(slices, ())
-    while slice_:
-        under_way: dict[Future[None], tuple[Task, ...]] = {}
-        executor = _executor(workers)
-        try:
-            while slice_ or under_way:
-                while slice_ and len(under_way) < 2 * workers:  # one to do, one at hand: few are lost in a crash
-                    under_way[executor.submit(write_part, slice_, folder, side)] = slice_
-                    slice_ = next(slices, ())
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    progress.advance(len(under_way.pop(future)))
-        except BrokenProcessPool:
-            lost.extend(task for waiting in under_way.values() for task in waiting)
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-    return lost
-
-
-def _executor(workers: int) -> ProcessPoolExecutor:
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        # pyarrow imports pandas, if there is one, at its first array: better once than in every worker
-        context.set_forkserver_preload([__name__, "pandas"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)  # a killed parent must not leave workers that wait for ever
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def write_part(tasks: Sequence[Task], folder: Path, side: int) -> None:
-    """Read ``tasks`` and write their part. Runs in a worker; no file makes it fail, short of a crash."""
-    read = [read_photo(task, side) for task in tasks]
-    _write([reading for reading, _ in read], [image for _, image in read], folder)
 
 
 def _write(read: Sequence[Reading], images: Sequence[bytes | None], folder: Path) -> None:

@@ -70,18 +70,35 @@ class Plan:
     skipped: Counter[str]
     fingerprint: str
 
-    def tasks(self, wanted: npt.NDArray[np.int64], twins: dict[int, frozenset[str]]) -> Iterator[Task]:
-        """The tasks of the candidates ``wanted``; ``twins``: photo_ids of known photos by their size."""
-        for start in range(0, len(wanted), 1024):
-            rows = (
-                self.table.select(["key", "size", "path", "source", "more"])
-                .take(wanted[start : start + 1024])
-                .to_pylist()
-            )
-            for index, row in zip(wanted[start : start + 1024], rows, strict=True):
-                more = pickle.loads(row["more"]) if row["more"] is not None else ()  # our own, of this run
-                task = Task(row["key"], os.fsdecode(row["path"]), bool(self.needs_gps_K[index]), *more)
-                yield replace(task, twins=twins.get(row["size"], frozenset()), source=self.sources[row["source"]])
+    def tasks(self, wanted_K: npt.NDArray[np.bool_], twins: dict[int, frozenset[str]]) -> "Tasks":
+        """The tasks of the candidates ``wanted_K``; ``twins``: photo_ids of known photos by their size."""
+        rows = self.table.select(["key", "size", "path", "source", "more"]).filter(pa.array(wanted_K))
+        return Tasks(rows, self.needs_gps_K[wanted_K], self.sources, twins)
+
+
+@dataclass(frozen=True)
+class Tasks(Sequence[Task]):
+    """Tasks that become Python objects as they are asked for; ``rows``: of the plan."""
+
+    rows: pa.Table
+    needs_gps: npt.NDArray[np.bool_]
+    sources: list[Source]
+    twins: dict[int, frozenset[str]]
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """A task, or a list of some."""
+        if not isinstance(index, slice):
+            return self[index : index + 1][0]
+        needs_gps = self.needs_gps[index].tolist()
+        return list(map(self._task, self.rows[index].to_pylist(), needs_gps))
+
+    def _task(self, row: dict[str, Any], needs_gps: bool) -> Task:
+        more = pickle.loads(row["more"]) if row["more"] is not None else ()  # our own, of this run
+        task = Task(row["key"], os.fsdecode(row["path"]), needs_gps, *more)
+        return replace(task, twins=self.twins.get(row["size"], frozenset()), source=self.sources[row["source"]])
 
 
 def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:

@@ -13,10 +13,10 @@ from pathlib import Path
 from openplanet.errors import DatasetError, InputError
 from openplanet.photos import dataset
 from openplanet.photos.ingest import parts
-from openplanet.photos.ingest.known import THUMBNAILS
 from openplanet.storage import read_json, write_json
 
 WORK, MARK, LOCK = ".parts", "ingest.json", "lock"
+THUMBNAILS = "thumbnails.u8"  # of earlier versions
 REJECTED, CARD = "rejected.csv", "README.md"
 _PUBLISHED = (dataset.MANIFEST, REJECTED, CARD)
 _NEXT_SHARD = "photos-next.parquet"
@@ -37,28 +37,30 @@ def next_name(name: str) -> str:
 
 
 @contextmanager
-def work_folder(out: Path) -> Iterator[Path]:
+def work_folder(out: Path, shared: bool = False) -> Iterator[Path]:
     """The marked work folder, for one ingest at a time; it stays when the work does not come to its end.
 
-    Raises DatasetError where it cannot be written, holds an ``ingest.json`` of something else, or another ingest is
-    at work.
+    ``shared``: for one of several shards that only read photos; other files stay as they are. Raises DatasetError
+    where it cannot be written, holds an ``ingest.json`` of something else, or another ingest is at work.
     """
     work = out / WORK
     try:
         work.mkdir(parents=True, exist_ok=True)
-        lock = (work / LOCK).open("a")
+        lock = (work / LOCK).open("a+")  # NFS lends a shared lock to readers only
     except OSError as error:
         raise DatasetError(f"{out} cannot be written: {error.strerror or error}") from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DatasetError(f"another ingest is writing {out}: wait for it, or stop it") from error
         if (work / MARK).exists() and not is_marked(out):
             raise DatasetError(f"{work / MARK} is not of an ingest: move it away, or give another folder")
-        write_json(work / MARK, {"format": dataset.FORMAT, "what": "an ingest at work; safe to delete"})
-        _remove_shards(work / "shards")
-        _remove_temporaries(out)
+        if not is_marked(out):
+            write_json(work / MARK, {"format": dataset.FORMAT, "what": "an ingest at work; safe to delete"})
+        if not shared:
+            _remove_shards(work / "shards")
+            _remove_temporaries(out)
         yield work
 
 
