@@ -78,6 +78,7 @@ def main() -> None:
                 photos._kept.clear()
                 measured(f"{name}: epoch {number + 1}", s3, lambda: epoch(photos, loader, number))  # noqa: B023
 
+        stream_from(args.dataset, "once before")
         stream_from(args.dataset, "local")
         stream_from(dataset_url, "s3")
         os.environ["OPENPLANET_CACHE_GB"] = "0"
@@ -87,6 +88,7 @@ def main() -> None:
         def locate(where: Location | str) -> None:
             list(open_locator(where).locate_many([args.photo]))
 
+        locate(args.checkpoint)
         measured("local: locate", s3, lambda: locate(args.checkpoint))
         measured("s3: locate, cold", s3, lambda: locate(model_url))
         measured("s3: locate, warm", s3, lambda: locate(model_url))

@@ -25,12 +25,16 @@ class LocalPath(click.Path):
 class LocationType(click.Path):
     """A path, or a URL of an object store: what datasets, checkpoints and outputs are named by."""
 
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+        self.name = "path|url"  # as help shows it
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return location(value) if is_url(value) else super().convert(value, param, ctx)
 
 
 PATH = LocalPath(path_type=Path)
-LOCATION = LocationType(path_type=Path)
+LOCATION = LocationType()
 engine_option = click.option(
     "--engine",
     metavar="NAME",
@@ -55,7 +59,7 @@ class OutputFile(LocationType):
     """A file of ``kind`` to be written, with those of the kinds ``beside`` it: the same name, another suffix."""
 
     def __init__(self, kind: Kind, *beside: Kind) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self.kind, self.beside = kind, beside
 
     def files(self, path: Location) -> list[tuple[Location, Kind]]:

@@ -99,7 +99,7 @@ def _fit(
             calibration=temperature,
         )
 
-    result = keep_best(module, keeper, checkpoint, out, ranks)
+    result = keep_best(module, keeper, checkpoint, work, ranks)
     if ranks.first:
         say(result.calibration.describe())
         say(f"{reveals(finest)}; whoever has the checkpoint can read that (`openplanet push` merges them)")

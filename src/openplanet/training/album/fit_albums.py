@@ -95,7 +95,7 @@ def _fit(
     keeper = run_trainer(module, batches, val_batches if val else None, line, work, start, ranks)
     image.model.to(device)  # whoever called goes on with it there
 
-    return keep_best(module, keeper, lambda accuracy: checkpoint(module.evaluated_model, accuracy), out, ranks)
+    return keep_best(module, keeper, lambda accuracy: checkpoint(module.evaluated_model, accuracy), work, ranks)
 
 
 def _module(
