@@ -62,7 +62,9 @@ def test_a_folder_of_somebody_else_is_left_alone(photos: Path, s3: S3, tmp_path:
     assert listing(out).keys() == {"thesis.json", MANIFEST} and read_json(out / "thesis.json") == {}
 
 
-def test_an_upload_that_dies_midway_leaves_what_was_there(s3: S3, tmp_path: Path) -> None:
+def test_an_upload_that_dies_midway_leaves_what_was_there(
+    s3: S3, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place, file = _remote(f"s3://bucket/{tmp_path.name}/large"), tmp_path / "large"
     file.write_bytes(b"before")
     place.upload(file)
@@ -72,6 +74,7 @@ def test_an_upload_that_dies_midway_leaves_what_was_there(s3: S3, tmp_path: Path
     s3.reset(lambda method, path, before: "denied" if method == "PUT" and "partNumber=2" in path else None)
     with pytest.raises(InputError, match=rf"{place} cannot be written: permission denied"):
         place.upload(file)
+    assert f"uploading {place}, 115 MB" in caplog.text
     assert s3.count(f"PUT .*{parts}") and s3.count("DELETE .*uploadId") == 1
     s3.reset()
     assert place.read_bytes() == b"before"

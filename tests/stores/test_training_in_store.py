@@ -1,5 +1,6 @@
 """Training, checkpoints and answers from and to an S3 server, against the same on the local disk."""
 
+import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,6 +72,7 @@ class KilledError(Exception):
 def _batches(dataset: Dataset, cells: Partition, workers: int) -> list[dict[str, object]]:
     photos = data.load_split(dataset, "train", cells, 32, True, 40)
     assert isinstance(photos, stream.StreamedPhotos)
+    photos = pickle.loads(pickle.dumps(photos))  # as workers get it where they are spawned
     return list(data.loader(photos, 16, replace(RECIPE, workers=workers), shuffle=True, ranks=Ranks()))
 
 

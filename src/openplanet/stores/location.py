@@ -15,8 +15,9 @@ from typing import IO, Any, Literal, TypeAlias, overload
 from urllib.parse import unquote, urlsplit
 
 from openplanet.errors import InputError
+from openplanet.progress import say
 from openplanet.stores.client import EXTRAS, Stat, client, stat_of, told
-from openplanet.stores.ranges import RangeFile
+from openplanet.stores.ranges import SAID, RangeFile
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -121,6 +122,8 @@ class RemotePath:
 
     def upload(self, file: Path) -> None:
         """Become a copy of a local file, at once or not at all."""
+        if (size := file.stat().st_size) >= SAID:
+            say(f"uploading {self.url}, {size / 1e6:,.0f} MB")
         with told(self.url, "written"):
             client(self.url).put_file(str(file), self.url)
 

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 from openplanet.errors import InputError
+from openplanet.progress import say
 from openplanet.stores.cache import cached, key_of
 from openplanet.stores.client import Stat, client, stat_of, told
 
@@ -25,6 +26,8 @@ LARGEST = 1 << 25
 """Larger ones are fetched in such pieces."""
 PIECE = 1 << 24
 MOST_OPEN = 16
+SAID = 100 << 20
+"""Whoever waits for a larger object is told what for."""
 
 Span = tuple[int, int]
 
@@ -143,6 +146,8 @@ def spans_of(chunks: Sequence[Span]) -> list[Span]:
 def download(url: str, stat: Stat, file: Path) -> None:
     """Copy an object to a local file, past the cache."""
     source = _ranges(url, stat)
+    if stat.st_size >= SAID:
+        say(f"downloading {url}, {stat.st_size / 1e6:,.0f} MB")
     with file.open("wb") as copy:
         for start in range(0, stat.st_size, PIECE):
             copy.write(source.fetch(start, min(stat.st_size, start + PIECE)))
