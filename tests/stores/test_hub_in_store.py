@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import made
 import pytest
 
-from openplanet.errors import InputError
+from openplanet.errors import DatasetError
 from openplanet.photos.dataset import Dataset
 from openplanet.stores import ranges
 
@@ -98,5 +98,5 @@ def test_a_dataset_on_a_hub_is_read_by_ranges(hub: type[StandIn], monkeypatch: p
     assert there.table(["lat", "lng"]) == ours.table(["lat", "lng"])
     assert hub.sent < 0.8 * sum(shard.stat().st_size for shard in ours.shards)
     assert there.table() == ours.table()
-    with pytest.raises(InputError, match=r"hf://datasets/me/other/x cannot be read: there is no such repository"):
+    with pytest.raises(DatasetError, match=r"hf://datasets/me/other/x: no dataset there"):
         Dataset.open("hf://datasets/me/other/x")

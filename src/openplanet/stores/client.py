@@ -21,7 +21,6 @@ _CLIENTS = re.compile(r"aio|botocore|fsspec|gcsfs|google|http|huggingface_hub|re
 """How the names of the modules begin whose errors are the store's."""
 _WORDS = (
     (r"bucket does not exist|NoSuchBucket", "there is no such bucket"),
-    (r"RepositoryNotFound", "there is no such repository, or it is private; check the name and HF_TOKEN"),
     (r"FileNotFoundError", "it does not exist"),  # its text is the path, which may hold any of the words below
     (r"SlowDown|ServiceUnavailable|reduce your request rate|\b503\b", "the store is overloaded; try again later"),
     (r"NoCredentials|PartialCredentials|DefaultCredentials", "there are no credentials for it (AWS_PROFILE, HF_TOKEN)"),
