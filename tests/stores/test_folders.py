@@ -9,6 +9,7 @@ from s3_server import S3
 
 from openplanet.cli import cli
 from openplanet.errors import DatasetError, InputError
+from openplanet.evaluation.testsets.opening import open_set
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.ingest.ingest import ingest
 from openplanet.storage import read_json, write_json
@@ -115,3 +116,14 @@ def test_what_is_local_only_says_so() -> None:
         done = CliRunner().invoke(cli, asked.split())
         assert done.exit_code == 2 and "is a URL, and a path on this machine is needed here" in done.output
     assert not os.path.lexists("s3:")
+
+
+def test_addresses_that_are_no_places_pass(tmp_path: Path) -> None:
+    """An origin, a Hub, a photo server: they are URLs too."""
+    done = CliRunner().invoke(cli, ["push", str(tmp_path / "none"), "a/b", "--endpoint", "http://127.0.0.1:9"])
+    assert "is no folder" in str(done.exception)
+
+
+def test_a_dataset_to_play_with_or_compare_on_may_be_a_url(s3: S3) -> None:
+    with pytest.raises(DatasetError, match=r"s3://bucket/none.ds: no dataset there"):
+        open_set("s3://bucket/none.ds")

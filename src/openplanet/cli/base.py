@@ -10,7 +10,7 @@ import click
 
 from openplanet.progress import plain
 from openplanet.storage import Kind, check_outputs, is_stream
-from openplanet.stores.location import Location, is_url, location
+from openplanet.stores.location import Location, RemotePath, is_url, location
 
 
 class LocalPath(click.Path):
@@ -93,8 +93,10 @@ def _check_outputs(params: Sequence[click.Parameter], values: Mapping[str, Any])
         for value in given if isinstance(given, tuple) else (given,):
             if isinstance(param.type, OutputFile) and value is not None:
                 outputs += param.type.files(value)
+            elif isinstance(value, RemotePath):
+                inputs.append(value)
             elif is_url(value):
-                inputs.append(location(value))
+                inputs.append(RemotePath(str(value)))  # a dataset; or an address of something else, which is no output
             elif isinstance(value, str | Path):  # NAME:PATH is a test set
                 inputs += [Path(value), Path(str(value).partition(":")[2])]
     check_outputs(outputs, inputs)

@@ -34,6 +34,14 @@ _recent: OrderedDict[str, bytes] = OrderedDict()
 _lock = Lock()
 
 
+def _new_lock() -> None:
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)  # another thread may have held it
+
+
 def limit() -> int:
     """Bytes that the cache may take: OPENPLANET_CACHE_GB; 0 keeps no ranges. Raises InputError for no number."""
     text = os.environ.get(CACHE_GB, "")

@@ -21,10 +21,11 @@ _CLIENTS = re.compile(r"aio|botocore|fsspec|gcsfs|google|http|huggingface_hub|re
 """How the names of the modules begin whose errors are the store's."""
 _WORDS = (
     (r"bucket does not exist|NoSuchBucket", "there is no such bucket"),
+    (r"FileNotFoundError", "it does not exist"),  # its text is the path, which may hold any of the words below
     (r"SlowDown|ServiceUnavailable|reduce your request rate|\b503\b", "the store is overloaded; try again later"),
     (r"NoCredentials|PartialCredentials|DefaultCredentials", "there are no credentials for it (AWS_PROFILE, HF_TOKEN)"),
     (
-        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocation|\bregion\b",
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocation|region '[\w-]+' is wrong",
         "the bucket is in another region; set AWS_DEFAULT_REGION",
     ),
     (r"PermissionError|AccessDenied|Forbidden", "permission denied; check the credentials and the bucket's policy"),
@@ -33,7 +34,6 @@ _WORDS = (
         r"Timeout|EndpointConnection|ConnectError|ClientConnector|ConnectionClosed|ConnectionError|ConnectionRefused",
         "the store does not answer; check the network and, for S3, AWS_ENDPOINT_URL",
     ),
-    (r"FileNotFoundError", "it does not exist"),
 )
 """What the class or the text of an error holds, and what that means; the first that fits."""
 

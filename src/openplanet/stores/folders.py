@@ -10,13 +10,14 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
 from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.home import cache_home
+from openplanet.progress import say
 from openplanet.stores.cache import copied, key_of
 from openplanet.stores.location import Location, RemotePath
 from openplanet.stores.ranges import download
@@ -79,7 +80,9 @@ class Staged:
             here = dict(_files(self.folder))
             same = {name for name, file in here.items() if recorded.get(name) == _stamp(file)}
         else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.folder.is_dir():
+                say(f"{self.out} was written by another run since: what an earlier one left on this machine is deleted")
+                shutil.rmtree(self.folder)
             same = set(there) if self.mark in there or going_on in there else set()
             with tempfile.TemporaryDirectory(dir=self.folder.parent) as half:
                 for name in same:
@@ -121,24 +124,33 @@ def staged(out: Location, mark: str, ours: Sequence[str] = (), going_on: str | N
         yield Staged(out, out, mark)
         return
     (out / mark).check_writable()
-    place = cache_home() / "work" / f"{key_of(out.url)[:16]}"
+    place = cache_home() / "work" / key_of(out.url)[:16]
     work = Staged(out, place / out.name, mark)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with (place / "lock").open("wb") as lock:
+    with ExitStack() as held:
+        with _writable(place):
+            place.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context((place / "lock").open("wb"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(f"another process is writing {out}: wait for its end") from error
             work._begin(ours, going_on)
+        try:
             yield work
+        except OpenPlaNetError as error:
+            error.args = (str(error).replace(str(work.folder), str(out)), *error.args[1:])
+            raise
+        with _writable(place):
             work.upload()
             shutil.rmtree(place)
+
+
+@contextmanager
+def _writable(place: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{error.filename or place} cannot be written: {error.strerror or error}") from error
-    except OpenPlaNetError as error:
-        error.args = (str(error).replace(str(work.folder), str(out)), *error.args[1:])
-        raise
 
 
 def _fetch(each: RemotePath, file: Path) -> None:
