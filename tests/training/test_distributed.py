@@ -84,8 +84,8 @@ def test_a_run_of_two_processes_goes_on_in_one_with_the_same_photos(
     assert sorted(kept + one) == sorted(uninterrupted) and len(uninterrupted) == 16
     assert sorted(line for line in two if line not in kept) == sorted(one[:2]), "the step that was lost, again"
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "whole"))
-    for name in theirs:  # sums in another order, which AdamW may blow up where the gradient is near nothing
-        torch.testing.assert_close(ours[name], theirs[name], rtol=0.0, atol=2e-3)
+    for name in theirs:  # halves are exact: of two shares the mean is the same bits, of more the order of sums tells
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0.0, atol=1e-6)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["training"]["run"]["processes"] == 2
 
 
