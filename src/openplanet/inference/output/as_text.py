@@ -93,13 +93,16 @@ def _evidence(located: Located) -> list[str]:
     row, column = (int(x) for x in np.unravel_index(int(drop_GG.argmax()), drop_GG.shape))
     across, down = (column + 0.5) / drop_GG.shape[1], (row + 0.5) / drop_GG.shape[0]
     lines = [
-        f"  without looking at it: {located.evidence.prior:.1%} of the training photos were taken there",
-        f"  it hangs most on what lies {across:.0%} from the left, {down:.0%} from the top: covered, the probability"
-        f" falls by {drop_GG.max():.1%}",
+        f"  prior: {located.evidence.prior:.1%} of all training photos were taken around this point",
+        f"  most important part of the picture: about {across:.0%} from its left edge and {down:.0%} from its top;"
+        f" with it covered the probability is {drop_GG.max():.1%} lower",
     ]
     for each in located.evidence.alike:
         by = ", ".join(part for part in (each.attribution, each.licence) if part)
-        said = f"  like {each.source} ({each.cosine:.2f}), {each.lat:.4f} {each.lng:.4f}, {km_words(each.km)} off"
+        said = (
+            f"  similar photo: {each.source} (similarity {each.cosine:.2f}), taken at {each.lat:.4f} {each.lng:.4f},"
+            f" {km_words(each.km)} from the best point"
+        )
         lines.append(said + (f"; {by}" if by else ""))
     return lines
 

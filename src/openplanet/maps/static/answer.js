@@ -121,10 +121,10 @@
     const { evidence: found, best } = record;
     const part = make("div", "op-evidence");
     part.append(make("h3", "", "Evidence"));
-    const now = best && best.probability !== undefined ? ` With it: ${percent(best.probability)}.` : "";
-    part.append(make("p", "op-note", `Without looking at the photo, these surroundings have ${percent(found.prior_probability)} of the training photos.${now}`));
+    const now = best && best.probability !== undefined ? ` The model gives it ${percent(best.probability)}.` : "";
+    part.append(make("p", "op-note", `Of all training photos, ${percent(found.prior_probability)} were taken around the best point.${now}`));
     if (!found.alike || !found.alike.length) return part;
-    part.append(make("p", "op-note", "The most alike photos of the reference:"));
+    part.append(make("p", "op-note", "The most similar photos of the reference:"));
     const list = make("ol", "op-alike");
     for (const each of found.alike) {
       const by = [each.attribution, each.licence].filter(Boolean).join(", ");
