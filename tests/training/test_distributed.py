@@ -21,13 +21,14 @@ from openplanet.photos.dataset import Dataset
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import fit
 from openplanet.training.image_module import TrainingModule
+from openplanet.training.photos import data
 from openplanet.training.recipe.recipe import Recipe
 from openplanet.training.run import started_with
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 
 
-def torchrun(dataset: Dataset, recipe: Recipe, out: Path, die_at: int = -1, log: Path | None = None) -> int:
+def torchrun(dataset: Dataset, recipe: Recipe, out: Path, die_at: int = -1, *more: str) -> int:
     """Returns the exit status; where nobody is to die it has to be 0."""
     file = out.with_name(f"{out.name}.recipe")
     file.write_bytes(pickle.dumps(recipe))
@@ -35,8 +36,7 @@ def torchrun(dataset: Dataset, recipe: Recipe, out: Path, die_at: int = -1, log:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", port]
-    command = [*start, str(SCRIPT), str(dataset.path), str(file), str(out), str(die_at), "memory"]
-    command += [] if log is None else [str(log)]
+    command = [*start, str(SCRIPT), str(dataset.path), str(file), str(out), str(die_at), *(more or ["memory"])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1100, check=False)
     assert die_at >= 0 or result.returncode == 0, result.stderr[-3000:]
@@ -66,16 +66,18 @@ def test_a_run_of_two_processes_goes_on_in_one_with_the_same_photos(
 ) -> None:  # fmt: skip
     """40 photos: 4 steps an epoch of 2 batches of 5; killed in the second epoch, after its step 2 was saved."""
     recipe = dataclasses.replace(
-        tiny_recipe, backbone="test_convnext", epochs=2, batch_size=5, save_every=2, learning_rate=1e-3
-    )
+        tiny_recipe, backbone="test_convnext", epochs=2, batch_size=5, save_every=2, learning_rate=1e-3,
+        shuffle_buffer=8,
+    )  # fmt: skip
     logs = [tmp_path / f"{name}.log" for name in ("two", "one", "whole")]
-    assert torchrun(dataset, recipe, tmp_path / "run", die_at=4 + 3, log=logs[0]) != 0
+    assert torchrun(dataset, recipe, tmp_path / "run", 4 + 3, "stream", str(logs[0])) != 0
     request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
-    (tmp_path / "whole.recipe").write_bytes(pickle.dumps(dataclasses.replace(recipe, accumulate=2)))
+    (tmp_path / "whole.recipe").write_bytes(pickle.dumps(dataclasses.replace(recipe, accumulate=2, shuffle_buffer=16)))
     for name, log in (("run", logs[1]), ("whole", logs[2])):
-        arguments = [dataset.path, tmp_path / f"{name}.recipe", tmp_path / name, -1, "memory", log]
+        arguments = [dataset.path, tmp_path / f"{name}.recipe", tmp_path / name, -1, "stream", log]
         with monkeypatch.context() as patch:
             patch.setattr(TrainingModule, "training_step", TrainingModule.training_step)  # which the script changes
+            patch.setattr(data, "CACHE_BYTES", data.CACHE_BYTES)
             patch.setattr(sys, "argv", ["killed_run.py", *map(str, arguments)])
             killed_run.main()
     two, one, uninterrupted = ([*map(str.split, log.read_text().splitlines())] for log in logs)
