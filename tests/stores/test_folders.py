@@ -40,15 +40,21 @@ def test_ingest_to_a_store(photos: Path, s3: S3, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"has no {MANIFEST}"):
         Dataset.open(out)
     s3.reset()
+    write_json(out / "mine.json", {})  # somebody's, though in a folder of ours
+    with pytest.raises(InputError, match=rf"{out} holds other files"):
+        ingest(some, out, workers=1)
+    (out / "mine.json").unlink()
+    s3.reset()
     assert ingest(some, str(out), workers=1) == ours  # goes on here: nothing is read again
     assert s3.count("PUT .*photos-") == 0 and s3.count(f"PUT .*{MANIFEST}") == 1
     assert Dataset.open(out).table() == Dataset.open(tmp_path / "local.ds").table()
     assert listing(out).keys() == {path.name for path in (tmp_path / "local.ds").iterdir() if path.name[0] != "."}
 
+    write_json(out / "mine.json", {})
     more = ingest([photos], out, workers=1)  # renewed: what it has read is taken over
     assert more == ingest([photos], tmp_path / "local.ds", workers=1)
     shards = {entry["file"] for entry in more["shards"]}
-    assert {name for name in listing(out) if name.startswith("photos-")} == shards
+    assert {name for name in listing(out) if name.startswith("photos-")} == shards and (out / "mine.json").exists()
     assert not list((tmp_path / "home" / "cache" / "work").iterdir())
 
 
@@ -61,6 +67,13 @@ def test_a_folder_of_somebody_else_is_left_alone(photos: Path, s3: S3, tmp_path:
     with pytest.raises(DatasetError, match=rf"{out} holds other files and is no dataset of ours"):
         ingest([photos], out, workers=1)
     assert listing(out).keys() == {"thesis.json", MANIFEST} and read_json(out / "thesis.json") == {}
+
+
+def test_a_readme_alone_is_somebodys(photos: Path, s3: S3, tmp_path: Path) -> None:
+    out = _remote(f"s3://bucket/{tmp_path.name}/notes")
+    write_json(out / "README.md", {})
+    with pytest.raises(InputError, match=rf"{out} holds other files"):
+        ingest([photos], out, workers=1)
 
 
 def test_an_upload_that_dies_midway_leaves_what_was_there(
