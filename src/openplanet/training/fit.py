@@ -32,8 +32,9 @@ from openplanet.training.loop import keep_best, run_trainer
 from openplanet.training.out import output_folder
 from openplanet.training.photos import data, frozen_features
 from openplanet.training.photos.data import Photos
+from openplanet.training.photos.order import LANES
 from openplanet.training.recipe.recipe import Recipe, as_dict, weights_path
-from openplanet.training.run import fingerprint, finished, resume_state
+from openplanet.training.run import fingerprint, finished, resume_state, started_with
 from openplanet.training.temperature import calibrate
 
 
@@ -74,15 +75,22 @@ def _fit(
     out, ranks = work.folder, Ranks.from_environment()
     check_writable(out / CONFIG)
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
-    run = fingerprint(dataset, recipe, [*coarser, finest], ranks)
+    processes = started_with(out, recipe, ranks)
+    run = fingerprint(dataset, recipe, [*coarser, finest], processes)
     if (ended := finished(out, run, resume, Checkpoint)) is not None:
         return ended
     start = resume_state(out, run, resume, ranks)
     model = _model(dataset, recipe, coarser, finest, load=start is None or recipe.frozen)
-    train, val = _photos(dataset, recipe, finest, model, cache)
+    shares = processes * recipe.accumulate
+    train, val = _photos(dataset, recipe, finest, model, cache, shares // ranks.world)
+    if len(train) < 2 * shares:
+        raise TrainingError(
+            f"{len(train)} photos to train on are too few for steps of {shares} batches: use fewer processes, or a"
+            " smaller accumulate"
+        )
     if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
         warn(f"val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
-    module, keeper = _train(recipe, model, [finest, *coarser], train, val, work, start, ranks)
+    module, keeper = _train(recipe, model, [finest, *coarser], train, val, work, start, ranks, shares)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
@@ -155,9 +163,14 @@ def _model(dataset: Dataset, recipe: Recipe, coarser: Sequence[Partition], fines
 
 
 def _photos(
-    dataset: Dataset, recipe: Recipe, partition: Partition, model: ImageModel, cache: Location | None
+    dataset: Dataset,
+    recipe: Recipe,
+    partition: Partition,
+    model: ImageModel,
+    cache: Location | None,
+    shares: int = 1,
 ) -> tuple[Photos, Photos]:
-    """The photos to train on and those to validate with."""
+    """The photos to train on and those to validate with; ``shares``: batches of a step in this process."""
     train: Photos
     val: Photos
     if recipe.frozen:
@@ -171,7 +184,8 @@ def _photos(
     else:
         side, crop = model.config.image_size, model.config.centre_crop
         margin_side = round(side * (data.CROP_MARGIN if recipe.crop > 0 else 1))
-        train = data.load_split(dataset, "train", partition, margin_side, True, recipe.shuffle_buffer, crop)
+        buffer = recipe.shuffle_buffer // recipe.accumulate * shares
+        train = data.load_split(dataset, "train", partition, margin_side, True, buffer, crop, LANES * shares)
         val = data.load_split(dataset, "val", partition, side, False, recipe.shuffle_buffer, crop)
     if len(train) < 2:
         raise TrainingError(
@@ -192,13 +206,15 @@ def _train(
     work: Staged,
     start: Path | None,
     ranks: Ranks,
+    shares: int,
 ) -> tuple[TrainingModule, Keeper]:
     if recipe.optimizer == "lda":
         assert isinstance(train, data.SplitPhotos), "the features of a frozen backbone are in memory"
         fit_discriminant(model, train.inputs["features"], torch.from_numpy(train.cell_N), recipe.shrinkage)
         recipe = replace(recipe, epochs=1, warmup=0)
-    batches = data.loader(train, recipe.batch_size, recipe, shuffle=True, ranks=ranks)
+    batches = data.loader(train, recipe.batch_size, recipe, shuffle=True, ranks=ranks, shares=shares)
     val_batches = data.loader(val, 2 * recipe.batch_size, recipe, shuffle=False, ranks=ranks)
+    recipe = replace(recipe, accumulate=shares // ranks.world)  # of the processes of now
     module = TrainingModule(model, recipe, partitions, len(batches), asked=len(val) + len(val.undecodable))
     if recipe.compile:
         compiled(model)

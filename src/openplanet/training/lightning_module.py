@@ -49,9 +49,14 @@ class TrainedModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["losses"] = torch.stack(self._losses).cpu() if self._losses else torch.empty(0)
+        checkpoint["processes"] = self.trainer.world_size
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._losses = list(checkpoint["losses"])
+        now = self.trainer.world_size
+        before = checkpoint.get("processes", now)
+        if before != now:
+            count_batches(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"], before, now)
 
     def on_train_start(self) -> None:
         self.started = True
@@ -104,6 +109,15 @@ class TrainedModule(pl.LightningModule):
         optimizer = optimizer_of(self.model, self.recipe)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.recipe, self.steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def count_batches(progress: dict[str, Any], before: int, now: int) -> None:
+    """Change Lightning's counts of the batches that one of ``before`` processes has had, at the end of a step, to those
+    that one of ``now`` would have had."""
+    for counts in (progress["total"], progress["current"]):
+        had = counts["ready"] * before // now
+        behind = counts["processed"] - counts["completed"]  # the state is saved in the middle of the last one's end
+        counts.update(ready=had, started=had, processed=had, completed=had - behind)
 
 
 def validation_sums(

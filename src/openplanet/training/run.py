@@ -27,8 +27,8 @@ from openplanet.training.recipe.recipe import Recipe, weights_path
 NOT_COMPARED = (*NOT_THE_RUN, "description", "seen")  # prose: a later version may say more
 
 
-def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partition], ranks: Ranks) -> dict[str, Any]:
-    """What must be the same for a run to be the same run."""
+def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partition], processes: int) -> dict[str, Any]:
+    """What must be the same for a run to be the same run; and the ``processes`` that it was started with."""
     manifest = json.dumps(dataset.manifest, sort_keys=True, default=str).encode()
     cells = hashlib.sha256()
     for partition in partitions:
@@ -37,7 +37,7 @@ def fingerprint(dataset: Dataset, recipe: RunRecipe, partitions: Sequence[Partit
         "recipe": as_dict(recipe),
         "dataset_sha256": hashlib.sha256(manifest).hexdigest(),
         "partition_sha256": cells.hexdigest(),
-        "processes": ranks.world,
+        "processes": processes,
         **_weights(recipe),
     }
 
@@ -78,6 +78,33 @@ def _check_folder(out: Path) -> None:
 def _run_of(training: dict[str, Any]) -> dict[str, Any]:
     run = training.get("run", {})
     return run if isinstance(run, dict) else {}
+
+
+def started_with(out: Path, recipe: RunRecipe, ranks: Ranks) -> int:
+    """The number of processes that the stopped training in ``out`` was started with; those of now where none was.
+
+    Its steps are made of so many times ``accumulate`` batches: TrainingError where the processes of now cannot divide
+    these among them.
+    """
+    folder = out / checkpoints.RESUME
+    if not (folder / STATE).is_file():
+        return ranks.world
+    before = read_json(folder / "run.json").get("processes", 1)
+    if type(before) is not int or before < 1:
+        raise TrainingError(f"{folder / 'run.json'} is damaged: delete {folder} and train again")
+    shares = before * recipe.accumulate
+    if shares % ranks.world:
+        raise TrainingError(
+            f"{out} was started with {before} processes, and each of its steps has {shares} batches, which"
+            f" {ranks.world} processes cannot divide among them: use"
+            f" {', '.join(str(n) for n in range(1, shares + 1) if shares % n == 0)} processes, or give another --out"
+        )
+    if before != ranks.world and ranks.first:
+        say(
+            f"{out} was started with {before} processes: each of {ranks.world} now trains on {shares // ranks.world}"
+            f" batches a step, the same photos in the same order"
+        )
+    return before
 
 
 def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:
@@ -129,8 +156,3 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     ):
         if before.get(f"{what}_sha256") != now.get(f"{what}_sha256"):
             raise TrainingError(f"{out} was started with another {name}: use the same, or give another --out")
-    if before.get("processes", 1) != now["processes"]:
-        raise TrainingError(
-            f"{out} was started with {before.get('processes', 1)} processes, not {now['processes']}: photos would be"
-            " dealt out in another way; use as many, or give another --out"
-        )

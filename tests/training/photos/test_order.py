@@ -1,5 +1,7 @@
 """The order of photos: every one once, the same again, in as many processes as there are."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from openplanet.training.photos.order import LANES, BatchOrder
 
 GROUPS = np.random.default_rng(0).integers(1, 30, 40).tolist()
 TOTAL = sum(GROUPS)
+EARLIER = ["3507768cd533", "5e2063a1ef46"]
 
 
 @pytest.mark.parametrize(("photos", "size"), [(40, 16), (33, 16), (5, 16), (64, 16)])
@@ -44,6 +47,42 @@ def test_two_processes_see_together_what_one_with_double_batches_sees() -> None:
     whole = list(BatchOrder(50, 16, 0))
     halves = zip(*(list(BatchOrder(50, 8, 0, rank=rank, world=2)) for rank in (0, 1)), strict=True)
     assert [sorted(a + b) for a, b in halves] == [sorted(batch) for batch in whole]
+
+
+@pytest.mark.parametrize("shuffled_by", ["photos", "groups"])
+@pytest.mark.parametrize(("size", "seed"), [(3, 0), (7, 5), (16, 1)])
+def test_whatever_divides_the_shares_trains_on_the_same_batches_in_every_step(
+    shuffled_by: str, size: int, seed: int
+) -> None:
+    groups = GROUPS if shuffled_by == "groups" else None
+
+    def steps(world: int, skipped: int = 0) -> list[list[list[int]]]:
+        """For each step its batches by number."""
+        found = []
+        for rank in range(world):
+            order = BatchOrder(TOTAL, size, seed, True, groups, 40, rank, world, shares=8)
+            order.set_epoch(2)
+            order.skip(2, skipped * 8 // world)
+            found.append(list(order))
+        assert {len(batches) + skipped * 8 // world for batches in found} == {len(order)}
+        return [
+            [found[share % world][step * 8 // world + share // world] for share in range(8)]
+            for step in range(len(order) // (8 // world) - skipped)
+        ]
+
+    whole = steps(8)
+    assert sorted(row for step in whole for batch in step for row in batch) == list(range(TOTAL))
+    for world in (1, 2, 4):
+        assert steps(world) == whole, "the same batches, in the same steps"
+        assert steps(world, skipped=3) == whole[3:], "and from the same step on"
+    lengths = [len(batch) for step in whole for batch in step]
+    assert max(lengths) <= size and max(lengths) - min(lengths) <= 1
+
+
+def test_the_order_of_a_process_is_that_of_earlier_versions() -> None:
+    """Figures in the docs depend on it."""
+    by = [BatchOrder(50, 8, seed=3), BatchOrder(TOTAL, 16, 1, True, GROUPS, 40, rank=1, world=2)]
+    assert [hashlib.sha256(str(list(order)).encode()).hexdigest()[:12] for order in by] == EARLIER
 
 
 def test_groups_are_shuffled_and_read_nearly_once() -> None:

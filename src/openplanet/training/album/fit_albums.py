@@ -1,6 +1,7 @@
 """Training of album models: from a dataset, an image checkpoint and a recipe to an album checkpoint."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from openplanet.training.loop import keep_best, run_trainer
 from openplanet.training.out import output_folder
 from openplanet.training.photos.order import BatchOrder, ResumableLoader
 from openplanet.training.recipe.base import as_dict
-from openplanet.training.run import fingerprint, finished, resume_state
+from openplanet.training.run import fingerprint, finished, resume_state, started_with
 
 VAL_ALBUMS = 8
 """Validated at once; whole ones, however long."""
@@ -60,7 +61,8 @@ def _fit(
     dataset: Dataset, image: Checkpoint, recipe: AlbumRecipe, work: Staged, resume: bool, cache: Location | None
 ) -> AlbumCheckpoint:
     out, ranks = work.folder, Ranks.from_environment()
-    run = fingerprint(dataset, recipe, [image.partition, *image.coarser], ranks)
+    processes = started_with(out, recipe, ranks)
+    run = fingerprint(dataset, recipe, [image.partition, *image.coarser], processes)
     run |= {"image_sha256": weights_sha256(image.model)}
     if (ended := finished(out, run, resume, AlbumCheckpoint)) is not None:
         return ended
@@ -90,7 +92,7 @@ def _fit(
             made.save(out)
         ranks.wait()
         return made
-    module, batches, val_batches = _module(model, recipe, image, train, val, asked, ranks)
+    module, batches, val_batches = _module(model, recipe, image, train, val, asked, ranks, processes)
     line = ProgressLine(len(AlbumRows(train, recipe.crop)), recipe.epochs, "album")
     keeper = run_trainer(module, batches, val_batches if val else None, line, work, start, ranks)
     image.model.to(device)  # whoever called goes on with it there
@@ -106,12 +108,17 @@ def _module(
     val: Sequence[EmbeddedAlbum],
     asked: int,
     ranks: Ranks,
+    processes: int,
 ) -> tuple[AlbumTraining, ResumableLoader, ResumableLoader]:
-    def loader(rows: AlbumRows, batch_size: int, shuffle: bool) -> ResumableLoader:
-        order = BatchOrder(len(rows), batch_size, recipe.seed, shuffle, rank=ranks.rank, world=ranks.world)
+    def loader(rows: AlbumRows, batch_size: int, shuffle: bool, shares: int | None = None) -> ResumableLoader:
+        order = BatchOrder(
+            len(rows), batch_size, recipe.seed, shuffle, rank=ranks.rank, world=ranks.world, shares=shares
+        )
         return ResumableLoader(rows, batch_size=None, sampler=order)
 
-    batches = loader(AlbumRows(train, recipe.crop), recipe.batch_size, shuffle=True)
+    shares = processes * recipe.accumulate
+    batches = loader(AlbumRows(train, recipe.crop), recipe.batch_size, shuffle=True, shares=shares)
+    recipe = replace(recipe, accumulate=shares // ranks.world)  # of the processes of now
     val_batches = loader(AlbumRows(val, None), VAL_ALBUMS, shuffle=False)
     return AlbumTraining(model, recipe, image, train, val, len(batches), asked), batches, val_batches
 

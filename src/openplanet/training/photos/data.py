@@ -23,7 +23,7 @@ from openplanet.photos.row_groups import row_groups
 from openplanet.progress import Progress, say
 from openplanet.training.distributed import Ranks
 from openplanet.training.photos import stream
-from openplanet.training.photos.order import BatchOrder, ResumableLoader
+from openplanet.training.photos.order import LANES, BatchOrder, ResumableLoader
 from openplanet.training.photos.stream import StreamedPhotos
 from openplanet.training.recipe.recipe import Recipe
 
@@ -90,6 +90,7 @@ def load_split(
     drop_in_no_cell: bool,
     buffer: int = 16384,
     crop: float = 1.0,
+    pools: int = LANES,
 ) -> SplitPhotos | StreamedPhotos:
     """Give the located photos of ``split`` their cells; decode them if they fit in CACHE_BYTES, else stream them.
 
@@ -99,7 +100,7 @@ def load_split(
     """
     total = dataset.count(split, located=True)
     if total * 3 * side * side > CACHE_BYTES:
-        streamed = stream.index(row_groups(dataset), partition, split, side, drop_in_no_cell, buffer, crop)
+        streamed = stream.index(row_groups(dataset), partition, split, side, drop_in_no_cell, buffer, crop, pools)
         _say_left_out(streamed, split, drop_in_no_cell)
         return streamed
     kept = _Reader(side, crop)
@@ -154,14 +155,18 @@ class _Reader:
         )
 
 
-def loader(photos: Photos, batch_size: int, recipe: Recipe, shuffle: bool, ranks: Ranks) -> ResumableLoader:
-    """This process's batches of ``photos``; worker processes only where there is something to decode."""
+def loader(
+    photos: Photos, batch_size: int, recipe: Recipe, shuffle: bool, ranks: Ranks, shares: int | None = None
+) -> ResumableLoader:
+    """This process's batches of ``photos``; worker processes only where there is something to decode.
+
+    ``shares``: batches of a step, in all processes [default: one each].
+    """
     streamed = isinstance(photos, StreamedPhotos)
     workers = recipe.workers if streamed else 0
     groups = photos.counts if isinstance(photos, StreamedPhotos) else None
-    order = BatchOrder(
-        len(photos), batch_size, recipe.seed, shuffle, groups, recipe.shuffle_buffer, ranks.rank, ranks.world
-    )
+    buffer = recipe.shuffle_buffer // recipe.accumulate  # of each share: a process is to hold no more for its several
+    order = BatchOrder(len(photos), batch_size, recipe.seed, shuffle, groups, buffer, ranks.rank, ranks.world, shares)
     return ResumableLoader(
         photos,  # type: ignore[arg-type]  # a batch at a time, which torch's type does not know
         batch_size=None,  # the sampler gives whole batches

@@ -3,6 +3,10 @@
 That is what makes a run repeatable, lets it go on in the middle of an epoch, and gives every process its photos
 without a word between them.
 
+A step of the optimizer is made of a fixed number of batches, its shares: as many as processes times batches that each
+accumulates, when training starts. Share number i is the same photos whoever trains on it, so that a run may go on with
+any number of processes that divides the shares: each then takes more, or fewer, of them in a step.
+
 Shapes: N photos, B photos in a batch, G groups of photos that are stored, and read, together.
 """
 
@@ -17,17 +21,20 @@ from torch.utils.data import DataLoader, Sampler
 Rows = npt.NDArray[np.int64]
 
 LANES = 4
-"""A process reads so many parts of its photos at once, each batch from one: with up to as many workers (if they
+"""A share reads so many parts of its photos at once, each batch from one: with up to as many workers (if they
 divide it) no photo is read by two of them, and yet the order does not depend on their number."""
 
 
 class BatchOrder(Sampler[list[int]]):
-    """Row numbers in batches, in an order that depends on seed and epoch only; those of one process of ``world``.
+    """Row numbers in batches, in an order that depends on seed, epoch and ``shares`` only; those of one process of
+    ``world``.
 
-    Every photo comes once in an epoch, in one process. All processes have as many batches, and batches differ by
-    one photo at most: a last batch of one photo would break batch norm. ``groups`` None: all photos are shuffled
-    together. Else (their sizes, [G]): groups in random order, cut into one run a process, and of that photos are
-    shuffled among ``buffer`` at a time, so that so many are in memory at most, and few groups are read twice.
+    ``shares``: batches of a step in all processes, a multiple of ``world`` [default: one a process]. Process r takes
+    those numbered r, r + world, ... of each step; all steps are whole.
+    Every photo comes once in an epoch, in one process. Batches differ by one photo at most: a last batch of one photo
+    would break batch norm. ``groups`` None: all photos are shuffled together. Else (their sizes, [G]): groups in random
+    order, cut into one run a share, and of that photos are shuffled among ``buffer`` at a time, so that so many are in
+    memory at most, and few groups are read twice.
     """
 
     def __init__(
@@ -40,15 +47,17 @@ class BatchOrder(Sampler[list[int]]):
         buffer: int = 0,
         rank: int = 0,
         world: int = 1,
+        shares: int | None = None,
     ) -> None:
         self.photos, self.seed, self.shuffle, self.epoch = photos, seed, shuffle, 0
-        self.rank, self.world, self.buffer = rank, world, buffer
+        self.world, self.shares, self.buffer = world, shares or world, buffer
+        self.mine = range(rank, self.shares, world)
         self.groups = np.asarray(groups, np.int64) if groups is not None and shuffle and photos > buffer else None
-        self.batches = math.ceil(math.ceil(photos / world) / batch_size)
+        self.steps = math.ceil(photos / (self.shares * batch_size))
         self._skip = (-1, 0)
 
     def __len__(self) -> int:
-        return self.batches
+        return self.steps * len(self.mine)
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before every epoch."""
@@ -69,19 +78,26 @@ class BatchOrder(Sampler[list[int]]):
         order = np.arange(self.photos)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        for rows in np.array_split(order, max(1, self.batches)):
-            yield rows[self.rank :: self.world]
+        for rows in np.array_split(order, max(1, self.steps)):
+            for share in self.mine:
+                yield rows[share :: self.shares]
 
     def _of_groups(self, sizes_G: Rows) -> Iterator[Rows]:
         order_G = np.random.default_rng([self.seed, self.epoch]).permutation(len(sizes_G))
+        shares = [self._of_share(share, sizes_G, order_G) for share in self.mine]
+        for batches in zip(*shares, strict=True):
+            yield from batches
+
+    def _of_share(self, share: int, sizes_G: Rows, order_G: Rows) -> Iterator[Rows]:
+        """A batch of each step."""
         ends_G, base_G = np.cumsum(sizes_G[order_G]), np.cumsum(sizes_G) - sizes_G
-        first, last = (self.photos * part // self.world for part in (self.rank, self.rank + 1))
-        count, batches = last - first, self.batches
-        size_of = [count // batches + (index < count % batches) for index in range(batches)]
-        lanes = min(LANES, batches)
+        first, last = (self.photos * part // self.shares for part in (share, share + 1))
+        count, steps = last - first, self.steps
+        size_of = [count // steps + (index < count % steps) for index in range(steps)]
+        lanes = min(LANES, steps)
         lane_sizes = [sum(size_of[lane::lanes]) for lane in range(lanes)]
         pools = [
-            _Pool(size, max(1, self.buffer // lanes), [self.seed, self.epoch, self.rank, lane])
+            _Pool(size, max(1, self.buffer // lanes), [self.seed, self.epoch, share, lane])
             for lane, size in enumerate(lane_sizes)
         ]
         lane_first = first + np.cumsum([0, *lane_sizes])
@@ -134,10 +150,10 @@ class ResumableLoader(DataLoader[dict[str, Any]]):
         return self.sampler
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many of its batches were given."""
-        return {"epoch": self._order.epoch, "batches": self.given}
+        """Epoch, and how many of its batches were given in all processes."""
+        return {"epoch": self._order.epoch, "batches": self.given * self._order.world}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on behind those batches."""
         self._order.set_epoch(state["epoch"])
-        self._order.skip(state["epoch"], state["batches"])
+        self._order.skip(state["epoch"], state["batches"] // self._order.world)

@@ -50,6 +50,8 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
     buffer: int
     crop: float = 1.0
     in_no_cell: int = 0
+    pools: int = LANES
+    """Parts that a process reads at once: so many lanes for each of its shares."""
     undecodable: list[str] = field(default_factory=list)
     """Always empty: what cannot be decoded is found, and said, when it is asked for."""
 
@@ -57,7 +59,7 @@ class StreamedPhotos(TorchDataset[dict[str, Any]]):
         self._ends = np.cumsum(self.counts)
         self._kept: OrderedDict[int, _Rows] = OrderedDict()
         # the pools of the order begin and end within groups
-        self._limit = self.buffer + 2 * LANES * max(self.counts, default=0)
+        self._limit = self.buffer + 2 * self.pools * max(self.counts, default=0)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -112,6 +114,7 @@ def index(
     drop_in_no_cell: bool,
     buffer: int,
     crop: float = 1.0,
+    pools: int = LANES,
 ) -> StreamedPhotos:
     """Count the photos of each row group, by their positions alone; no picture is read."""
     kept, counts, in_no_cell = [], [], 0
@@ -124,4 +127,4 @@ def index(
         if count := len(table) - (outside if drop_in_no_cell else 0):
             kept.append(group)
             counts.append(count)
-    return StreamedPhotos(kept, counts, partition, split, side, drop_in_no_cell, buffer, crop, in_no_cell)
+    return StreamedPhotos(kept, counts, partition, split, side, drop_in_no_cell, buffer, crop, in_no_cell, pools)

@@ -45,9 +45,9 @@ class RunRecipe:
     epochs: Count
     """Passes over the training photos."""
     batch_size: Count
-    """Photos in a step, on each device."""
+    """Photos in a batch, on each device."""
     accumulate: Count = 1
-    """Steps whose gradients are summed before the weights move: batches too large for the memory."""
+    """Batches of each device whose gradients are summed before the weights move: batches too large for the memory."""
     patience: Count | None = None
     """Stop after so many epochs without a lower validation loss; None: train all epochs."""
     gradient_clip: Positive | None = None

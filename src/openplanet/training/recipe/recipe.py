@@ -31,7 +31,7 @@ class Recipe(RunRecipe):
     """
 
     batch_size: Annotated[int, Field(ge=2)]
-    """Photos in a step, on each device; batch norm needs two."""
+    """Photos in a batch, on each device; batch norm needs two."""
 
     max_photos: Count
     """A cell holding more training photos is split (the paper's t1), where no partition is given."""
