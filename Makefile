@@ -16,13 +16,14 @@ help:
 	@echo "make clean  remove the virtual environment and the demo"
 
 # uv, not pip: pip may pick a torch that does not match torchvision. Versions are pinned in constraints.txt.
+# Bytecode: a process that may not write it compiles 4,000 modules at each start (PYTHONDONTWRITEBYTECODE): 5 CPU s.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "OpenPlaNet needs Python 3.11 or newer; name it with: make PYTHON=python3.12 ..."; exit 1; }
 	@if command -v uv >/dev/null; then uv venv -q --allow-existing --python $(PYTHON) $(VENV); else \
 	  $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q uv; fi
 	@uv=$$(command -v uv || echo $(BIN)/uv); echo "installing packages into $(VENV) ..."; \
-	  UV_HTTP_TIMEOUT=180 $$uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[train,test]'
+	  UV_HTTP_TIMEOUT=180 $$uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[train,test]'
 	@touch $@
 
 install: $(VENV)/.installed

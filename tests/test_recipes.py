@@ -1,6 +1,7 @@
 """The named recipes, against what the paper says."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_every_recipe(name: str) -> None:
 
 def test_the_listing_is_json() -> None:
     rows = json.loads(json.dumps(recipes.listing()))
+    written = Path(recipes.__file__).with_suffix(".json")
+    assert json.loads(written.read_text(encoding="utf-8")) == rows, "run: python scripts/recipes.py"
     assert [row["name"] for row in rows] == [
         *recipes.RECIPES, *album_recipes.RECIPES, *album_recipes.UNTRAINED,
     ]  # fmt: skip

@@ -181,7 +181,10 @@ def parameters(recipe: Recipe, num_cells: int = CELLS_OF_THE_PAPER) -> int:
 
 
 def listing() -> list[dict[str, Any]]:
-    """What ``openplanet recipes --json`` prints: one dict for each recipe, of image models and of album models."""
+    """What ``openplanet recipes --json`` prints: one dict for each recipe, of image models and of album models.
+
+    ``scripts/recipes.py`` writes it to ``recipes.json``, which the command reads.
+    """
     images = [
         {
             "name": recipe.name,

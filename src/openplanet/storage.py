@@ -16,22 +16,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from openplanet.errors import InputError
+from openplanet.stores.location import Location, RemotePath, location
 
 HEAD_BYTES = 4096  # a file's mark lies in these
-HOME = "OPENPLANET_HOME"
-
-
-def home() -> Path:
-    """Folder of what OpenPlaNet keeps for a user: OPENPLANET_HOME, else the platform's own place for it."""
-    given = os.environ.get(HOME)
-    if given:
-        return Path(given)
-    return Path(import_module("platformdirs").user_data_path("openplanet", appauthor=False))
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class Kind:
 
     name: str
     suffix: str
-    recognise: Callable[[Path], bool]
+    recognise: Callable[[Location], bool]
 
 
 def html_page(what: str) -> Kind:
@@ -64,7 +55,7 @@ def generator(what: str) -> dict[str, str]:
 def marked(name: str, suffix: str, mark: str) -> Kind:
     """The kind of text file that has ``mark`` among its first 4096 bytes."""
 
-    def recognise(path: Path) -> bool:
+    def recognise(path: Location) -> bool:
         with path.open("rb") as file:
             return mark.encode() in file.read(HEAD_BYTES)
 
@@ -80,13 +71,21 @@ _ESCAPE = re.compile(
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+def atomic_path(path: Location) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed. For an object
+    in a store it is a local one, which is uploaded.
 
     A crash at any moment leaves either the old file or the new one under ``path``, never half of one. Through a
     symbolic link the file that it leads to is replaced; a device or a pipe is written into.
     Raises InputError, naming the file, where it cannot be written.
     """
+    if isinstance(path, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="openplanet-") as folder:
+            temporary = Path(folder) / path.name
+            temporary.touch()
+            yield temporary
+            path.upload(temporary)
+        return
     if is_stream(path):
         with _streamed(Path(path)) as temporary:
             yield temporary
@@ -117,8 +116,10 @@ def _named(error: OSError, path: Path, temporary: Path) -> InputError:
     return InputError(f"{about} cannot be read: {error.strerror or error}")
 
 
-def is_stream(path: Path) -> bool:
+def is_stream(path: Location) -> bool:
     """Whether ``path`` is a device, a pipe or an open file (``/dev/stdout``): written into, never replaced."""
+    if isinstance(path, RemotePath):
+        return False
     if str(Path(path).absolute()).startswith(("/dev/", "/proc/")):
         return os.path.lexists(path)
     try:
@@ -143,7 +144,7 @@ def _streamed(path: Path) -> Iterator[Path]:
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def check_outputs(outputs: Sequence[tuple[Path, Kind]], inputs: Sequence[Path] = ()) -> None:
+def check_outputs(outputs: Sequence[tuple[Location, Kind]], inputs: Sequence[Location] = ()) -> None:
     """Raise InputError, naming the file, where one of ``outputs`` cannot be written or would destroy something.
 
     Refused are a name that is given twice, one of the ``inputs``, and an existing file that is not of the output's
@@ -154,7 +155,7 @@ def check_outputs(outputs: Sequence[tuple[Path, Kind]], inputs: Sequence[Path] =
         check_writable(path)
         if is_stream(path):
             continue
-        real = os.path.realpath(path)
+        real = str(path) if isinstance(path, RemotePath) else os.path.realpath(path)
         if real in written:
             raise InputError(f"{path} would be written twice: give each output a name of its own")
         written.add(real)
@@ -163,14 +164,16 @@ def check_outputs(outputs: Sequence[tuple[Path, Kind]], inputs: Sequence[Path] =
         _check_kind(path, kind)
 
 
-def _same_file(path: Path, other: Path) -> bool:
+def _same_file(path: Location, other: Location) -> bool:
+    if isinstance(path, RemotePath) or isinstance(other, RemotePath):
+        return path == other
     try:
         return path.samefile(other)
     except (OSError, ValueError):  # one of them is not there
         return False
 
 
-def _check_kind(path: Path, kind: Kind) -> None:
+def _check_kind(path: Location, kind: Kind) -> None:
     try:
         foreign = path.exists() and path.stat().st_size > 0 and not kind.recognise(path)
     except OSError as error:
@@ -181,11 +184,14 @@ def _check_kind(path: Path, kind: Kind) -> None:
         )
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Location) -> None:
     """Raise InputError, naming ``path``, where no file can be written there: to be known before long work.
 
     Leaves nothing behind, and makes no folder.
     """
+    if isinstance(path, RemotePath):
+        path.check_writable()
+        return
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} cannot be written: it is a folder; give the name of a file")
@@ -201,22 +207,24 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror or error} ({folder})") from error
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Location, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Location, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically; NaN is refused (JSON has none)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def open_input(path: Path) -> BinaryIO:
+def open_input(path: Location) -> BinaryIO:
     """Open a file that somebody gives for reading, without ever waiting: OSError where it is no regular file.
 
     Opening a pipe would wait for a writer for ever, and a device such as /dev/zero never ends.
     """
+    if isinstance(path, RemotePath):
+        return path.open("rb")
     # O_NONBLOCK: the pipe is opened, and refused, at once
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -250,11 +258,14 @@ def _whole(escape: re.Match[str]) -> str:
     return "\\ufffd" if escape["half"] else escape[0]
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Location) -> dict[str, Any]:
     """Read a JSON object; raises InputError, naming the file, where it is missing or is none."""
     try:
-        with open_input(path) as file:
-            value = parse_json(file.read())
+        if isinstance(path, RemotePath):
+            value = parse_json(path.read_bytes())
+        else:
+            with open_input(path) as file:
+                value = parse_json(file.read())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -269,7 +280,10 @@ def inert(text: str) -> str:
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r") else text
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Location) -> str:
     """SHA-256 of a file's bytes in hexadecimal, read in pieces."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with location(path).open("rb") as file:
+        digest = hashlib.sha256()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        return digest.hexdigest()

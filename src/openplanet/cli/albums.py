@@ -1,11 +1,10 @@
 """Commands for albums."""
 
-from pathlib import Path
-
 import click
 
-from openplanet.cli.base import PATH, Command, pairs, show
+from openplanet.cli.base import LOCATION, Command, pairs, show
 from openplanet.errors import InputError
+from openplanet.stores.location import Location
 
 
 @click.command(
@@ -13,22 +12,22 @@ from openplanet.errors import InputError
     cls=Command,
     example="openplanet train-albums photos.ds --checkpoint model --recipe blstm --out albums",
 )
-@click.argument("dataset", type=PATH)
-@click.option("--checkpoint", "image", required=True, type=PATH, help="Image model to build on; it is not changed.")
+@click.argument("dataset", type=LOCATION)
+@click.option("--checkpoint", "image", required=True, type=LOCATION, help="Image model to build on; it is not changed.")
 @click.option("--recipe", required=True, help="Album recipe (see `openplanet recipes`).")
-@click.option("--out", required=True, type=PATH, help="Checkpoint folder to write.")
+@click.option("--out", required=True, type=LOCATION, help="Checkpoint folder to write.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted training.")
-@click.option("--cache", type=PATH, help="Folder of the photos' features [default: DATASET.embeddings].")
+@click.option("--cache", type=LOCATION, help="Folder of the photos' features [default: DATASET.embeddings].")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe; repeatable."
 )
 def train_albums(
-    dataset: Path,
-    image: Path,
+    dataset: Location,
+    image: Location,
     recipe: str,
-    out: Path,
+    out: Location,
     resume: bool,
-    cache: Path | None,
+    cache: Location | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Train an album model on top of a frozen image model.

@@ -10,8 +10,31 @@ import click
 
 from openplanet.progress import plain
 from openplanet.storage import Kind, check_outputs, is_stream
+from openplanet.stores.location import Location, RemotePath, is_url, location
 
-PATH = click.Path(path_type=Path)
+
+class LocalPath(click.Path):
+    """A path of this machine."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if is_url(value):
+            self.fail(f"{value} is a URL, and a path on this machine is needed here: copy it first", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class LocationType(click.Path):
+    """A path, or a URL of an object store: what datasets, checkpoints and outputs are named by."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+        self.name = "path|url"  # as help shows it
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return location(value) if is_url(value) else super().convert(value, param, ctx)
+
+
+PATH = LocalPath(path_type=Path)
+LOCATION = LocationType()
 engine_option = click.option(
     "--engine",
     metavar="NAME",
@@ -32,14 +55,14 @@ def runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return runner(shard(command))
 
 
-class OutputFile(click.Path):
+class OutputFile(LocationType):
     """A file of ``kind`` to be written, with those of the kinds ``beside`` it: the same name, another suffix."""
 
     def __init__(self, kind: Kind, *beside: Kind) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self.kind, self.beside = kind, beside
 
-    def files(self, path: Path) -> list[tuple[Path, Kind]]:
+    def files(self, path: Location) -> list[tuple[Location, Kind]]:
         """All files that are written where ``path`` is given; nothing lies beside a device or a pipe."""
         beside = () if is_stream(path) else self.beside
         return [(path, self.kind), *((path.with_suffix(kind.suffix), kind) for kind in beside)]
@@ -63,13 +86,17 @@ class Command(click.Command):
 
 
 def _check_outputs(params: Sequence[click.Parameter], values: Mapping[str, Any]) -> None:
-    inputs: list[Path] = []
-    outputs: list[tuple[Path, Kind]] = []
+    inputs: list[Location] = []
+    outputs: list[tuple[Location, Kind]] = []
     for param in params:
         given = values.get(param.name or "")
         for value in given if isinstance(given, tuple) else (given,):
             if isinstance(param.type, OutputFile) and value is not None:
-                outputs += param.type.files(Path(value))
+                outputs += param.type.files(value)
+            elif isinstance(value, RemotePath):
+                inputs.append(value)
+            elif is_url(value):
+                inputs.append(RemotePath(str(value)))  # a dataset; or an address of something else, which is no output
             elif isinstance(value, str | Path):  # NAME:PATH is a test set
                 inputs += [Path(value), Path(str(value).partition(":")[2])]
     check_outputs(outputs, inputs)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.base import PATH, Command, runner_options, show
+from openplanet.cli.base import LOCATION, PATH, Command, runner_options, show
 from openplanet.errors import InputError
+from openplanet.stores.location import Location
 
 if TYPE_CHECKING:
     from openplanet.earth.partition.adaptive import Batches
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     example="openplanet partition photos.ds --max-photos 100 --min-photos 5 --out cells.parquet\n"
     "openplanet partition photos.ds --target-cells 354,3000,26000 --out cells.parquet",
 )
-@click.argument("source", type=PATH, metavar="DATASET|COORDINATES")
+@click.argument("source", type=LOCATION, metavar="DATASET|COORDINATES")
 @click.option("--max-photos", type=click.IntRange(1), help="Maximum photos per cell; fuller cells are split.")
 @click.option("--min-photos", type=click.IntRange(1), help="Minimum photos per cell; emptier cells are dropped.")
 @click.option("--target-cells", metavar="N[,N...]", help="Number of cells; chooses --max-photos to reach it.")
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 @click.option("--max-level", default=30, show_default=True, type=click.IntRange(0, 30), help="Finest S2 level.")
 @click.option("--parts", type=PATH, metavar="FOLDER", help="Sort the positions in parts, which FOLDER keeps.")
 @runner_options
-@click.option("--out", required=True, type=PATH, help="Partition file to write (Parquet).")
-@click.option("--geojson", type=PATH, help="Write the cells as GeoJSON.")
-@click.option("--report", type=PATH, help="Write a self-contained HTML page with maps of the cells.")
+@click.option("--out", required=True, type=LOCATION, help="Partition file to write (Parquet).")
+@click.option("--geojson", type=LOCATION, help="Write the cells as GeoJSON.")
+@click.option("--report", type=LOCATION, help="Write a self-contained HTML page with maps of the cells.")
 def partition(
-    source: Path,
+    source: Location,
     max_photos: int | None,
     min_photos: int | None,
     target_cells: str | None,
@@ -38,9 +39,9 @@ def partition(
     parts: Path | None,
     runner: str,
     shard: str | None,
-    out: Path,
-    geojson: Path | None,
-    report: Path | None,
+    out: Location,
+    geojson: Location | None,
+    report: Location | None,
 ) -> None:
     """Divide the Earth into cells, by photo density.
 
@@ -102,7 +103,7 @@ def partition(
         )
 
 
-def _batches(source: Path) -> "Batches":
+def _batches(source: Location) -> "Batches":
     from openplanet.earth.partition.positions import from_file
     from openplanet.photos.dataset import Dataset
 

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, engine_option, runner_options, show, terminal_width
+from openplanet.cli.base import (
+    LOCATION,
+    PATH,
+    Command,
+    OutputFile,
+    engine_option,
+    runner_options,
+    show,
+    terminal_width,
+)
 from openplanet.evaluation import kinds
 from openplanet.storage import generator
+from openplanet.stores.location import Location, is_url, location
 
 
 @click.command(
@@ -16,8 +26,8 @@ from openplanet.storage import generator
     "openplanet evaluate im2gps3k:~/im2gps3k photos.ds --checkpoint model --predictions theirs.csv --strict",
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
-@click.argument("train", type=PATH, required=False, metavar="[TRAIN_DATASET]")
-@click.option("--checkpoint", type=PATH, help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model.")
+@click.argument("train", type=LOCATION, required=False, metavar="[TRAIN_DATASET]")
+@click.option("--checkpoint", type=LOCATION, help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model.")
 @click.option(
     "--predictions",
     multiple=True,
@@ -44,7 +54,7 @@ from openplanet.storage import generator
     "--album-checkpoint",
     "album_checkpoints",
     multiple=True,
-    type=PATH,
+    type=LOCATION,
     help="Trained album model for that table; repeatable.",
 )
 @click.option(
@@ -60,8 +70,8 @@ from openplanet.storage import generator
 )
 def evaluate(
     photos: str,
-    train: Path | None,
-    checkpoint: Path | None,
+    train: Location | None,
+    checkpoint: Location | None,
     predictions: tuple[Path, ...],
     split: str,
     strict: bool,
@@ -69,13 +79,13 @@ def evaluate(
     world: Path | None,
     no_neighbours: bool,
     albums: bool,
-    album_checkpoints: tuple[Path, ...],
+    album_checkpoints: tuple[Location, ...],
     anchors: str,
     engine: str | None,
     runner: str,
     shard: str | None,
-    scores: Path | None,
-    report: Path | None,
+    scores: Location | None,
+    report: Location | None,
 ) -> None:
     """Measure a model, or guesses made by others.
 
@@ -139,7 +149,7 @@ def evaluate(
 )
 @click.argument("contestants", nargs=-1, required=True, metavar="CONTESTANT...")
 @click.argument("photos", metavar="DATASET|NAME:PATH")
-@click.option("--train", type=PATH, help="Training dataset of the baselines [default: DATASET].")
+@click.option("--train", type=LOCATION, help="Training dataset of the baselines [default: DATASET].")
 @click.option(
     "--strict", is_flag=True, help="Fail if the test set shares photos, owners or albums with the training set."
 )
@@ -150,10 +160,10 @@ def evaluate(
 def compare(
     contestants: tuple[str, ...],
     photos: str,
-    train: Path | None,
+    train: Location | None,
     strict: bool,
     distances: str,
-    scores: Path | None,
+    scores: Location | None,
 ) -> None:
     """Compare locators on the same test photos.
 
@@ -170,7 +180,7 @@ def compare(
     from openplanet.photos.dataset import Dataset
     from openplanet.storage import write_json
 
-    fitted = train or (Path(photos) if _is_dataset(photos) else None)
+    fitted = train or (location(photos) if _is_dataset(photos) else None)
     photoset = open_set(photos, pictures_needed=strict or need_pictures(contestants))
     result = run(contestants, photoset, None if fitted is None else Dataset.open(fitted), extra, strict)
     show(result.to_text(terminal_width()))
@@ -185,7 +195,9 @@ def compare(
 )
 @click.argument("photos", metavar="DATASET|NAME:PATH")
 @click.option("--out", required=True, type=OutputFile(kinds.GAME), help="HTML page to write.")
-@click.option("--checkpoint", type=PATH, help="Model to play against: folder, hf:OWNER/NAME, or a downloaded model.")
+@click.option(
+    "--checkpoint", type=LOCATION, help="Model to play against: folder, hf:OWNER/NAME, or a downloaded model."
+)
 @click.option("--world", type=PATH, help="Folder of the synthetic planet, for its Bayes limit.")
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, 200), help="Number of photos to place.")
 @click.option(
@@ -195,7 +207,7 @@ def compare(
     type=click.IntRange(0, 2**32 - 1),
     help="Random seed of the choice of photos.",
 )
-def play(photos: str, out: Path, checkpoint: Path | None, world: Path | None, rounds: int, seed: int) -> None:
+def play(photos: str, out: Location, checkpoint: Location | None, world: Path | None, rounds: int, seed: int) -> None:
     """Write a guessing game, as one page: you against the model.
 
     After each guess the page shows where the photo was taken, and how far off you, the model and the Bayes limit are.
@@ -213,7 +225,7 @@ def play(photos: str, out: Path, checkpoint: Path | None, world: Path | None, ro
 
 
 def _is_dataset(text: str) -> bool:
-    return ":" not in text or Path(text).exists()
+    return is_url(text) or ":" not in text or Path(text).exists()
 
 
 def _percentages(text: str) -> tuple[float, ...]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openplanet.cli.base import PATH, Command, show
+from openplanet.cli.base import LOCATION, PATH, Command, show
 from openplanet.errors import CheckpointError
+from openplanet.stores.location import Location, RemotePath
 
 if TYPE_CHECKING:
     from openplanet.geotagging.outcome import Outcome
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, metavar="RUN", help="Folder of the plan to make [default: geotag-DATE-TIME].")
 @click.option(
     "--checkpoint",
-    type=PATH,
+    type=LOCATION,
     help="Checkpoint of photos or albums; none: given positions and tracks alone [default: the only downloaded one].",
 )
 @click.option("--gpx", multiple=True, type=PATH, metavar="FILE", help="GPX track of the photographer; repeatable.")
@@ -91,7 +92,7 @@ def geotag(
     port: int,
     decisions: Path | None,
     out: Path | None,
-    checkpoint: Path | None,
+    checkpoint: Location | None,
     gpx: tuple[Path, ...],
     timezone: str | None,
     hours: float,
@@ -147,11 +148,13 @@ def _serve(folder: Path, port: int) -> None:
             server.serve_forever()
 
 
-def _model(checkpoint: Path | None) -> Path | str | None:
+def _model(checkpoint: Location | None) -> Path | None:
     """The checkpoint to ask; None for "none", and where none is named and not exactly one is downloaded."""
     from openplanet.models import hub
 
     if checkpoint is not None:
+        if isinstance(checkpoint, RemotePath):
+            return hub.resolve(checkpoint)
         return None if str(checkpoint) == "none" else checkpoint
     try:
         return hub.only_kept()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from openplanet.cli.base import PATH, Command, OutputFile, engine_option, runner_options
+from openplanet.cli.base import LOCATION, PATH, Command, OutputFile, engine_option, runner_options
 from openplanet.errors import InputError
 from openplanet.progress import say
 from openplanet.storage import html_page
+from openplanet.stores.location import Location
 
 if TYPE_CHECKING:
     from openplanet.inference.album_predictor import Clock
@@ -37,7 +38,7 @@ REGIONAL = 0.5  # share of training photos of one country from which on a model 
 )
 @click.option(
     "--checkpoint",
-    type=PATH,
+    type=LOCATION,
     help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model [default: the only downloaded one].",
 )
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1, 1000), help="Candidate cells per photo.")
@@ -94,14 +95,14 @@ REGIONAL = 0.5  # share of training photos of one country from which on a model 
 )
 @click.option("--language", metavar="CODE", help="Language of country names, such as de [default: en].")
 @engine_option
-@click.option("--parts", type=PATH, metavar="FOLDER", help="With --json: answer in parts, which FOLDER keeps.")
+@click.option("--parts", type=LOCATION, metavar="FOLDER", help="With --json: answer in parts, which FOLDER keeps.")
 @runner_options
 @click.option("--evidence", is_flag=True, help="Add an occlusion map; about 50 extra forward passes per photo.")
-@click.option("--reference", type=PATH, metavar="DATASET", help="With --evidence: list its most similar photos.")
+@click.option("--reference", type=LOCATION, metavar="DATASET", help="With --evidence: list its most similar photos.")
 def locate(
     photos: tuple[Path, ...],
     files_from: BinaryIO | None,
-    checkpoint: Path | None,
+    checkpoint: Location | None,
     top: int,
     within_km: float,
     confidence: float,
@@ -110,9 +111,9 @@ def locate(
     form: str | None,
     as_json: bool,
     as_geojson: bool,
-    map_file: Path | None,
+    map_file: Location | None,
     evidence: bool,
-    reference: Path | None,
+    reference: Location | None,
     as_album: bool,
     anchors: bool,
     gpx: tuple[Path, ...],
@@ -120,7 +121,7 @@ def locate(
     timezone: str | None,
     language: str | None,
     engine: str | None,
-    parts: Path | None,
+    parts: Location | None,
     runner: str,
     shard: str | None,
 ) -> None:

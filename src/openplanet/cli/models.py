@@ -1,11 +1,14 @@
 """Commands around models that others trained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from openplanet.cli.base import PATH, Command, runner_options, show
+from openplanet.cli.base import LOCATION, PATH, Command, runner_options, show
 from openplanet.errors import InputError
+from openplanet.stores.location import Location, RemotePath
 
 
 @click.command(cls=Command, example="openplanet download geoclip\nopenplanet locate holiday/")
@@ -37,11 +40,11 @@ def download(name: str | None, given: Path | None) -> None:
 
 
 @click.command(cls=Command, example="openplanet calibrate geoclip photos.ds")
-@click.argument("checkpoint", type=PATH)
-@click.argument("dataset", type=PATH)
+@click.argument("checkpoint", type=LOCATION)
+@click.argument("dataset", type=LOCATION)
 @click.option("--split", default="val", show_default=True, help="Split to fit on.")
 @click.option("--check", default="test", show_default=True, help="Split on which to measure coverage.")
-def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
+def calibrate(checkpoint: Location, dataset: Location, split: str, check: str) -> None:
     """Calibrate a checkpoint on your own photos.
 
     Fits the temperature and the radii of CHECKPOINT on the located photos of DATASET, stores them in CHECKPOINT, and
@@ -51,7 +54,8 @@ def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
     from openplanet.photos.dataset import Dataset
     from openplanet.training.temperature import recalibrate
 
-    found, coverage = recalibrate(_own(checkpoint), Dataset.open(dataset), split, check)
+    with _own(checkpoint) as folder:
+        found, coverage = recalibrate(folder, Dataset.open(dataset), split, check)
     show(found.describe())
     show(coverage)
 
@@ -61,7 +65,7 @@ def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
     example="openplanet export model --engine openvino --precision bf16 --dataset photos.ds\n"
     "openplanet export model --engine onnx --precision int8 --dataset photos.ds --max-loss 0.02",
 )
-@click.argument("checkpoint", type=PATH)
+@click.argument("checkpoint", type=LOCATION)
 @click.option("--engine", required=True, type=click.Choice(["openvino", "onnx"]), help="Software that runs it.")
 @click.option(
     "--precision",
@@ -71,7 +75,7 @@ def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
     help="Precision of the arithmetic; onnx has no bf16.",
 )
 @click.option(
-    "--dataset", type=PATH, help="Its train split calibrates int8; on its val split the accuracy is compared."
+    "--dataset", type=LOCATION, help="Its train split calibrates int8; on its val split the accuracy is compared."
 )
 @click.option(
     "--max-loss",
@@ -80,18 +84,21 @@ def calibrate(checkpoint: Path, dataset: Path, split: str, check: str) -> None:
     type=click.FloatRange(0, 1),
     help="Largest fall of the share of photos within 25, 200 or 750 km; beyond it nothing is kept.",
 )
-def export(checkpoint: Path, engine: str, precision: str, dataset: Path | None, max_loss: float) -> None:
+def export(checkpoint: Location, engine: str, precision: str, dataset: Location | None, max_loss: float) -> None:
     """Export a checkpoint's network for faster answers on the CPU.
 
     Writes the engine's files into CHECKPOINT, and compares its answers and its speed with those of PyTorch. Afterwards
     `locate` and `evaluate` use the fastest network that belongs to the weights, and `locate` starts without PyTorch.
     """
     from openplanet.inference.engines.export import export as write
+    from openplanet.inference.engines.exported import FOLDER as ENGINES
     from openplanet.photos.dataset import Dataset
 
-    made = write(_own(checkpoint), engine, precision, None if dataset is None else Dataset.open(dataset), max_loss)
+    with _own(checkpoint) as folder:
+        made = write(folder, engine, precision, None if dataset is None else Dataset.open(dataset), max_loss)
     found = made.about.measured
-    show(f"{made.folder}: {made.about.speedup:.1f} times as fast as PyTorch, in CPU seconds at a batch of 8")
+    place = checkpoint / ENGINES / made.name if isinstance(checkpoint, RemotePath) else made.folder
+    show(f"{place}: {made.about.speedup:.1f} times as fast as PyTorch, in CPU seconds at a batch of 8")
     show(
         f"  of {found['photos']} {'photos' if dataset else 'random pictures'}: error of the embedding"
         f" {found['embedding_error']:.1e}, probability moved {found['probability_moved']:.2%}, same first cell"
@@ -107,13 +114,13 @@ def export(checkpoint: Path, engine: str, precision: str, dataset: Path | None, 
     example="openplanet embed photos.ds --checkpoint model\n"
     "openplanet embed photos.ds --checkpoint model --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
 )
-@click.argument("dataset", type=PATH)
-@click.option("--checkpoint", type=PATH, required=True, help="Image checkpoint whose backbone looks at the photos.")
+@click.argument("dataset", type=LOCATION)
+@click.option("--checkpoint", type=LOCATION, required=True, help="Image checkpoint whose backbone looks at the photos.")
 @click.option(
     "--split", "splits", multiple=True, default=["train", "val", "test"], show_default=True, help="Split; repeatable."
 )
 @runner_options
-def embed(dataset: Path, checkpoint: Path, splits: tuple[str, ...], runner: str, shard: str | None) -> None:
+def embed(dataset: Location, checkpoint: Location, splits: tuple[str, ...], runner: str, shard: str | None) -> None:
     """Compute what a backbone sees of a dataset's photos.
 
     It is kept in DATASET.embeddings, where training on a frozen backbone, train-albums and evaluate find it. A part is
@@ -129,12 +136,22 @@ def embed(dataset: Path, checkpoint: Path, splits: tuple[str, ...], runner: str,
     registry.run(EmbedJob(dataset, str(checkpoint), splits), runner, None if shard is None else Share.parse(shard))
 
 
-def _own(checkpoint: Path) -> Path:
-    """The folder of a checkpoint that may be written into. Raises InputError for one in the Hub's cache."""
-    from openplanet.models import hub
+@contextmanager
+def _own(checkpoint: Location) -> Iterator[Path]:
+    """The folder of a checkpoint that may be written into; of one in a store a copy, which is uploaded.
 
+    Raises InputError for one in the Hub's cache.
+    """
+    from openplanet.models import hub
+    from openplanet.models.checkpoint_folder import CONFIG
+    from openplanet.stores.folders import staged
+
+    if isinstance(checkpoint, RemotePath):
+        with staged(checkpoint, CONFIG) as work:
+            yield work.folder
+        return
     if str(checkpoint).startswith(hub.PREFIX) and not hub.is_kept(checkpoint):
         raise InputError(
             f"{checkpoint} is in the Hub's cache, which stays as it is: first  openplanet download {checkpoint}"
         )
-    return hub.resolve(checkpoint)
+    yield hub.resolve(checkpoint)

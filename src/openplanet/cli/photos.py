@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from openplanet.cli.base import PATH, Command, runner_options, show
+from openplanet.cli.base import LOCATION, PATH, Command, runner_options, show
 
 CONTACT_HELP = "Your e-mail address or web page, sent to the host; or set OPENPLANET_CONTACT"
 
 
 @click.command(cls=Command, example="openplanet ingest ~/Pictures --out photos.ds")
 @click.argument("sources", nargs=-1, required=True, type=PATH, metavar="SOURCE...")
-@click.option("--out", required=True, type=PATH, help="Dataset folder to write.")
+@click.option("--out", required=True, type=LOCATION, help="Dataset folder to write.")
 @click.option(
     "--coordinates",
     type=PATH,

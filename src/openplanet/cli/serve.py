@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openplanet.cli.base import PATH, Command, show
+from openplanet.cli.base import LOCATION, PATH, Command, show
 from openplanet.errors import InputError
+from openplanet.stores.location import Location
 
 if TYPE_CHECKING:
     from openplanet.inference.prediction import Finest
@@ -26,7 +27,7 @@ AT_ONCE = 16  # requests of a client, there
 )
 @click.option(
     "--checkpoint",
-    type=PATH,
+    type=LOCATION,
     help="Checkpoint folder, hf:OWNER/NAME, or a downloaded model [default: the only downloaded one].",
 )
 @click.option(
@@ -43,7 +44,7 @@ AT_ONCE = 16  # requests of a client, there
     help="Finest level that anyone is told; coordinates only for cell.",
 )
 @click.option("--token", "token_file", type=PATH, metavar="FILE", help=f"File of the token [default: {TOKEN}, if set].")
-@click.option("--reference", type=PATH, metavar="DATASET", help="Dataset whose most similar photos are evidence.")
+@click.option("--reference", type=LOCATION, metavar="DATASET", help="Dataset whose most similar photos are evidence.")
 @click.option("--game", metavar="DATASET|NAME:PATH", help="Photos for the game, which the page then has.")
 @click.option("--world", type=PATH, help="With --game: folder of the synthetic planet, for its Bayes limit.")
 @click.option(
@@ -54,12 +55,12 @@ AT_ONCE = 16  # requests of a client, there
     help=f"Photos per minute and client [default: no limit on loopback, else {PER_MINUTE:g}].",
 )  # fmt: skip
 def serve(
-    checkpoint: Path | None,
+    checkpoint: Location | None,
     host: str,
     port: int,
     finest: "Finest",
     token_file: Path | None,
-    reference: Path | None,
+    reference: Location | None,
     game: str | None,
     world: Path | None,
     origins: tuple[str, ...],

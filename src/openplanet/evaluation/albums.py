@@ -23,6 +23,7 @@ from openplanet.evaluation.report.album_tables import ALBUMS, AMBIGUOUS, PLACES
 from openplanet.evaluation.result import Result
 from openplanet.evaluation.testsets import leakage, nearness
 from openplanet.inference.between import CLOSE_KM, interpolate
+from openplanet.models import hub
 from openplanet.models.album.anchors import Mask
 from openplanet.models.album.base import AlbumConfig
 from openplanet.models.album.checkpoint import AlbumCheckpoint
@@ -31,6 +32,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import ALL, Dataset
 from openplanet.progress import say
+from openplanet.stores.location import Location
 from openplanet.synthetic.planet import load_world
 
 ONE_PHOTO, TRAVEL, INTERPOLATED, OR_BETWEEN = "one photo", "travel", "between anchors", ", or between close anchors"
@@ -47,7 +49,7 @@ def evaluate_albums(
     dataset: Dataset,
     checkpoint: Checkpoint,
     split: str = "test",
-    album_checkpoints: Sequence[Path] = (),
+    album_checkpoints: Sequence[Location] = (),
     world: Path | None = None,
     extra_distances: Sequence[float] = (),
     anchor_shares: Sequence[float] = (),
@@ -134,14 +136,14 @@ def _models(
     return found, [f"travel: {how}"]
 
 
-def load_trained(folders: Sequence[Path], checkpoint: Checkpoint) -> dict[str, Trained]:
+def load_trained(folders: Sequence[Location], checkpoint: Checkpoint) -> dict[str, Trained]:
     """The album checkpoints by the names of their rows: the variant, or, where that is taken, the folder's name.
 
     Raises InputError where one reads the embeddings of another image model, or two rows would be called the same.
     """
     found: dict[str, Trained] = {}
     taken = {ONE_PHOTO, *UNTRAINED.values(), TRAVEL}
-    for folder in dict.fromkeys(map(Path, folders)):
+    for folder in dict.fromkeys(map(hub.resolve, folders)):
         trained = _trained(folder, checkpoint)
         name = trained.config.variant if trained.config.variant not in taken else folder.resolve().name
         if name in taken:

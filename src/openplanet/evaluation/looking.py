@@ -3,20 +3,19 @@
 What it sees is kept (models/features.py), and evaluation then finds it: the head and the scores take no time.
 """
 
-from pathlib import Path
-
 from openplanet.errors import InputError
 from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator, reads_features
 from openplanet.models.embed_job import EmbedJob
 from openplanet.photos.dataset import ALL, SPLITS, Dataset
+from openplanet.stores.location import Location
 
 
 def jobs(
     asked: Dataset | PhotoSet,
     train: Dataset | None,
     locator: Locator | None,
-    checkpoint: Path | None,
+    checkpoint: Location | None,
     split: str,
     neighbours: bool,
 ) -> list[EmbedJob]:

@@ -44,6 +44,7 @@ from openplanet.models.device import best_device
 from openplanet.models.regions import Regions
 from openplanet.photos.albums import clocks
 from openplanet.photos.albums.tracks import Tracks
+from openplanet.stores.location import Location
 
 Floats = NDArray[np.float64]
 Clock = float | Literal["auto"] | None
@@ -65,7 +66,7 @@ class AlbumPredictor:
         self.training: Mapping[str, Any] = training or {}
 
     @classmethod
-    def load(cls, path: Path | str, device: str | None = None, engine: str | None = None) -> "AlbumPredictor":
+    def load(cls, path: Location | str, device: str | None = None, engine: str | None = None) -> "AlbumPredictor":
         """Load a folder that ``openplanet train`` or ``train-albums`` wrote; ``device`` defaults to a GPU if any.
 
         ``engine``: what runs the image model (``locator.open_locator``). Of an image checkpoint the album model is

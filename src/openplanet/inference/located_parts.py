@@ -26,6 +26,7 @@ from openplanet.models import hub
 from openplanet.models.checkpoint_folder import CONFIG
 from openplanet.runners.job import Job, Work, listed
 from openplanet.storage import atomic_path
+from openplanet.stores.location import Location
 
 PHOTOS = 32 * BATCH
 """Photos of a part: whole batches, so that each photo is looked at beside the same others as in one run."""
@@ -36,7 +37,7 @@ VERSION = 2
 class LocateJob(Job):
     """Locate ``photos``, and keep the answers in ``folder``. Size and time of each photo are asked for once."""
 
-    folder: Path
+    folder: Location
     checkpoint: str
     photos: Sequence[Path]
     names: Names
@@ -55,7 +56,7 @@ class LocateJob(Job):
     def count(self) -> int:
         return -(-len(self.photos) // self.per_part)
 
-    def file(self, part: int) -> Path:
+    def file(self, part: int) -> Location:
         """The file of a part; it is there once all of it is."""
         if part not in self._known:
             stamps = [(str(photo), *_stamp(photo)) for photo in self._photos(part)]
@@ -73,7 +74,7 @@ class LocateJob(Job):
     def for_workers(self) -> "LocateJob":
         return replace(self, photos=(), _known={})
 
-    def given(self, part: int) -> tuple[Path, tuple[Path, ...]]:
+    def given(self, part: int) -> tuple[Location, tuple[Path, ...]]:
         return self.file(part), self._photos(part)
 
     def open(self) -> Work:
@@ -82,7 +83,7 @@ class LocateJob(Job):
             raise InputError(f"{self.checkpoint} is a checkpoint of albums: parts are of single photos")
         about = About(self.names, self.top, locator.provenance, options=self.options)
 
-        def work(given: tuple[Path, tuple[Path, ...]]) -> None:
+        def work(given: tuple[Location, tuple[Path, ...]]) -> None:
             name, photos = given
             if isinstance(locator, PhotoLocator):
                 answers: Iterator[Located] = locator.locate_many(photos, all_pictures=self.all_pictures)
@@ -105,7 +106,7 @@ class LocateJob(Job):
             raise InputError(f"{missing} of {len(parts)} parts are not in {self.folder}: run the other shards first")
         head: dict[str, Any] | None = None
         for file in map(self.file, parts):
-            with file.open(encoding="utf-8") as lines:
+            with file.open("r", encoding="utf-8") as lines:
                 own = json.loads(next(lines))
                 if head is None:
                     yield own

@@ -13,6 +13,7 @@ from openplanet.inference.engines import exported
 from openplanet.inference.located import Located, Photo
 from openplanet.models import hub
 from openplanet.models.checkpoint_folder import is_album_checkpoint, sound_config
+from openplanet.stores.location import Location, is_url
 
 if TYPE_CHECKING:  # what loads torch is imported where it answers
     from torch import Tensor
@@ -62,18 +63,18 @@ GPUS = ("/dev/nvidia0", "/dev/kfd")
 """Files that are there where PyTorch may have a GPU (NVIDIA's, AMD's): asking PyTorch would load it."""
 
 
-def prefix_of(text: Path | str) -> str | None:
+def prefix_of(text: Location | str) -> str | None:
     """The prefix of another system's name such as ``name:REST``; None for a folder and for a name on the Hub."""
     prefix, colon, _ = str(text).partition(":")
     return prefix if colon and prefix in OPENERS else None
 
 
-def is_name(text: Path | str) -> bool:
+def is_name(text: Location | str) -> bool:
     """Whether ``open_locator`` takes the text for a name, not for a folder: nothing needs to be on the disk."""
-    return prefix_of(text) is not None or str(text).startswith(hub.PREFIX) or hub.is_kept(text)
+    return prefix_of(text) is not None or str(text).startswith(hub.PREFIX) or is_url(text) or hub.is_kept(text)
 
 
-def open_locator(text: Path | str, device: str | None = None, engine: str | None = None) -> Locator:
+def open_locator(text: Location | str, device: str | None = None, engine: str | None = None) -> Locator:
     """Open a checkpoint folder, of photos or of albums, the name of one that was downloaded, one on the Hub
     (``hf:OWNER/NAME``), or a name of ``OPENERS``.
 
@@ -94,7 +95,7 @@ def open_locator(text: Path | str, device: str | None = None, engine: str | None
 
 
 def open_predictor(
-    folder: Path | str, device: str | None = None, engine: str | None = None
+    folder: Location | str, device: str | None = None, engine: str | None = None
 ) -> "Predictor | EnginePredictor":
     """``open_locator`` for a checkpoint of single photos."""
     folder = hub.resolve(folder)

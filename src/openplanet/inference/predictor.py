@@ -3,7 +3,6 @@
 Shapes: B photos in a batch, C cells, F features of the backbone, H W pixels.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.device import best_device
 from openplanet.models.image_model import ImageConfig
 from openplanet.models.preprocess import Pixels
+from openplanet.stores.location import Location
 
 
 class Predictor(PhotoLocator):
@@ -28,7 +28,7 @@ class Predictor(PhotoLocator):
         self.model = checkpoint.model.to(self.device).eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, path: Path | str, device: str | None = None) -> "Predictor":
+    def load(cls, path: Location | str, device: str | None = None) -> "Predictor":
         """Load a checkpoint folder; ``device`` defaults to a GPU where there is one.
 
         Raises CheckpointError, naming the folder, where it is missing, incomplete or damaged.

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,6 +20,7 @@ from markupsafe import Markup
 
 from openplanet.maps.description import Description
 from openplanet.storage import write_text
+from openplanet.stores.location import Location
 
 DATA_URI = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/=]+")
 LIBRARY, OUTLINES = "maplibre-gl.js", "countries-50m.json"
@@ -120,6 +120,6 @@ def map_page(title: str, answers: Sequence[dict[str, Any]]) -> str:
     return environment().get_template("map_page.html.j2").render(title=title, answers=shown)
 
 
-def write_map_page(path: Path, title: str, answers: Sequence[dict[str, Any]]) -> None:
+def write_map_page(path: Location, title: str, answers: Sequence[dict[str, Any]]) -> None:
     """Write the page to ``path``; raises InputError where it cannot be written."""
     write_text(path, map_page(title, answers))

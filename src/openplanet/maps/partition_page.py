@@ -6,7 +6,6 @@ C cells. The page makes no request; names of places come from data, so that the 
 import math
 from collections.abc import Callable, Sequence
 from html import escape
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
@@ -18,6 +17,7 @@ from openplanet.maps import description
 from openplanet.maps.description import Description
 from openplanet.maps.page import embedded, environment
 from openplanet.storage import write_text
+from openplanet.stores.location import Location
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ MOST_TITLED = 2000  # cells with a name each
 MOST_COMPARED = 300
 
 
-def write_report(path: Path, partition: Partition, source: str, nested: bool = False) -> None:
+def write_report(path: Location, partition: Partition, source: str, nested: bool = False) -> None:
     """Write the page. Raises InputError where it cannot be written.
 
     source: what the photos were. nested: whether the cells had to lie in those of a coarser partition.

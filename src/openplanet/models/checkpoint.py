@@ -42,6 +42,7 @@ from openplanet.models.heads.registry import HEADS
 from openplanet.models.image_model import ImageConfig, ImageModel
 from openplanet.models.merged import Merged, reveals
 from openplanet.storage import atomic_path, sha256_of, write_json, write_text
+from openplanet.stores.location import Location
 
 CONSTANTS = 1 << 26
 """Numbers that a model may hold beside its weights (masks of attention windows, levels)."""
@@ -108,7 +109,7 @@ class Checkpoint:
         write_json(folder / CONFIG, config)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Checkpoint":
+    def load(cls, folder: Location | str, device: str | torch.device = "cpu") -> "Checkpoint":
         """Read a checkpoint folder, or "hf:owner/name" from a Hub; the model is on ``device``, in evaluation mode.
 
         Raises CheckpointError, naming the file and what to do, where one is missing, damaged (SHA-256), of

@@ -6,22 +6,21 @@ The files are those of features.py: training on a frozen backbone, albums, neigh
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from openplanet.errors import InputError
 from openplanet.models import features
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.device import best_device
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.row_groups import row_groups
 from openplanet.runners.job import Job, Work
+from openplanet.stores.location import Location
 
 
 @dataclass(frozen=True)
 class EmbedJob(Job):
     """Look at the photos of these splits of a dataset by the backbone of a checkpoint."""
 
-    dataset: Path
+    dataset: Location
     checkpoint: str
     splits: tuple[str, ...]
     located: bool = False
@@ -36,7 +35,7 @@ class EmbedJob(Job):
     def open(self) -> Work:
         dataset, model = Dataset.open(self.dataset), Checkpoint.load(self.checkpoint, best_device()).model.eval()
         look, key = features.backbone_look(dataset, model, ThreadPoolExecutor(os.cpu_count()))
-        stored, groups = features.Stored(*features.place_of(dataset, key), look), row_groups(dataset)
+        stored, groups = features.Stored(*features.place_of(dataset, key), look, strict=True), row_groups(dataset)
 
         def work(part: int) -> None:
             number, index = divmod(part, len(groups))
@@ -44,8 +43,6 @@ class EmbedJob(Job):
             wanted = None
             if self.located:
                 wanted = set(groups[index].read(["photo_id"], split, located=True)["photo_id"].to_pylist())
-            seen = stored.of_group(groups[index], index, split, wanted)
-            if (seen.photo_ids or seen.failed) and not stored.file(index, split).is_file():
-                raise InputError(f"{stored.place} cannot be written: it is to hold what is seen of the photos")
+            stored.of_group(groups[index], index, split, wanted)
 
         return work

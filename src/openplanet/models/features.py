@@ -17,14 +17,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from openplanet.errors import InputError
@@ -34,6 +34,7 @@ from openplanet.photos.dataset import ALL, SPLITS, Dataset
 from openplanet.photos.row_groups import RowGroup, row_groups
 from openplanet.progress import Progress, say
 from openplanet.storage import atomic_path, write_json
+from openplanet.stores.location import Location, RemotePath, listing
 
 PREPROCESSING = "centre square, bicubic, 1"
 """Changes with models/preprocess.py, so that features of another preprocessing are not taken for these."""
@@ -63,7 +64,7 @@ class Seen:
         return found
 
 
-def default_folder(dataset: Dataset) -> Path:
+def default_folder(dataset: Dataset) -> Location:
     """Beside the dataset, so that the dataset's folder stays as ingest wrote it."""
     return dataset.path.with_name(f"{dataset.path.name}.embeddings")
 
@@ -72,7 +73,7 @@ def of_backbone(
     dataset: Dataset,
     split: str,
     model: ImageModel,
-    folder: Path | None = None,
+    folder: Location | None = None,
     photo_ids: Iterable[str] | None = None,
 ) -> Seen:
     """What the backbone of ``model`` sees of the photos of a split, computed on the device that it is on.
@@ -105,7 +106,7 @@ def of_embedding(
     dataset: Dataset,
     split: str,
     model: ImageModel,
-    folder: Path | None = None,
+    folder: Location | None = None,
     photo_ids: Iterable[str] | None = None,
 ) -> Seen:
     """As ``of_backbone``, one step on: the embedding [N, D] of each photo."""
@@ -140,7 +141,7 @@ def of_photos(
     split: str,
     look: Look,
     key: dict[str, Any],
-    folder: Path | None = None,
+    folder: Location | None = None,
     photo_ids: Iterable[str] | None = None,
 ) -> Seen:
     """As ``of_backbone``, by whatever ``look`` looks by; ``key`` holds all that its features depend on but the dataset.
@@ -165,13 +166,21 @@ def of_photos(
 class Stored:
     """The files of one key: ``place_of`` them, and what is seen of photos that they lack."""
 
-    place: Path
+    place: Location
     key: dict[str, Any]
     look: Look
+    strict: bool = False
+    """Raise InputError where a file cannot be written; else that is said, and its photos are looked at again."""
 
-    def file(self, index: int, split: str) -> Path:
+    @cached_property
+    def _there(self) -> dict[str, Location]:
+        """In a store: the files that were there at first, by one listing, and those that were written since."""
+        return listing(self.place) if isinstance(self.place, RemotePath) else {}
+
+    def file(self, index: int, split: str) -> Location:
         """Of the photos of a split in row group number ``index``; there is none where there are no such photos."""
-        return self.place / f"{split}-{index:05d}.safetensors"
+        name = f"{split}-{index:05d}.safetensors"
+        return self._there.get(name, self.place / name)
 
     def of_group(self, group: RowGroup, index: int, split: str, wanted: set[str] | None = None) -> Seen:
         """What is seen of the ``wanted`` photos (None: of all) of a split in row group number ``index``; its file has
@@ -181,14 +190,36 @@ class Stored:
         if not ids:
             return _joined(())
         file = self.file(index, split)
-        part = _read(file)
+        part = _read(file) if self._is_there(file) else _joined(())
         if missing := set(ids).difference(part.photo_ids, part.failed):
             part = _joined([part, _look_at_group(group, split, missing, self.look)])
-            _write(file, part, self.key)
+            self._write(file.name, part)
         return _chosen(part, ids)
 
+    def _is_there(self, file: Location) -> bool:
+        return file.name in self._there if isinstance(file, RemotePath) else file.is_file()
 
-def place_of(dataset: Dataset, key: dict[str, Any], folder: Path | None = None) -> tuple[Path, dict[str, Any]]:
+    def _write(self, name: str, part: Seen) -> None:
+        file, about = self.place / name, self.place / "key.json"
+        tensors = {
+            "features": part.features_NF,
+            "photo_id": _as_bytes(part.photo_ids),
+            "failed": _as_bytes(part.failed),
+        }
+        try:
+            if not self._is_there(about):
+                write_json(about, self.key)
+            with atomic_path(file) as temporary:
+                save_file(tensors, temporary, metadata={"sha256": _sha256(tensors)})
+            if isinstance(file, RemotePath):
+                self._there.update({file.name: file, about.name: self.place / about.name})
+        except InputError as error:
+            if self.strict:
+                raise
+            say(f"what is seen of photos is not kept: {error}")
+
+
+def place_of(dataset: Dataset, key: dict[str, Any], folder: Location | None = None) -> tuple[Location, dict[str, Any]]:
     """The folder of a key's features, and the whole key, with what tells this dataset from others, and from itself
     ingested anew."""
     manifest = hashlib.sha256(json.dumps(dataset.manifest, sort_keys=True, default=str).encode()).hexdigest()
@@ -247,32 +278,29 @@ def _joined(parts: Sequence[Seen]) -> Seen:
     )
 
 
-def _write(file: Path, part: Seen, key: dict[str, Any]) -> None:
-    tensors = {"features": part.features_NF, "photo_id": _as_bytes(part.photo_ids), "failed": _as_bytes(part.failed)}
-    try:
-        write_json(file.parent / "key.json", key)
-        with atomic_path(file) as temporary:
-            save_file(tensors, temporary, metadata={"sha256": _sha256(tensors)})
-    except InputError as error:
-        say(f"what is seen of photos is not kept: {error}")
-
-
-def _read(file: Path) -> Seen:
+def _read(file: Location) -> Seen:
     """The part that was written; nothing, and a word, where it is damaged: then it is computed again."""
-    nothing = _joined(())
-    if not file.is_file():
-        return nothing
     try:
-        with safe_open(file, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
-            told = (stored.metadata() or {}).get("sha256")
+        tensors, told = _tensors(file)
         damaged = told != _sha256(tensors) or not _fits(tensors)
     except (OSError, SafetensorError, ValueError, TypeError):
         damaged = True
     if damaged:
         say(f"{file} is damaged, or of an earlier version: its photos are looked at again")
-        return nothing
+        return _joined(())
     return Seen(list(_names(tensors["photo_id"])), tensors["features"], list(_names(tensors["failed"])))
+
+
+def _tensors(file: Location) -> tuple[dict[str, Tensor], object]:
+    """What a file holds, and the checksum that it tells."""
+    if not isinstance(file, RemotePath):
+        with safe_open(file, framework="pt") as stored:
+            found = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
+            return found, (stored.metadata() or {}).get("sha256")
+    with file.open("rb") as opened:
+        whole = opened.read()
+    head = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+    return load(whole), head.get("__metadata__", {}).get("sha256")
 
 
 def _fits(tensors: dict[str, Tensor]) -> bool:

@@ -4,10 +4,15 @@ The endpoint is the Hub's, or what the environment variable HF_ENDPOINT or ``end
 """
 
 import warnings
+from fnmatch import fnmatch
 from pathlib import Path
 
-from openplanet.errors import CheckpointError
-from openplanet.storage import home
+from openplanet.errors import CheckpointError, InputError
+from openplanet.home import home
+from openplanet.models.checkpoint_folder import ALBUM_FORMAT, ALBUM_IMAGE, CONFIG
+from openplanet.storage import read_json
+from openplanet.stores.folders import copy_of
+from openplanet.stores.location import Location, RemotePath, location
 
 PREFIX = "hf:"
 FILES = ["config.json", "model.safetensors", "partition.parquet", "level-*.parquet", "README.md"]
@@ -23,7 +28,7 @@ def kept(name: str) -> Path:
     return home() / "models" / name.removeprefix(PREFIX).replace("/", "--")
 
 
-def is_kept(where: Path | str) -> bool:
+def is_kept(where: Location | str) -> bool:
     """Whether ``where`` names a checkpoint that was downloaded, and is no folder here."""
     text = str(where)
     plain = text.startswith(PREFIX) or (Path(text).name == text and text not in ("", ".", ".."))
@@ -44,17 +49,21 @@ def only_kept() -> Path:
     )
 
 
-def resolve(where: Path | str, endpoint: str | None = None) -> Path:
+def resolve(where: Location | str, endpoint: str | None = None) -> Path:
     """The local folder of a checkpoint: ``where`` itself, that of a name that was downloaded, or for
-    "hf:owner/name[@revision]" a copy in the Hub's cache.
+    "hf:owner/name[@revision]" a copy in the Hub's cache, and for a URL (s3://BUCKET/NAME) one in our own.
 
-    Raises CheckpointError where the Hub has no such repository or cannot be reached.
+    Raises CheckpointError where the Hub has no such repository or cannot be reached, or at the URL lies no finished
+    checkpoint, InputError where the store does not answer.
     """
     text = str(where)
+    place = location(where)
+    if isinstance(place, RemotePath):
+        return _fetched(place)
     if is_kept(text):
         return kept(text)
     if not text.startswith(PREFIX):
-        return Path(where)
+        return place
     from huggingface_hub import snapshot_download
 
     name, _, revision = text.removeprefix(PREFIX).partition("@")
@@ -65,6 +74,21 @@ def resolve(where: Path | str, endpoint: str | None = None) -> Path:
             f"{text} cannot be loaded from the Hub ({_short(error)}): check the name, the network and, for a private"
             " one, that HF_TOKEN is set"
         ) from error
+
+
+def _fetched(where: RemotePath) -> Path:
+    """The cache's copy of a checkpoint in a store, each file with the SHA-256 that its config.json says."""
+    sums: dict[str, str] = {}
+    for inner in ("", f"{ALBUM_IMAGE}/"):
+        try:
+            config = read_json(where / f"{inner}{CONFIG}")
+        except InputError as error:
+            raise CheckpointError(f"{where} is not a finished checkpoint: {error}") from error
+        told = config.get("sha256")
+        sums |= {f"{inner}{name}": each for name, each in (told if isinstance(told, dict) else {}).items()}
+        if config.get("format") != ALBUM_FORMAT:
+            break
+    return copy_of(where, lambda name: any(fnmatch(name, each) for each in (*FILES, "engines/*")), sums)
 
 
 def push(folder: Path, repo_id: str, endpoint: str | None = None, private: bool = True) -> str:

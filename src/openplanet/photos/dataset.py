@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from openplanet.errors import DatasetError, InputError
 from openplanet.photos.ingest.split import how_to_divide
 from openplanet.storage import read_json, sha256_of
+from openplanet.stores.location import Location, RemotePath, listing, location
+from openplanet.stores.parquet import open_parquet
 
 FORMAT = "openplanet dataset"
 FORMAT_VERSION = 2
@@ -103,15 +105,19 @@ def open_writer(path: Path) -> pq.ParquetWriter:
     )
 
 
-def open_reader(path: Path) -> pq.ParquetFile:
+def open_reader(path: Location) -> pq.ParquetFile:
     """A shard for reading, in little memory; damaged pages raise OSError when they are read.
 
-    By default pyarrow keeps all that it has read until the end, and looks at no checksum.
+    By default pyarrow keeps all that it has read until the end, and looks at no checksum. Of a shard in a store only
+    what is read is fetched.
     """
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True)
+    source, footer = (path, None) if isinstance(path, Path) else open_parquet(path)
+    return pq.ParquetFile(
+        source, metadata=footer, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True
+    )
 
 
-def check_columns(shard: Path, schema: pa.Schema, needed: Sequence[str]) -> None:
+def check_columns(shard: Location, schema: pa.Schema, needed: Sequence[str]) -> None:
     """Raise DatasetError where a shard lacks a column that ``SCHEMA`` has, but for NEWER, or has it of another type."""
     for name in needed:
         if name not in schema.names:
@@ -132,32 +138,34 @@ def describe_shard(path: Path, rows: int) -> dict[str, Any]:
 class Dataset:
     """A finished dataset folder, opened for reading. Rows come in the order in which they are stored."""
 
-    path: Path
+    path: Location
     manifest: dict[str, Any]
-    shards: list[Path]
+    shards: list[Location]
 
     @classmethod
-    def open(cls, path: str | Path) -> "Dataset":
-        """Open the dataset in folder ``path``.
+    def open(cls, path: str | Location) -> "Dataset":
+        """Open the dataset in folder ``path``, or at a URL (s3://BUCKET/NAME): then row groups are fetched as they are
+        read, and kept in a cache (``stores/cache.py``).
 
         Raises DatasetError where there is none, its ingest has not finished, it is of another format version,
         or a shard is missing or cut short. Contents are not re-read: pages carry checksums, which are looked at
         when they are read, and ``verify`` reads all.
         """
-        path = Path(path)
-        if not path.is_dir():
+        path = location(path)
+        files = listing(path) if isinstance(path, RemotePath) or path.is_dir() else {}
+        if not files and not path.is_dir():
             raise DatasetError(f"{path}: no dataset there. Make one with: openplanet ingest SOURCE... --out {path}")
-        if not (path / MANIFEST).is_file():
+        if MANIFEST not in files or not files[MANIFEST].is_file():
             raise DatasetError(
                 f"{path} has no {MANIFEST}: it is no dataset, or its ingest did not finish "
                 "(then run the same ingest command again: it goes on where it stopped)"
             )
         try:
-            manifest = read_json(path / MANIFEST)
+            manifest = read_json(files[MANIFEST])
         except InputError as error:
             raise DatasetError(f"{error}. Run the ingest again") from error
         _check_format(path, manifest)
-        shards = [_checked_shard(path, entry) for entry in manifest["shards"]]
+        shards = [_checked_shard(path, files, entry) for entry in manifest["shards"]]
         return cls(path, manifest, shards)
 
     def verify(self) -> None:
@@ -265,7 +273,7 @@ def _with_newer(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     return batch
 
 
-def _check_format(path: Path, manifest: dict[str, Any]) -> None:
+def _check_format(path: Location, manifest: dict[str, Any]) -> None:
     if manifest.get("format") != FORMAT or not isinstance(manifest.get("shards"), list):
         raise DatasetError(f"{path / MANIFEST} is not the manifest of an {FORMAT}: give the folder that ingest wrote")
     if not isinstance(manifest.get("options", {}), dict):
@@ -277,14 +285,15 @@ def _check_format(path: Path, manifest: dict[str, Any]) -> None:
         )
 
 
-def _checked_shard(path: Path, entry: dict[str, Any]) -> Path:
+def _checked_shard(path: Location, files: dict[str, Location], entry: dict[str, Any]) -> Location:
     try:
-        shard, size = path / Path(entry["file"]).name, int(entry["bytes"])
+        name, size = Path(entry["file"]).name, int(entry["bytes"])
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{path / MANIFEST} is damaged: a bad shard entry {entry!r}. Run the ingest again"
         ) from error
-    if not shard.is_file():
+    shard = files.get(name, path / name)
+    if name not in files or not shard.is_file():
         raise DatasetError(f"{shard} is missing: copy the whole folder, or run the ingest again")
     if shard.stat().st_size != size:
         raise DatasetError(

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from openplanet.errors import DatasetError
 from openplanet.photos.dataset import Dataset, check_columns, open_reader, select_rows
+from openplanet.stores.location import Location
 
 
 @dataclass(frozen=True)
 class RowGroup:
     """A piece of a shard, of some hundred photos."""
 
-    shard: Path
+    shard: Location
     index: int
 
     def read(self, columns: Sequence[str], split: str | None = None, located: bool = False) -> pa.Table:

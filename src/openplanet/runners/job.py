@@ -8,10 +8,10 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from openplanet.errors import InputError
+from openplanet.stores.location import Location, RemotePath, listing
 
 Work = Callable[[Any], None]
 """Does the part that it is given (``Job.given``): writes its file."""
@@ -67,8 +67,10 @@ class Job(ABC):
         raise InputError(f"part {part} {reason}")
 
 
-def listed(folder: Path) -> set[str]:
+def listed(folder: Location) -> set[str]:
     """The names in a folder of parts; none where there is no such folder."""
+    if isinstance(folder, RemotePath):
+        return set(listing(folder))
     try:
         return set(os.listdir(folder))  # noqa: PTH208 (names, of a quarter of a million files)
     except FileNotFoundError:

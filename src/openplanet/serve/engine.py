@@ -34,6 +34,7 @@ from openplanet.serve.batcher import Batcher
 from openplanet.serve.limits import Limits
 from openplanet.serve.pictures import Pictures
 from openplanet.serve.uploads import Upload
+from openplanet.stores.location import Location
 
 THUMBNAIL = 240  # px, short side
 MOST_DECODERS = 4  # each may hold a large picture
@@ -62,7 +63,7 @@ class Seen:
 class Engine:
     """A checkpoint that is asked by many at once. Belongs to the event loop that it is started in."""
 
-    def __init__(self, checkpoint: Path | str, limits: Limits, reference: Path | None = None) -> None:
+    def __init__(self, checkpoint: Location | str, limits: Limits, reference: Location | None = None) -> None:
         """Raises CheckpointError where the checkpoint is none, InputError where the reference is."""
         folder = hub.resolve(checkpoint)
         self.name = folder.name.replace("--", "/") if hub.is_kept(checkpoint) else folder.resolve().name

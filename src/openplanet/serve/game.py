@@ -24,6 +24,7 @@ from openplanet.maps.page import as_json, environment
 from openplanet.photos.files import images
 from openplanet.serve.static_files import own_text
 from openplanet.storage import write_text
+from openplanet.stores.location import Location
 
 SIDE = 480  # short side of a photo, pixels: what the evaluated model sees is not more
 CELLS = 1000  # of the model's answer to a round
@@ -65,7 +66,7 @@ def make_game(
     }
 
 
-def write_game(path: Path, game: dict[str, Any]) -> None:
+def write_game(path: Location, game: dict[str, Any]) -> None:
     """Write the game as one file that needs nothing else; raises InputError where it cannot be written."""
     template = environment("openplanet.serve").get_template("game_page.html.j2")
     write_text(path, template.render(game=as_json(game), style=own_text("app.css"), script=own_text("game.js")))

@@ -22,6 +22,7 @@ Legend: N photos, S sites, K values of a cue, P provinces.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -73,6 +74,7 @@ class World:
         return len(self.lat_S)
 
     @staticmethod
+    @lru_cache(maxsize=2)  # a second to make; nothing changes one
     def make(seed: int = 0, sites: int = SITES) -> "World":
         """The world of a seed; the same one on every machine. Raises InputError for too few or too many sites."""
         rng = np.random.default_rng(np.random.SeedSequence([seed, VERSION]))

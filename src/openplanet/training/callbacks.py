@@ -8,6 +8,7 @@ checkpoint that people share has no such file.
 import csv
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,11 @@ class Keeper(pl.Callback):
     writes.
     """
 
-    def __init__(self, out: Path, save_every: int, patience: int | None) -> None:
+    def __init__(
+        self, out: Path, save_every: int, patience: int | None, after_epoch: Callable[[], None] = lambda: None
+    ) -> None:
         self.curves_file, self.folder = out / CURVES, out / RESUME
-        self.save_every, self.patience = save_every, patience
+        self.save_every, self.patience, self.after_epoch = save_every, patience, after_epoch
         self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Any] = {}
         self._started = 0.0
@@ -105,6 +108,8 @@ class Keeper(pl.Callback):
                     weights = {k: v.detach().cpu() for k, v in module.evaluated_model.state_dict().items()}
                     save_file({k: v.contiguous() for k, v in weights.items()}, temporary)
         self._save_state(trainer, module)
+        if trainer.is_global_zero:
+            self.after_epoch()
         self._stop_if_no_longer_better(trainer)
 
     def _save_state(self, trainer: pl.Trainer, module: TrainedModule) -> None:

@@ -4,7 +4,6 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,6 +16,7 @@ from openplanet.errors import TrainingError
 from openplanet.models.device import best_device
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
+from openplanet.stores.location import Location
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import prepare
 from openplanet.training.image_module import TrainingModule
@@ -51,7 +51,7 @@ class Found:
 
 
 def find_batch_size(
-    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Path | None = None
+    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Location | None = None
 ) -> Found:
     """Double the batch until the device's memory is full (a GPU) or at 256 (a CPU), and time each size.
 

@@ -22,11 +22,14 @@ from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.split import too_few
 from openplanet.progress import say, warn
 from openplanet.storage import check_writable
+from openplanet.stores.folders import Staged
+from openplanet.stores.location import Location, location
 from openplanet.training.callbacks import Keeper, ProgressLine
 from openplanet.training.discriminant import fit_discriminant
 from openplanet.training.distributed import Ranks
 from openplanet.training.image_module import TrainingModule
 from openplanet.training.loop import keep_best, run_trainer
+from openplanet.training.out import output_folder
 from openplanet.training.photos import data, frozen_features
 from openplanet.training.photos.data import Photos
 from openplanet.training.photos.order import LANES
@@ -38,10 +41,10 @@ from openplanet.training.temperature import calibrate
 def fit(
     dataset: Dataset,
     recipe: Recipe,
-    out: Path,
+    out: Location | str,
     partition: Partition | Sequence[Partition] | None = None,
     resume: bool = False,
-    cache: Path | None = None,
+    cache: Location | None = None,
 ) -> Checkpoint:
     """Train ``recipe`` on the train split of ``dataset``; write the checkpoint folder ``out`` and return it.
 
@@ -51,12 +54,25 @@ def fit(
     to out/training.csv. ``cache``: where features of a frozen backbone are kept, by default beside the dataset.
     After a kill, ``resume`` goes on at the last saved step, with the photos that come after it, and ends with the
     weights of an uninterrupted run (bit for bit on the CPU with one thread); a finished run is given back as is.
-    Under torchrun every process calls this with the same arguments; the first one writes.
+    Under torchrun every process calls this with the same arguments; the first one writes. Where ``out`` is a URL the
+    folder is local until its end; after each epoch what resuming needs is uploaded (``training/out.py``).
     Raises InputError where ``out`` cannot be written, TrainingError where it cannot start or the loss is no number,
     RecipeError where ``resume`` finds another recipe or the backbone cannot be built, CheckpointError for unfit
     initial weights, DatasetError or PartitionError for damaged input and for a dataset without training photos.
     """
-    out, ranks, recipe = Path(out), Ranks.from_environment(), recipe.resolved()
+    with output_folder(location(out)) as work:
+        return _fit(dataset, recipe.resolved(), work, partition, resume, cache)
+
+
+def _fit(
+    dataset: Dataset,
+    recipe: Recipe,
+    work: Staged,
+    partition: Partition | Sequence[Partition] | None,
+    resume: bool,
+    cache: Location | None,
+) -> Checkpoint:
+    out, ranks = work.folder, Ranks.from_environment()
     check_writable(out / CONFIG)
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
     processes = started_with(out, recipe, ranks)
@@ -74,7 +90,7 @@ def fit(
         )
     if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
         warn(f"val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
-    module, keeper = _train(recipe, model, [finest, *coarser], train, val, out, start, ranks, shares)
+    module, keeper = _train(recipe, model, [finest, *coarser], train, val, work, start, ranks, shares)
 
     def checkpoint(accuracy: dict[str, Any]) -> Checkpoint:
         summary = _summary(dataset, train, run) | {"curves": [_finite(row) for row in keeper.rows]}
@@ -91,7 +107,7 @@ def fit(
             calibration=temperature,
         )
 
-    result = keep_best(module, keeper, checkpoint, out, ranks)
+    result = keep_best(module, keeper, checkpoint, work, ranks)
     if ranks.first:
         say(result.calibration.describe())
         say(f"{reveals(finest)}; whoever has the checkpoint can read that (`openplanet push` merges them)")
@@ -99,7 +115,7 @@ def fit(
 
 
 def prepare(
-    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Path | None = None
+    dataset: Dataset, recipe: Recipe, partition: Partition | None = None, cache: Location | None = None
 ) -> tuple[ImageModel, list[Partition], Photos, Photos]:
     """What a run begins with: the model, the partitions (finest first), photos to train on and to validate with."""
     *coarser, finest = _usable_partitions(dataset, recipe, partition)
@@ -147,7 +163,12 @@ def _model(dataset: Dataset, recipe: Recipe, coarser: Sequence[Partition], fines
 
 
 def _photos(
-    dataset: Dataset, recipe: Recipe, partition: Partition, model: ImageModel, cache: Path | None, shares: int = 1
+    dataset: Dataset,
+    recipe: Recipe,
+    partition: Partition,
+    model: ImageModel,
+    cache: Location | None,
+    shares: int = 1,
 ) -> tuple[Photos, Photos]:
     """The photos to train on and those to validate with; ``shares``: batches of a step in this process."""
     train: Photos
@@ -182,7 +203,7 @@ def _train(
     partitions: Sequence[Partition],
     train: Photos,
     val: Photos,
-    out: Path,
+    work: Staged,
     start: Path | None,
     ranks: Ranks,
     shares: int,
@@ -198,7 +219,7 @@ def _train(
     if recipe.compile:
         compiled(model)
     line = ProgressLine(len(train), recipe.epochs)
-    return module, run_trainer(module, batches, val_batches if len(val) else None, line, out, start, ranks)
+    return module, run_trainer(module, batches, val_batches if len(val) else None, line, work, start, ranks)
 
 
 def compiled(model: ImageModel) -> None:

@@ -70,7 +70,10 @@ class TrainedModule(pl.LightningModule):
         stopped before it."""
         counter = self.current_epoch * self.batches + batch_index
         seed = self.recipe.seed * 1_000_003 + counter * self.trainer.world_size + self.global_rank
-        torch.manual_seed(seed)
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed notes a stack for devices that are not there
+        else:
+            torch.manual_seed(seed)
         return seed
 
     def noted(self, loss: Tensor, batch_index: int, first: str) -> Tensor:

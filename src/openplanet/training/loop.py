@@ -17,9 +17,11 @@ from openplanet.models.checkpoint import load_weights
 from openplanet.models.checkpoint_folder import RESUME
 from openplanet.models.device import best_device
 from openplanet.progress import say
+from openplanet.stores.folders import Staged
 from openplanet.training.callbacks import STATE, Keeper, ProgressLine, describe
 from openplanet.training.distributed import Ranks
 from openplanet.training.lightning_module import TrainedModule
+from openplanet.training.out import upload_epoch
 from openplanet.training.photos.order import ResumableLoader
 from openplanet.training.tensorboard import TensorBoardCurves
 
@@ -31,14 +33,14 @@ def run_trainer(
     batches: ResumableLoader,
     val_batches: ResumableLoader | None,
     line: ProgressLine,
-    out: Path,
+    work: Staged,
     start: Path | None,
     ranks: Ranks,
 ) -> Keeper:
     """Train as the module's recipe says, from the state ``start`` on where there is one; all that is learned on the
-    way lies in ``out``, and the keeper that is returned knows the best epoch. The module ends on the CPU."""
-    recipe = module.recipe
-    keeper = Keeper(out, recipe.save_every, recipe.patience)
+    way lies in ``work``, and the keeper that is returned knows the best epoch. The module ends on the CPU."""
+    recipe, out = module.recipe, work.folder
+    keeper = Keeper(out, recipe.save_every, recipe.patience, lambda: upload_epoch(work))
     callbacks: list[pl.Callback] = [keeper]
     if ranks.first:
         callbacks = [line, keeper]
@@ -59,7 +61,7 @@ def run_trainer(
             use_distributed_sampler=False,
             default_root_dir=out,
         )
-        with _told_when_stopped(out), _told_when_damaged(module, start):
+        with _told_when_stopped(work), _told_when_damaged(module, start):
             trainer.fit(module, batches, val_batches, ckpt_path=start, weights_only=True)
     module.cpu()
     return keeper
@@ -78,24 +80,24 @@ def keep_best(
     module: TrainedModule,
     keeper: Keeper,
     checkpoint: Callable[[dict[str, Any]], AnyCheckpoint],
-    out: Path,
+    work: Staged,
     ranks: Ranks,
 ) -> AnyCheckpoint:
-    """Write the weights of the best epoch to ``out``, those of the last, where that is another, to out/last.
+    """Write the weights of the best epoch to ``work``, those of the last, where that is another, to its ``last``.
 
     ``checkpoint`` makes one of the weights that the module has then, and the validation figures.
     """
     last = keeper.rows[-1]
     if ranks.first and last["epoch"] != keeper.best["epoch"]:
         measured = {k.removeprefix("val_"): v for k, v in last.items() if k.startswith("val_") or k == "epoch"}
-        checkpoint(measured).save(out / "last")
+        checkpoint(measured).save(work.folder / "last")
     load_weights(module.evaluated_model, keeper.best_weights)
     result = checkpoint(keeper.best)
     ranks.wait()  # until all have read the best weights
     if ranks.first:
-        result.save(out)
+        result.save(work.folder)
         shutil.rmtree(keeper.folder)
-        say(f"kept epoch {keeper.best['epoch']} of {module.recipe.epochs}{describe(keeper.best)}: {out}")
+        say(f"kept epoch {keeper.best['epoch']} of {module.recipe.epochs}{describe(keeper.best)}: {work.out}")
     ranks.wait()
     return result
 
@@ -116,7 +118,7 @@ def devices(ranks: Ranks) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_when_stopped(out: Path) -> Iterator[None]:
+def _told_when_stopped(work: Staged) -> Iterator[None]:
     """Ctrl-C stays a KeyboardInterrupt: Lightning makes SystemExit(1) of it, and ignores further ones for good."""
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -124,8 +126,8 @@ def _told_when_stopped(out: Path) -> Iterator[None]:
     except SystemExit as error:
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
-        if (out / RESUME / STATE).is_file():
-            say(f"{out}: stopped; the same command with --resume goes on from the last saved step")
+        if (work.folder / RESUME / STATE).is_file():
+            say(f"{work.out}: stopped; the same command with --resume goes on from the last saved step")
         raise KeyboardInterrupt from error
 
 

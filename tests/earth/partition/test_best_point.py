@@ -51,11 +51,12 @@ def test_grouped_and_listed_find_the_same(
         with monkeypatch.context() as patch:
             patch.setattr(best_point, "MOST_PAIRS", 0)
             patch.setattr(best_point, "MOST_GROUPS", 40)
-            found = PointFinder(many_cells).best_within(probability, km, 3)
+            found = PointFinder(many_cells).best_within(probability, km, 5)
         assert found[2][0] == pytest.approx(expected[2][0], abs=1e-12)
         for a, b, mass in zip(*found, strict=True):
             reached = distance_km(a, b, many_cells.centroid_lat, many_cells.centroid_lng) <= km
             assert mass == pytest.approx(probability[reached].sum(), abs=1e-9)
+            assert mass >= listed.best_within(probability, km)[2][0] - best_point.SHORT
             probability = np.where(reached, 0.0, probability)
 
 

@@ -7,10 +7,10 @@ import pytest
 from photo_files import save
 
 from openplanet.errors import InputError
+from openplanet.home import home
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.ingest import ingest
 from openplanet.photos.ingest.serials import _key, code
-from openplanet.storage import home
 
 SERIAL = "0815471142"
 

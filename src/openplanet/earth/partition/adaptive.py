@@ -23,6 +23,7 @@ from openplanet.earth.partition import count_tree, file, positions
 from openplanet.earth.partition.count_tree import CountTree, TargetCells, Thresholds
 from openplanet.earth.partition.leaf_runs import LeafRuns
 from openplanet.errors import PartitionError
+from openplanet.stores.location import Location
 
 __all__ = ["Partition", "TargetCells", "Thresholds", "build", "build_from_file", "build_many"]
 
@@ -131,14 +132,14 @@ class Partition:
         geo.check_coordinates(lat_N, lng_N, "coordinates")
         return s2.leaf_ids(*geo.turn(np.atleast_1d(lat_N), np.atleast_1d(lng_N), self.turn))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Location) -> None:
         """Write one Parquet file, atomically; the same partition gives the same bytes."""
         columns = {name: getattr(self, name) for name in file.SCHEMA.names}
         names = (*file.WHOLE_NUMBERS, "dropped_area_km2", "turn")
         file.write(path, columns, {name: getattr(self, name) for name in names})
 
     @staticmethod
-    def load(path: Path) -> "Partition":
+    def load(path: Location) -> "Partition":
         """Read what ``save`` wrote.
 
         Raises PartitionError, naming the file, where it is missing, damaged, or no partition.

@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 
 MOST_PAIRS = 2_000_000  # of neighbours that are listed: 8 MB; of more, groups are faster
 MOST_GROUPS = 2_000  # their pairs are two matrices of 16 MB each
+MOST_AROUND = 64 << 20  # bytes of what lies around groups, kept once it was looked for
 MANY_NEAR = 16  # neighbours of a cell, from which on it pays to leave some out
 SEEDS = 512  # likeliest cells by which those that cannot be the best are left out
 ROUNDING = 1e-12
@@ -63,16 +64,10 @@ class PointFinder:
         ``km`` below the distance between centroids they are the likeliest cells. The first call for a ``km`` looks for
         neighbours, which later ones know.
         """
-        search = self._search(km)
         left_C = probability_C.astype(np.float64, copy=True)
-        chosen, masses = [], []
-        for number in range(min(k, len(left_C))):
-            cell, mass = search.best(left_C, short=SHORT if number else 0.0)
-            chosen.append(cell)
-            masses.append(mass)
-            left_C[search.near(cell)] = 0.0
-        cells = np.array(chosen, dtype=np.int64)
-        return self._lat_C[cells], self._lng_C[cells], np.array(masses)
+        found = self._search(km).best(left_C, min(k, len(left_C)))
+        cells = np.array([cell for cell, _ in found], dtype=np.int64)
+        return self._lat_C[cells], self._lng_C[cells], np.array([mass for _, mass in found])
 
     def _search(self, km: float) -> "_Search":
         if km not in self._searches:
@@ -93,11 +88,9 @@ _FINDERS: WeakKeyDictionary[Partition, PointFinder] = WeakKeyDictionary()
 class _Search(Protocol):
     """The way to the best points for one distance."""
 
-    def best(self, left_C: Floats, short: float) -> tuple[int, float]:
-        """The cell whose centroid has most of ``left_C`` near it, or ``short`` of it at most, and how much."""
-
-    def near(self, cell: int) -> Ints:
-        """The cells whose centroids are near that of ``cell``, itself among them."""
+    def best(self, left_C: Floats, k: int) -> list[tuple[int, float]]:
+        """The ``k`` cells whose centroids have most of ``left_C`` near them, and how much: each of what those before
+        it leave. ``left_C`` is changed."""
 
 
 class _Listed:
@@ -111,10 +104,21 @@ class _Listed:
         self._near_N = np.concatenate([pairs[:, 1], pairs[:, 0], own])[order]
         self._start_C = np.searchsorted(row_N[order], np.arange(tree.n + 1))
 
-    def best(self, left_C: Floats, short: float) -> tuple[int, float]:
-        cells = self._possible(left_C)
-        near_N, start_P = self._lists(cells)
-        return _likeliest(cells, np.add.reduceat(left_C[near_N], start_P), left_C)
+    def best(self, left_C: Floats, k: int) -> list[tuple[int, float]]:
+        """Of masses only those are added up again that a cell taken counts in."""
+        mass_C, stale_C, found = np.zeros(len(left_C)), np.ones(len(left_C), np.bool_), []
+        for number in range(k):
+            cells = self._possible(left_C)
+            asked = cells[stale_C[cells]] if number else cells
+            if len(asked):
+                near_N, start_P = self._lists(asked)
+                mass_C[asked], stale_C[asked] = np.add.reduceat(left_C[near_N], start_P), False
+            found.append(_likeliest(cells, mass_C[cells], left_C))
+            if number < k - 1:
+                taken, _ = self._lists(np.array(found[-1][:1]))
+                left_C[taken] = 0.0
+                stale_C[self._lists(taken)[0]] = True
+        return found
 
     def _possible(self, left_C: Floats) -> Ints:
         """The cells that may be the best: what the SEEDS likeliest cells give, and all the rest besides, is enough."""
@@ -134,9 +138,6 @@ class _Listed:
         count_P = self._start_C[cells + 1] - self._start_C[cells]
         start_P = np.cumsum(count_P) - count_P
         return self._near_N[np.repeat(self._start_C[cells] - start_P, count_P) + np.arange(count_P.sum())], start_P
-
-    def near(self, cell: int) -> Ints:
-        return np.asarray(self._near_N[self._start_C[cell] : self._start_C[cell + 1]], np.int64)
 
 
 class _Grouped:
@@ -166,29 +167,51 @@ class _Grouped:
         slack = 1e-7  # of the arc cosine, near 0 and half a turn
         self._wholly_GG = (between_GG <= angle - reach_GG - slack).astype(np.float32)
         self._partly_GG = (between_GG <= angle + reach_GG + slack).astype(np.float32)
+        self._around: dict[int, tuple[Ints, Ints, NDArray[np.bool_]]] = {}
+        self._room = MOST_AROUND
 
-    def best(self, left_C: Floats, short: float) -> tuple[int, float]:
-        mass_G = np.bincount(self._group_C, left_C, minlength=len(self._members))
-        most_G = self._partly_GG @ mass_G.astype(np.float32) * (1 + 1e-5)  # for the rounding of float32
-        best, cell = -1.0, 0
-        for group in np.argsort(-most_G, kind="stable"):
-            if most_G[group] < best + short:
-                break
-            inside = self._wholly_GG[group] > 0
-            sure = float(mass_G[inside].sum())
-            edge = np.flatnonzero(~inside & (self._partly_GG[group] > 0) & (mass_G > 0))
-            cells = self._members[group]
-            mass_P = np.full(len(cells), sure)
-            if len(edge):
-                asked = np.concatenate([self._members[other] for other in edge])
-                mass_P += (self._xyz_C3[cells] @ self._xyz_C3[asked].T >= self._cosine) @ left_C[asked]
-            found, mass = _likeliest(cells, mass_P, left_C)
-            if mass > best + EQUAL or (mass > best - EQUAL and left_C[found] > left_C[cell]):
-                best, cell = max(mass, best), found
-        return cell, best
+    def best(self, left_C: Floats, k: int) -> list[tuple[int, float]]:
+        """What is known of a group stays known until something near it is taken: masses only fall."""
+        count, found = len(self._members), []
+        most_G, known_G = np.full(count, np.inf), np.zeros(count, np.bool_)
+        cell_G, changed_G = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+        for number in range(k):
+            mass_G: Floats = np.bincount(self._group_C, left_C, minlength=count).astype(np.float64, copy=False)
+            known_G &= ~(self._partly_GG[changed_G] > 0).any(axis=0)
+            around_G = self._partly_GG @ mass_G.astype(np.float32) * (1 + 1e-5)  # for the rounding of float32
+            most_G = np.where(known_G, most_G, np.minimum(most_G, around_G))
+            cell, best = 0, -1.0
+            for group in np.argsort(-most_G, kind="stable").tolist():
+                if most_G[group] < best + (SHORT if number else 0.0):
+                    break
+                if not known_G[group]:
+                    cell_G[group], most_G[group] = self._within(group, left_C, mass_G)
+                    known_G[group] = True
+                mass = float(most_G[group])
+                if mass > best + EQUAL or (mass > best - EQUAL and left_C[cell_G[group]] > left_C[cell]):
+                    best, cell = max(mass, best), int(cell_G[group])
+            found.append((cell, best))
+            taken = np.flatnonzero(self._xyz_C3 @ self._xyz_C3[cell] >= self._cosine)
+            changed_G = np.bincount(self._group_C[taken], left_C[taken], minlength=count) > 0
+            left_C[taken] = 0.0
+        return found
 
-    def near(self, cell: int) -> Ints:
-        return np.flatnonzero(self._xyz_C3 @ self._xyz_C3[cell] >= self._cosine)
+    def _within(self, group: int, left_C: Floats, mass_G: Floats) -> tuple[int, float]:
+        """The best cell of a group, looked at point by point, and the mass around it."""
+        inside, asked, near_PN = self._around.get(group) or self._look_around(group)
+        return _likeliest(self._members[group], mass_G[inside].sum() + near_PN @ left_C[asked], left_C)
+
+    def _look_around(self, group: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+        """The groups wholly near, the cells of those partly near, and whether each is near each of the group's."""
+        inside = self._wholly_GG[group] > 0
+        edge = np.flatnonzero(~inside & (self._partly_GG[group] > 0))
+        asked = np.concatenate([np.zeros(0, np.int64), *(self._members[other] for other in edge)])
+        near_PN = self._xyz_C3[self._members[group]] @ self._xyz_C3[asked].T >= self._cosine
+        found = np.flatnonzero(inside), asked, near_PN
+        if near_PN.nbytes + asked.nbytes <= self._room:
+            self._around[group] = found
+            self._room -= near_PN.nbytes + asked.nbytes
+        return found
 
 
 def _likeliest(cells: Ints, mass_P: Floats, left_C: Floats) -> tuple[int, float]:

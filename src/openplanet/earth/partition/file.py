@@ -6,7 +6,6 @@ The thresholds, totals and the turn are JSON under the schema's metadata key ``o
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from openplanet import storage
 from openplanet.earth import geo, places, s2
 from openplanet.earth.partition.count_tree import Thresholds
 from openplanet.errors import InputError, PartitionError
+from openplanet.stores.location import Location, location
 
 SCHEMA = pa.schema(
     [
@@ -44,28 +44,29 @@ MOST_CELLS = 1 << 24
 """A partition of so many is damaged, or meant to fill the memory: the paper has 26,263."""
 
 
-def write(path: Path, columns: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def write(path: Location, columns: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Write atomically; the same partition gives the same bytes."""
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata({METADATA_KEY: json.dumps(facts).encode()}))
-    with storage.atomic_path(Path(path)) as temporary:
+    with storage.atomic_path(location(path)) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
-def is_partition(path: Path) -> bool:
+def is_partition(path: Location) -> bool:
     """Whether the file says of itself that it is a partition; whether it is whole, ``read`` finds out."""
     try:
-        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+        with storage.open_input(path) as opened:
+            return METADATA_KEY in (pq.read_schema(opened).metadata or {})
     except (OSError, pa.ArrowException):
         return False
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Location) -> dict[str, Any]:
     """All fields of the partition that ``write`` wrote. A file from before the column country_code gets it from the
     cities.
 
     Raises PartitionError, naming the file, where it is missing, damaged, or no partition.
     """
-    path = Path(path)
+    path = location(path)
     try:
         with storage.open_input(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             if file.metadata.num_rows > MOST_CELLS:

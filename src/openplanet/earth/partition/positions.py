@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from openplanet import progress
 from openplanet.earth import geo, tables
 from openplanet.errors import InputError
+from openplanet.stores.folders import copy_of
+from openplanet.stores.location import Location, RemotePath
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +32,12 @@ READ_BYTES = 1 << 20
 PIECE = 1 << 20  # rows
 
 
-def from_file(path: Path) -> Iterator[tuple[Floats, Floats]]:
-    """Stream (lat_N, lng_N) from a table of text (.csv, .tsv, .tab, .txt), or else a Parquet file."""
-    path = Path(path)
+def from_file(path: Location) -> Iterator[tuple[Floats, Floats]]:
+    """Stream (lat_N, lng_N) from a table of text (.csv, .tsv, .tab, .txt), or else a Parquet file.
+
+    Of one in a store the cache gets a copy.
+    """
+    path = copy_of(path) if isinstance(path, RemotePath) else Path(path)
     return from_csv(path) if path.suffix.lower() in tables.SUFFIXES else from_parquet(path)
 
 
@@ -54,8 +59,9 @@ class Rows:
         return from_file(self.path) if self.groups is None else from_parquet(self.path, groups=self.groups)
 
 
-def pieces_of(path: Path, rows: int = PIECE) -> list[Rows]:
+def pieces_of(path: Location, rows: int = PIECE) -> list[Rows]:
     """The positions of a file in pieces of about ``rows``, where it is Parquet; else in one."""
+    path = copy_of(path) if isinstance(path, RemotePath) else path
     if path.suffix.lower() in tables.SUFFIXES:
         return [Rows(path)]
     try:

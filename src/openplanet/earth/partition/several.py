@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 from openplanet.earth.partition import file
 from openplanet.earth.partition.adaptive import Batches, Partition, build_many
@@ -10,6 +9,7 @@ from openplanet.earth.partition.combinatorial import build_turned, random_turns
 from openplanet.earth.partition.count_tree import TargetCells, Thresholds
 from openplanet.errors import InputError
 from openplanet.storage import Kind, check_outputs, html_page, json_file
+from openplanet.stores.location import Location
 
 
 def rules_of(
@@ -45,7 +45,7 @@ def build_set(
     return build_many(batches, rules, nested=len(rules) > 1)
 
 
-def numbered(path: Path, number: int, of: int) -> Path:
+def numbered(path: Location, number: int, of: int) -> Location:
     """The file of partition ``number`` (from 1): ``path`` where there is one, else cells-1.parquet, cells-2.parquet."""
     return path if of == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
@@ -54,7 +54,7 @@ PARTITION = Kind("a partition", ".parquet", file.is_partition)
 CELLS, REPORT = json_file("cells"), html_page("partition")
 
 
-def check_files(source: Path, out: Path, geojson: Path | None, report: Path | None, of: int) -> None:
+def check_files(source: Location, out: Location, geojson: Location | None, report: Location | None, of: int) -> None:
     """Refuse, before any work, names under which ``of`` partitions and what goes with them would destroy something.
 
     Raises InputError where a file would take the place of the source, of another output, or of a file that is not

@@ -22,8 +22,7 @@ Ints = NDArray[np.int64]
 CELL, COUNTRY = "cell", "country"
 S2_LEVELS = (6, 4, 2)  # about 110, 450 and 1,800 km across
 MASSES = (0.5, 0.8, 0.9, 0.95)
-BIN_SHIFT = np.uint32(17)  # probabilities are binned by exponent and 6 bits of fraction: 1.6 % wide
-BINS = (0x3F800000 >> 17) + 2  # up to 1, and a little above where a sum was rounded up
+BLOCK = 256  # cells whose probabilities are added up at once, to find where a region ends
 
 
 @dataclass(frozen=True)
@@ -147,23 +146,23 @@ class CellScorer:
     def _regions(self, p_BC: Float32s) -> dict[str, Float32s]:
         """Number of cells and area of the smallest sets of cells that hold each of MASSES: [X, B]."""
         cells_XB, km2_XB = (np.full((len(MASSES), len(p_BC)), np.nan, np.float32) for _ in range(2))
-        bin_BC = np.ascontiguousarray(p_BC).view(np.uint32) >> BIN_SHIFT  # positive floats sort as their bits do
-        for row, (p_C, bin_C) in enumerate(zip(p_BC, bin_BC, strict=True)):
-            if not p_C.any():
+        ascending_BC = np.sort(p_BC, axis=1)  # of values: five times as fast as of indices
+        starts = np.arange(0, p_BC.shape[1], BLOCK)
+        mass_BX = np.add.reduceat(ascending_BC[:, ::-1], starts, axis=1, dtype=np.float64).cumsum(axis=1)
+        for row, (p_C, ascending_C) in enumerate(zip(p_BC, ascending_BC, strict=True)):
+            if not ascending_C[-1]:
                 continue
-            # from the top: sorting the one bin in which a region ends is ten times as fast as sorting all cells
-            mass = np.bincount(bin_C, weights=p_C, minlength=BINS)[::-1].cumsum()
-            cells = np.bincount(bin_C, minlength=BINS)[::-1].cumsum()
-            km2 = np.bincount(bin_C, weights=self._area_C, minlength=BINS)[::-1].cumsum()
+            descending_C, mass = ascending_C[::-1], mass_BX[row]
             for x, wanted in enumerate(MASSES):
-                end = min(int(np.searchsorted(mass, wanted)), BINS - 1)
-                last = np.flatnonzero(bin_C == BINS - 1 - end)
-                last = last[np.argsort(-p_C[last], kind="stable")]
-                above = end > 0
-                held = (mass[end - 1] if above else 0.0) + np.cumsum(p_C[last], dtype=np.float64)
-                needed = min(int(np.searchsorted(held, wanted)) + 1, len(last))
-                cells_XB[x, row] = (cells[end - 1] if above else 0) + needed
-                km2_XB[x, row] = (km2[end - 1] if above else 0.0) + self._area_C[last[:needed]].sum(dtype=np.float64)
+                block = min(int(mass.searchsorted(wanted)), len(starts) - 1)
+                held = descending_C[block * BLOCK : (block + 1) * BLOCK].cumsum(dtype=np.float64)
+                within = min(int(held.searchsorted(wanted - (mass[block - 1] if block else 0.0))), len(held) - 1)
+                needed = block * BLOCK + within + 1
+                last = descending_C[needed - 1]
+                above_C = p_C > last
+                equal = (p_C == last).nonzero()[0][: needed - np.count_nonzero(above_C)]
+                cells_XB[x, row] = needed
+                km2_XB[x, row] = above_C @ self._area_C + self._area_C[equal].sum()
         return {"region_cells": cells_XB, "region_km2": km2_XB}
 
 

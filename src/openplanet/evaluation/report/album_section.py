@@ -1,7 +1,6 @@
 """The table of albums beside an evaluation: asked for with ``--albums``, and a section of its report."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from openplanet.errors import InputError
 from openplanet.evaluation.albums import load_trained
@@ -11,6 +10,7 @@ from openplanet.evaluation.testsets.photoset import PhotoSet
 from openplanet.inference.locator import Locator, checkpoint_of
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.photos.dataset import Dataset
+from openplanet.stores.location import Location
 
 TEXT = (
     "The same photos, placed by the photos around them. The first row is the model of the rest of this page: it sees "
@@ -19,7 +19,7 @@ TEXT = (
 
 
 def albums_of(
-    photos: Dataset | PhotoSet, locator: Locator | None, album_checkpoints: Sequence[Path] = ()
+    photos: Dataset | PhotoSet, locator: Locator | None, album_checkpoints: Sequence[Location] = ()
 ) -> tuple[Dataset, Checkpoint]:
     """What ``evaluate_albums`` needs of what ``evaluate`` is asked about: to be known before a model looks at photos.
 

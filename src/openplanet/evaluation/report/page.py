@@ -7,7 +7,6 @@ here go in as they are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from markupsafe import Markup
 
@@ -22,6 +21,7 @@ from openplanet.inference.locator import Locator
 from openplanet.maps.page import environment
 from openplanet.photos.dataset import Dataset
 from openplanet.storage import is_stream, write_text
+from openplanet.stores.location import Location
 
 TITLE = "Where was this photo taken?"
 EXTREMES = 3
@@ -39,7 +39,7 @@ class Section:
 
 
 def write_report(
-    path: Path,
+    path: Location,
     result: Result,
     predictor: Locator | None,
     photos: Dataset | PhotoSet,
@@ -107,7 +107,7 @@ def _probable(result: Result) -> dict[str, object] | None:
     }
 
 
-def write_tables(report: Path, result: Result) -> None:
+def write_tables(report: Location, result: Result) -> None:
     """Write the tables beside a report, as .csv, .md and .tex of the same name; none beside a device or a pipe."""
     if is_stream(report):
         return

@@ -10,6 +10,7 @@ from openplanet.evaluation.testsets.pictures import Pictures
 from openplanet.evaluation.testsets.table import Table, fingerprint, is_table, read_table
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.sources.source import printable
+from openplanet.stores.location import is_url
 
 FOLDER = "folder"
 FORMS = f"DATASET, {', '.join(f'{key}:PATH' for key in KNOWN)} or {FOLDER}:PATH"
@@ -25,7 +26,7 @@ def open_set(text: str, split: str = "test", pictures_needed: bool = True) -> Ph
     name, colon, path = text.partition(":")
     if colon and (name in KNOWN or name == FOLDER):
         return _open_table(name, Path(path).expanduser(), pictures_needed)
-    if colon and not Path(text).exists():
+    if colon and not is_url(text) and not Path(text).exists():
         raise InputError(f"{text} is no set of photos: give {FORMS}")
     return of_dataset(Dataset.open(text), split)
 

@@ -16,6 +16,7 @@ from openplanet.maps.description import Description
 from openplanet.maps.page import answer, write_map_page
 from openplanet.photos.files import images
 from openplanet.photos.files.images import SUFFIXES
+from openplanet.stores.location import Location
 
 MAX_MAPS = 500  # sections with a map: each has its picture, about 12 kB
 MOST_PICTURES = 500  # of an album's page: about 8 kB each
@@ -32,7 +33,7 @@ BY_ANCHORS = {
 class MapPage:
     """Gathers the sections of a page while the answers go by, and writes it at the end."""
 
-    def __init__(self, path: Path, about: About, photos: int) -> None:
+    def __init__(self, path: Location, about: About, photos: int) -> None:
         """Raises InputError where ``path`` is a photo's, or ``photos`` are more maps than a browser would draw well."""
         if path.suffix.lower() in SUFFIXES:
             raise InputError(f"{path} has the name of a photo, which is never overwritten: give one that ends in .html")

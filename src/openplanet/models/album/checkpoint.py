@@ -33,6 +33,7 @@ from openplanet.models.checkpoint_folder import (
     read_config,
 )
 from openplanet.storage import sha256_of, write_json, write_text
+from openplanet.stores.location import Location
 
 FORMAT_VERSION = 2  # 2: travel keeps what the image model says of photos in general
 KINDS: dict[str, type] = {"openplanet_version": str}
@@ -87,7 +88,7 @@ class AlbumCheckpoint:
         write_json(folder / CONFIG, config)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "AlbumCheckpoint":
+    def load(cls, folder: Location | str, device: str | torch.device = "cpu") -> "AlbumCheckpoint":
         """As ``Checkpoint.load``, which the image model inside is read by; both models are on ``device``."""
         folder = hub.resolve(folder)
         config = read_config(folder, ALBUM_FORMAT, FORMAT_VERSION, KINDS)

@@ -7,7 +7,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from openplanet.models.image_model import ImageModel
 from openplanet.photos.albums import clocks
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
+from openplanet.stores.location import Location
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -100,7 +100,7 @@ class EmbeddedAlbum:
 
 
 def embedded_albums(
-    dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Path | None = None
+    dataset: Dataset, split: str, checkpoint: Checkpoint, folder: Location | None = None
 ) -> list[EmbeddedAlbum]:
     """All albums of a split, in order of album_id, with all their photos: those without a position too.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
 from openplanet.errors import CheckpointError, InputError, suggestion
+from openplanet.home import home
 from openplanet.models import hub
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.checkpoint_folder import is_finished
@@ -20,7 +21,7 @@ from openplanet.models.published.g3 import G3
 from openplanet.models.published.geoclip import GEOCLIP
 from openplanet.models.published.published import File, Published
 from openplanet.progress import say
-from openplanet.storage import home, sha256_of, write_text
+from openplanet.storage import sha256_of, write_text
 
 PUBLISHED: dict[str, Published] = {each.name: each for each in (GEOCLIP, G3)}
 """The models that are known by name. A further one is its file and its name here."""

@@ -25,6 +25,8 @@ from openplanet.photos.ingest.work_folder import CARD, REJECTED, WORK, clear, is
 from openplanet.progress import say, warn
 from openplanet.runners.job import Share
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
+from openplanet.stores.folders import staged
+from openplanet.stores.location import Location, RemotePath, location
 
 # Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
 CARD_TEXT = """---
@@ -40,11 +42,13 @@ To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-
 the next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of
 cameras.
 """
+OURS = ("photos-*.parquet", "readings-*.parquet", REJECTED, CARD)
+"""Files that an upload that was cut off may leave in a store."""
 
 
 def ingest(
     sources: Sequence[Path],
-    out: Path,
+    out: Location | str,
     *,
     coordinates: Path | None = None,
     keep_unlocated: bool = False,
@@ -66,10 +70,18 @@ def ingest(
     Every file becomes one row or one line of ``rejected.csv``. Returns the manifest; where ``out`` already
     holds just this dataset, does nothing; where it holds an earlier state of it, reads only what is new:
     files that moved are known by their bytes. Raises InputError for sources and tables, DatasetError where
-    ``out`` is something else or no photo can be used.
+    ``out`` is something else or no photo can be used. Where ``out`` is a URL the dataset is made in a local folder
+    (after a stop the same call on this machine goes on with it) and uploaded.
     """
-    sources, out = [Path(source) for source in sources], Path(out)
-    options = Options(side, split_by, albums, keep_unlocated)
+    given, options = [Path(source) for source in sources], Options(side, split_by, albums, keep_unlocated)
+    with staged(location(out), MANIFEST, OURS) as work:
+        return _ingest(given, work.folder, coordinates, options, workers, runner)
+
+
+def _ingest(
+    sources: Sequence[Path], out: Path, coordinates: Path | None, options: Options, workers: int | None, runner: str
+) -> dict[str, Any]:
+    side = options.side
     _check_ours(out)
     plan = make_plan(sources, coordinates, out, options)
     finished = _finished(out)
@@ -97,7 +109,7 @@ def ingest(
     return manifest
 
 
-def summary(manifest: dict[str, Any], out: Path) -> str:
+def summary(manifest: dict[str, Any], out: Location) -> str:
     """What ``ingest`` made, for a person: photos, positions, splits, and what was rejected why."""
     counts = manifest["counts"]
     splits = ", ".join(f"{name} {count:,}" for name, count in counts["splits"].items())
@@ -116,7 +128,7 @@ def summary(manifest: dict[str, Any], out: Path) -> str:
 
 def ingest_shard(
     sources: Sequence[Path],
-    out: Path,
+    out: Location | str,
     share: Share,
     *,
     coordinates: Path | None = None,
@@ -130,7 +142,9 @@ def ingest_shard(
     Several may do so at once, on machines that share a file system. Raises as ``ingest``, and DatasetError while an
     ``ingest`` is at work.
     """
-    sources, out = [Path(source) for source in sources], Path(out)
+    sources, out = [Path(source) for source in sources], location(out)
+    if isinstance(out, RemotePath):
+        raise InputError(f"{out}: shards of an ingest share a local folder; give one with --out, and upload it")
     _check_ours(out)
     plan = make_plan(sources, coordinates, out, Options(side, keep_unlocated=keep_unlocated))
     with work_folder(out, shared=True) as work, _writable(work):

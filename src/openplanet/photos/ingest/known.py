@@ -119,7 +119,7 @@ def _index_file(finished: Dataset | None) -> Path | None:
     told = finished.manifest.get("readings") if finished is not None else None
     if finished is None or not isinstance(told, dict):
         return None
-    path = finished.path / Path(str(told.get("file"))).name
+    path = Path(str(finished.path)) / Path(str(told.get("file"))).name
     try:
         return path if sha256_of(path) == told.get("sha256") and pq.read_schema(path).equals(SCHEMA) else None
     except (OSError, pa.ArrowException):
@@ -131,7 +131,7 @@ def _whole_shards(finished: Dataset) -> list[Path]:
     whole = []
     for shard, entry in zip(finished.shards, finished.manifest["shards"], strict=True):
         if sha256_of(shard) == entry["sha256"]:
-            whole.append(shard)
+            whole.append(Path(str(shard)))
         else:
             warn(f"{shard} is damaged; its photos are read again")
     return whole

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from openplanet.errors import InputError
-from openplanet.storage import HOME, home
+from openplanet.home import HOME, home
 
 KEY = "serials.key"
 DIGITS = 12

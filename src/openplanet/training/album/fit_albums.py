@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ from openplanet.models.features import weights_sha256
 from openplanet.photos.dataset import Dataset
 from openplanet.photos.ingest.split import too_few
 from openplanet.progress import warn
+from openplanet.stores.folders import Staged
+from openplanet.stores.location import Location, location
 from openplanet.training.album.calibrate import calibrate_albums
 from openplanet.training.album.data import AlbumRows
 from openplanet.training.album.module import AlbumTraining
@@ -26,6 +27,7 @@ from openplanet.training.callbacks import ProgressLine
 from openplanet.training.distributed import Ranks
 from openplanet.training.lightning_module import VALIDATED_KM, accuracy_of, validation_sums
 from openplanet.training.loop import keep_best, run_trainer
+from openplanet.training.out import output_folder
 from openplanet.training.photos.order import BatchOrder, ResumableLoader
 from openplanet.training.recipe.base import as_dict
 from openplanet.training.run import fingerprint, finished, resume_state, started_with
@@ -38,9 +40,9 @@ def fit_albums(
     dataset: Dataset,
     image: Checkpoint,
     recipe: AlbumRecipe,
-    out: Path,
+    out: Location | str,
     resume: bool = False,
-    cache: Path | None = None,
+    cache: Location | None = None,
 ) -> AlbumCheckpoint:
     """Train ``recipe`` on the albums of the train split of ``dataset``; write the checkpoint folder ``out`` and
     return it.
@@ -51,7 +53,14 @@ def fit_albums(
     Raises TrainingError where it cannot start or the loss is no number, RecipeError for impossible options or where
     ``resume`` finds another recipe, CheckpointError or DatasetError for damaged input.
     """
-    out, ranks = Path(out), Ranks.from_environment()
+    with output_folder(location(out)) as work:
+        return _fit(dataset, image, recipe, work, resume, cache)
+
+
+def _fit(
+    dataset: Dataset, image: Checkpoint, recipe: AlbumRecipe, work: Staged, resume: bool, cache: Location | None
+) -> AlbumCheckpoint:
+    out, ranks = work.folder, Ranks.from_environment()
     processes = started_with(out, recipe, ranks)
     run = fingerprint(dataset, recipe, [image.partition, *image.coarser], processes)
     run |= {"image_sha256": weights_sha256(image.model)}
@@ -85,10 +94,10 @@ def fit_albums(
         return made
     module, batches, val_batches = _module(model, recipe, image, train, val, asked, ranks, processes)
     line = ProgressLine(len(AlbumRows(train, recipe.crop)), recipe.epochs, "album")
-    keeper = run_trainer(module, batches, val_batches if val else None, line, out, start, ranks)
+    keeper = run_trainer(module, batches, val_batches if val else None, line, work, start, ranks)
     image.model.to(device)  # whoever called goes on with it there
 
-    return keep_best(module, keeper, lambda accuracy: checkpoint(module.evaluated_model, accuracy), out, ranks)
+    return keep_best(module, keeper, lambda accuracy: checkpoint(module.evaluated_model, accuracy), work, ranks)
 
 
 def _module(

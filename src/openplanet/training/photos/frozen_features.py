@@ -1,8 +1,6 @@
 """The photos of a split as a frozen backbone sees them: kept (models/features.py), so that partitions, heads and seeds
 are tried in seconds."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -12,11 +10,12 @@ from openplanet.models.device import best_device
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
 from openplanet.progress import say
+from openplanet.stores.location import Location
 from openplanet.training.photos.data import SplitPhotos
 
 
 def load_split(
-    dataset: Dataset, split: str, partition: Partition, model: ImageModel, drop: bool, folder: Path | None = None
+    dataset: Dataset, split: str, partition: Partition, model: ImageModel, drop: bool, folder: Location | None = None
 ) -> SplitPhotos:
     """Features of the located photos of ``split`` as ``model``'s backbone sees them.
 

@@ -1,0 +1,1 @@
+"""Object stores: paths that are URLs, range reads with a bounded cache on disk, and folders that are uploaded."""

@@ -1,0 +1,176 @@
+"""Folders in stores: read as a copy in the cache, written as a local work folder that is uploaded.
+
+An upload leaves out hidden files, and puts the folder's mark (manifest.json, config.json) last: a folder whose upload
+was cut off has no mark, or still the old one with what belongs to it.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from openplanet.errors import InputError, OpenPlaNetError
+from openplanet.home import cache_home
+from openplanet.progress import say
+from openplanet.stores.cache import copied, key_of
+from openplanet.stores.location import Location, RemotePath
+from openplanet.stores.ranges import download
+
+
+def copy_of(
+    where: RemotePath, wanted: Callable[[str], bool] | None = None, sums: Mapping[str, str] | None = None
+) -> Path:
+    """A local copy of an object, or of the ``wanted`` ones (paths inside; None: all) of a folder; it is not to be
+    changed. ``sums``: SHA-256 of some of them. Raises InputError where nothing is there, or one has another."""
+    files = [each for each in where.walk_files() if wanted is None or wanted(each.below(where))]
+    if not files:
+        files = [RemotePath(where.url, where.stat())] if where.is_file() else []
+    if not files:
+        raise InputError(f"{where} does not exist")
+
+    def write(target: Path) -> None:
+        for each in files:
+            inside = each.below(where)
+            file = target if each == where else target / inside
+            _fetch(each, file)
+            if sums is not None and inside in sums and _sha256(file) != sums[inside]:
+                raise InputError(f"{each} is damaged: its SHA-256 is another than was written; copy it there again")
+
+    return copied(key_of(*((each.url, each.known) for each in files)), where.name, write)
+
+
+@dataclass
+class Staged:
+    """A local folder that stands for ``out``: what is changed in it is uploaded by ``upload``."""
+
+    out: Location
+    folder: Path
+    mark: str
+    _uploaded: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What is in the store: size and time of the same file here."""
+
+    def upload(self) -> None:
+        """Put what has changed, the mark last; then delete what is no longer here. Nothing for a local folder."""
+        if not isinstance(self.out, RemotePath):
+            return
+        here = dict(_files(self.folder))
+        for name in sorted(here, key=lambda name: (name == self.mark, name.endswith(".json"), name)):
+            if self._uploaded.get(name) != (stamp := _stamp(here[name])):
+                (self.out / name).upload(here[name])
+                self._uploaded[name] = stamp
+                self._record.write_text(json.dumps(self._uploaded))
+        for name in self._uploaded.keys() - here.keys():
+            (self.out / name).unlink()
+            del self._uploaded[name]
+
+    def _begin(self, ours: Sequence[str], going_on: str | None) -> None:
+        """Make the folder: as an earlier call here left it, else with what is in the store."""
+        assert isinstance(self.out, RemotePath)
+        there = {each.below(self.out): each for each in self.out.walk_files()}
+        if self.mark not in there and not all(any(fnmatch(name, each) for each in ours) for name in there):
+            raise InputError(f"{self.out} holds other files and no {self.mark}: give an empty or a new folder")
+        recorded = self._recorded()
+        if self.folder.is_dir() and self._goes_on_from(there, recorded):
+            here = dict(_files(self.folder))
+            same = {name for name, file in here.items() if recorded.get(name) == _stamp(file)}
+        else:
+            if self.folder.is_dir():
+                say(f"{self.out} was written by another run since: what an earlier one left on this machine is deleted")
+                shutil.rmtree(self.folder)
+            same = set(there) if self.mark in there or going_on in there else set()
+            with tempfile.TemporaryDirectory(dir=self.folder.parent) as half:
+                for name in same:
+                    _fetch(there[name], Path(half) / "here" / name)
+                (Path(half) / "here").mkdir(exist_ok=True)
+                (Path(half) / "here").rename(self.folder)
+        # what is there and not the same here is written again, or deleted at the end
+        self._uploaded = {name: _stamp(self.folder / name) if name in same else (-1, -1) for name in there}
+        self._record.write_text(json.dumps(self._uploaded))
+
+    def _goes_on_from(self, there: Mapping[str, RemotePath], recorded: Mapping[str, object]) -> bool:
+        """Whether what an earlier call left here is of what is in the store now."""
+        if self.mark not in there:
+            return bool(there) or not recorded
+        mark = self.folder / self.mark
+        return mark.is_file() and mark.read_bytes() == there[self.mark].read_bytes()
+
+    def _recorded(self) -> dict[str, tuple[int, int]]:
+        try:
+            return {name: (int(size), int(time)) for name, (size, time) in json.loads(self._record.read_text()).items()}
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def _record(self) -> Path:
+        return self.folder.parent / "uploaded.json"
+
+
+@contextmanager
+def staged(out: Location, mark: str, ours: Sequence[str] = (), going_on: str | None = None) -> Iterator[Staged]:
+    """The folder ``out`` itself where it is local. For one in a store: a folder below OPENPLANET_HOME that has what is
+    there, is uploaded at the end, and is deleted then; after a failure it stays, and the next call goes on with it.
+
+    ``ours``: patterns of the files that may be there without the mark. ``going_on``: a file that, without it, says that
+    there is something to go on with. Raises InputError where it cannot be written, another process is at work on it, or
+    it holds other files. What is raised inside names ``out``, not the local folder.
+    """
+    if not isinstance(out, RemotePath):
+        yield Staged(out, out, mark)
+        return
+    (out / mark).check_writable()
+    place = cache_home() / "work" / key_of(out.url)[:16]
+    work = Staged(out, place / out.name, mark)
+    with ExitStack() as held:
+        with _writable(place):
+            place.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context((place / "lock").open("wb"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(f"another process is writing {out}: wait for its end") from error
+            work._begin(ours, going_on)
+        try:
+            yield work
+        except OpenPlaNetError as error:
+            error.args = (str(error).replace(str(work.folder), str(out)), *error.args[1:])
+            raise
+        with _writable(place):
+            work.upload()
+            shutil.rmtree(place)
+
+
+@contextmanager
+def _writable(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{error.filename or place} cannot be written: {error.strerror or error}") from error
+
+
+def _fetch(each: RemotePath, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(f".{file.name}.part")
+    download(each.url, each.stat(), half)
+    half.replace(file)
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Path inside and file of all that is not hidden."""
+    found = [(file.relative_to(folder), file) for file in folder.rglob("*") if file.is_file()]
+    return [(name.as_posix(), file) for name, file in found if not any(part.startswith(".") for part in name.parts)]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
