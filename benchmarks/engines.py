@@ -39,7 +39,9 @@ def photos_of(folder: Path | None, side: int, count: int) -> Pixels:
     return np.stack([pixels(images.load(file), side) for file in chosen])
 
 
-def contestants(graph: Graph, photos: Pixels, precisions: list[str], compiled: bool, folder: Path) -> dict[str, Run]:
+def contestants(
+    graph: Graph, photos: Pixels, precisions: list[str], engines: list[str], compiled: bool, folder: Path
+) -> dict[str, Run]:
     def eager(pixels_B3HW: Pixels) -> tuple[Any, Any]:
         with torch.inference_mode():
             scores_BC, embedding_BD = graph(torch.from_numpy(pixels_B3HW))
@@ -56,7 +58,7 @@ def contestants(graph: Graph, photos: Pixels, precisions: list[str], compiled: b
 
         found["PyTorch compiled"] = run
     for name, engine in ENGINES.items():
-        for precision in (each for each in engine.precisions if each in precisions):
+        for precision in (each for each in engine.precisions if each in precisions and name in engines):
             place = folder / f"{name}-{precision}"
             place.mkdir()
             try:
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--photos", type=Path, help="folder of JPEG files")
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
+    parser.add_argument("--engine", nargs="+", default=list(ENGINES))
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -85,7 +88,7 @@ def main() -> None:
         graph = Graph(model.to(memory_format=torch.channels_last)).eval().requires_grad_(False)
         photos = photos_of(args.photos, int(side), CALIBRATION + args.batch)
         with tempfile.TemporaryDirectory() as folder:
-            runs = contestants(graph, photos, args.precision, not args.no_compile, Path(folder))
+            runs = contestants(graph, photos, args.precision, args.engine, not args.no_compile, Path(folder))
             one = photos[-args.batch :]
             exact = np.array(runs["PyTorch"](one)[1])
             seconds = {each: list[float]() for each in runs}
