@@ -25,6 +25,7 @@ from openplanet.photos.ingest import parts, read, settle, write
 from openplanet.photos.ingest.ingest import ingest, ingest_shard
 from openplanet.photos.ingest.serials import code
 from openplanet.photos.ingest.work_folder import work_folder
+from openplanet.photos.sources import source
 from openplanet.runners.job import Share
 
 IN_A_PROCESS = """
@@ -314,6 +315,15 @@ def test_shards_read_at_once_and_an_ingest_waits_for_them(many: Path, tmp_path: 
             ingest([many], out, side=64, workers=0)
     with work_folder(out), pytest.raises(DatasetError, match="another ingest is writing"):
         ingest_shard([many], out, Share(2, 2), side=64, workers=0)
+
+
+def test_a_shard_asks_for_size_and_time_of_its_own_files(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stamp = list[Path](), source.file_stamp
+    monkeypatch.setattr(source, "file_stamp", lambda path: (asked.append(path), stamp(path))[1])
+    assert [ingest_shard([many], tmp_path / "out", Share(index, 2), side=64, workers=0) for index in (1, 2)] == [32, 16]
+    assert len(asked) == len(set(asked)) == 48
 
 
 def test_the_command_reads_a_shard(many: Path, tmp_path: Path) -> None:

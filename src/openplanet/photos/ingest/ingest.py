@@ -146,12 +146,10 @@ def ingest_shard(
     if isinstance(out, RemotePath):
         raise InputError(f"{out}: shards of an ingest share a local folder; give one with --out, and upload it")
     _check_ours(out)
-    plan = make_plan(sources, coordinates, out, Options(side, keep_unlocated=keep_unlocated))
+    plan = make_plan(sources, coordinates, out, Options(side, keep_unlocated=keep_unlocated), share)
     with work_folder(out, shared=True) as work, _writable(work):
         read = known.gather(work, known.earlier(_finished(out)))
-        # by candidates, which are the same for all shards whatever the others have read by now
-        mine_K = np.arange(plan.table.num_rows) // parts.PART_PHOTOS % share.of == share.index - 1
-        missing_K = _missing(plan, read) & mine_K
+        missing_K = _missing(plan, read)
         parts.process(plan.tasks(missing_K, _twins(plan, read)), work / "parts", side, workers, runner)
     return int(missing_K.sum())
 

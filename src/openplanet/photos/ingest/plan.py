@@ -25,6 +25,7 @@ from openplanet.photos.sources import coordinates
 from openplanet.photos.sources.entry import Entry
 from openplanet.photos.sources.registry import search
 from openplanet.photos.sources.source import Candidate, Found, Rejection, Source
+from openplanet.runners.job import Share
 from openplanet.storage import sha256_of
 
 MIN_SIDE, MAX_SIDE = 16, 4096
@@ -101,9 +102,13 @@ class Tasks(Sequence[Task]):
         return replace(task, twins=self.twins.get(row["size"], frozenset()), source=self.sources[row["source"]])
 
 
-def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: Options) -> Plan:
+def make_plan(
+    sources: Sequence[Path], table: Path | None, out: Path, options: Options, share: Share | None = None
+) -> Plan:
     """Find the photos and the table's rows on them; reads no photo.
 
+    ``share``: candidates are dealt out by PART_PHOTOS in their order, and those of other shares are rejected without a
+    look at their size and time; the fingerprint is then that of no ingest.
     Without ``sources`` the table's files are the candidates. Raises InputError where the options are out of
     range, a source or the table is missing or unreadable, or there is no candidate at all.
     """
@@ -112,7 +117,7 @@ def make_plan(sources: Sequence[Path], table: Path | None, out: Path, options: O
     found, hashed, by_source = Found(), hashlib.sha256(), dict[Source, int]()
     places: list[Path] | None = [] if table is not None else None
     candidates = search(sources, found, out, (table, rows) if table is not None else None)
-    batches = list(_batches(candidates, options, hashed, places, by_source))
+    batches = list(_batches(candidates, options, hashed, places, by_source, share or Share()))
     if not batches:
         skipped = ", ".join(f"{count} {suffix}" for suffix, count in sorted(found.skipped.items()))
         raise InputError(
@@ -154,11 +159,13 @@ def _batches(
     hashed: Any,
     places: list[Path] | None,
     by_source: dict[Source, int],
+    share: Share,
 ) -> Iterator[pa.RecordBatch]:
     rows: list[tuple[Any, ...]] = []
-    for candidate in candidates:
+    for number, candidate in enumerate(candidates):
         source = by_source.setdefault(candidate.source, len(by_source))
-        rows.append(_row(candidate, source, options.side))
+        mine = number // parts.PART_PHOTOS % share.of == share.index - 1
+        rows.append(_row(candidate, source, options.side) if mine else _others(candidate, source))
         hashed.update(repr(rows[-1][:4]).encode("utf-8", "backslashreplace"))
         if places is not None:
             places.append(candidate.place)
@@ -185,6 +192,10 @@ def _row(candidate: Candidate, source: int, side: int) -> tuple[Any, ...]:
     if candidate.span is not None or candidate.beside or candidate.told is not None:
         more = pickle.dumps((candidate.span, candidate.beside, candidate.told), pickle.HIGHEST_PROTOCOL)
     return (*base, key, found.size, os.fsencode(path), source, more, None, None)
+
+
+def _others(candidate: Candidate, source: int) -> tuple[Any, ...]:
+    return (candidate.name, candidate.album, candidate.rank, None, -1, None, source, None, "another shard's", None)
 
 
 def _with_told(plan: pa.Table, entries: dict[int, Entry], options: Options) -> pa.Table:
