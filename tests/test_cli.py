@@ -74,7 +74,8 @@ def test_letters_that_the_output_cannot_hold_are_escaped_as_json_has_them(encodi
 
 
 def test_windows_is_refused_in_one_line() -> None:
-    program = "import sys, openplanet.cli as c; sys.platform = 'win32'; sys.argv[1:] = ['recipes']; c.main()"
+    program = "import sys; sys.modules['fcntl'] = None; import openplanet.cli as c\n"
+    program += "sys.platform = 'win32'; sys.argv[1:] = ['recipes']; c.main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
     wanted = "openplanet: error: Windows is not supported: run openplanet in the Windows Subsystem for Linux (WSL)\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)

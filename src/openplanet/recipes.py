@@ -27,9 +27,9 @@ def planet_2016() -> Recipe:
         name="planet_2016",
         description="The 2016 paper: Inception v3 with auxiliary classifier at 299 px, AdaGrad, one-hot targets",
         seen=(
-            "16.5 % within 25 km and 67.7 % within 100 km on 1,181 test photos (a frozen pretrained backbone: 21.8"
+            "15.8 % within 25 km and 66.7 % within 100 km on 1,181 test photos (a frozen pretrained backbone: 21.8"
             " and 67.2 %); trained on 4,538 real photos of one region, 158 cells, at 96 px without the auxiliary"
-            " classifier, 12 epochs, three seeds; 20 minutes on one CPU core. The paper trained on 91M photos for 2.5"
+            " classifier, 12 epochs, one seed; 20 minutes on one CPU core. The paper trained on 91M photos for 2.5"
             " months on 200 CPU cores"
         ),
         max_photos=10_000,
@@ -97,9 +97,9 @@ def planet_modern() -> Recipe:
         name="planet_modern",
         description="Pretrained ConvNeXt-T at 224 px, AdamW, cosine schedule, EMA, three levels, smoothed targets",
         seen=(
-            "22.4 % within 25 km and 66.7 % within 100 km on 1,181 test photos, no better than `probe`, and"
+            "21.8 % within 25 km and 67.3 % within 100 km on 1,181 test photos, no better than `probe`, and"
             " overconfident before temperature scaling; trained on 4,538 real photos of one region, 158 cells, with"
-            " MobileNetV2 at 128 px, smoothing 1 km, two levels, 6 epochs, three seeds; 15 minutes on one CPU core."
+            " MobileNetV2 at 128 px, smoothing 1 km, two levels, 6 epochs, one seed; 15 minutes on one CPU core."
             " Not measured on worldwide photos"
         ),
         max_photos=200,

@@ -45,7 +45,11 @@ def _handler(s3: S3, behind: tuple[str, int]) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
-            body = self._body()
+            try:
+                body = self._body()
+            except ConnectionError:  # given up by the client
+                self.close_connection = True
+                return
             name = f"{self.command} {self.path}"
             with s3.lock:
                 before = s3.requests[name]

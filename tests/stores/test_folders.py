@@ -1,5 +1,6 @@
 """Folders and files that are written to an S3 server: whole or not at all, and nothing of others' is lost."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from click.testing import CliRunner
 from s3_server import S3
 
 from openplanet.cli import cli
-from openplanet.errors import DatasetError, InputError
+from openplanet.errors import CheckpointError, DatasetError, InputError
 from openplanet.evaluation.testsets.opening import open_set
+from openplanet.models import hub
+from openplanet.models.checkpoint_folder import ALBUM_FORMAT
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.ingest.ingest import ingest
 from openplanet.storage import read_json, write_json
@@ -40,15 +43,21 @@ def test_ingest_to_a_store(photos: Path, s3: S3, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"has no {MANIFEST}"):
         Dataset.open(out)
     s3.reset()
+    write_json(out / "mine.json", {})  # somebody's, though in a folder of ours
+    with pytest.raises(InputError, match=rf"{out} holds other files"):
+        ingest(some, out, workers=1)
+    (out / "mine.json").unlink()
+    s3.reset()
     assert ingest(some, str(out), workers=1) == ours  # goes on here: nothing is read again
     assert s3.count("PUT .*photos-") == 0 and s3.count(f"PUT .*{MANIFEST}") == 1
     assert Dataset.open(out).table() == Dataset.open(tmp_path / "local.ds").table()
     assert listing(out).keys() == {path.name for path in (tmp_path / "local.ds").iterdir() if path.name[0] != "."}
 
+    write_json(out / "mine.json", {})
     more = ingest([photos], out, workers=1)  # renewed: what it has read is taken over
     assert more == ingest([photos], tmp_path / "local.ds", workers=1)
     shards = {entry["file"] for entry in more["shards"]}
-    assert {name for name in listing(out) if name.startswith("photos-")} == shards
+    assert {name for name in listing(out) if name.startswith("photos-")} == shards and (out / "mine.json").exists()
     assert not list((tmp_path / "home" / "cache" / "work").iterdir())
 
 
@@ -61,6 +70,13 @@ def test_a_folder_of_somebody_else_is_left_alone(photos: Path, s3: S3, tmp_path:
     with pytest.raises(DatasetError, match=rf"{out} holds other files and is no dataset of ours"):
         ingest([photos], out, workers=1)
     assert listing(out).keys() == {"thesis.json", MANIFEST} and read_json(out / "thesis.json") == {}
+
+
+def test_a_readme_alone_is_somebodys(photos: Path, s3: S3, tmp_path: Path) -> None:
+    out = _remote(f"s3://bucket/{tmp_path.name}/notes")
+    write_json(out / "README.md", {})
+    with pytest.raises(InputError, match=rf"{out} holds other files"):
+        ingest([photos], out, workers=1)
 
 
 def test_an_upload_that_dies_midway_leaves_what_was_there(
@@ -127,3 +143,21 @@ def test_addresses_that_are_no_places_pass(tmp_path: Path) -> None:
 def test_a_dataset_to_play_with_or_compare_on_may_be_a_url(s3: S3) -> None:
     with pytest.raises(DatasetError, match=r"s3://bucket/none.ds: no dataset there"):
         open_set("s3://bucket/none.ds")
+
+
+def test_of_a_checkpoint_the_cache_gets_what_answers_need(memory: str, tmp_path: Path) -> None:
+    place = _remote(f"{memory}/albums")
+    for name in ("model.safetensors", "image/model.safetensors", "engines/onnx-int8/engine.json", "resume/last.ckpt"):
+        write_json(place / name, {"name": name})
+    sums = {"model.safetensors": hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest()}
+    write_json(place / "config.json", {"format": ALBUM_FORMAT, "sha256": sums})
+    with pytest.raises(CheckpointError, match=rf"{place} is not a finished checkpoint"):
+        hub.resolve(place)
+    write_json(place / "image" / "config.json", {"sha256": {"model.safetensors": "another"}})
+    with pytest.raises(InputError, match=rf"{place}/image/model.safetensors is damaged"):
+        hub.resolve(str(place))
+    write_json(place / "image" / "config.json", {"sha256": {}})
+    copy = hub.resolve(place)
+    assert copy.name == "albums" and hub.resolve(place) == copy
+    assert (copy / "image" / "model.safetensors").read_bytes() == (place / "image" / "model.safetensors").read_bytes()
+    assert (copy / "engines" / "onnx-int8" / "engine.json").is_file() and not (copy / "resume").exists()

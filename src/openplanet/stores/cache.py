@@ -7,7 +7,6 @@ A key covers URL, size and what changes with the content (an ETag), so that a ch
 Every process may write and delete here at any time; what is lost is fetched again.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
@@ -39,7 +39,8 @@ def _new_lock() -> None:
     _lock = Lock()
 
 
-os.register_at_fork(after_in_child=_new_lock)  # another thread may have held it
+if hasattr(os, "register_at_fork"):  # not on Windows, which the commands refuse in words of their own
+    os.register_at_fork(after_in_child=_new_lock)  # another thread may have held it
 
 
 def limit() -> int:
@@ -107,9 +108,14 @@ def _kept(folder: Path) -> bool:
     if folder in _in_use and folder.is_dir():
         return True
     mark = os.open(folder / ".in-use", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(mark, fcntl.LOCK_SH)
+    _lock_file(mark, "LOCK_SH")
     _in_use[folder] = mark
     return os.fstat(mark).st_nlink > 0
+
+
+def _lock_file(handle: int, *how: str) -> None:
+    fcntl = import_module("fcntl")  # not on Windows
+    fcntl.flock(handle, sum(getattr(fcntl, each) for each in how))
 
 
 def _load(file: Path) -> bytes | None:
@@ -163,7 +169,7 @@ def _delete(entry: Path) -> None:
         entry.unlink()
     elif entry not in _in_use:
         with (entry / ".in-use").open("wb") as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError where a process uses it
+            _lock_file(mark.fileno(), "LOCK_EX", "LOCK_NB")  # OSError where a process uses it
             shutil.rmtree(entry)
 
 

@@ -10,10 +10,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from openplanet.errors import InputError, OpenPlaNetError
 from openplanet.home import cache_home
@@ -21,6 +24,11 @@ from openplanet.progress import say
 from openplanet.stores.cache import copied, key_of
 from openplanet.stores.location import Location, RemotePath
 from openplanet.stores.ranges import download
+
+AT_ONCE = 8
+"""Files that are copied at a time."""
+LARGE = (".parquet", ".safetensors")
+Item = TypeVar("Item")
 
 
 def copy_of(
@@ -35,12 +43,14 @@ def copy_of(
         raise InputError(f"{where} does not exist")
 
     def write(target: Path) -> None:
-        for each in files:
+        def fetch(each: RemotePath) -> None:
             inside = each.below(where)
             file = target if each == where else target / inside
             _fetch(each, file)
             if sums is not None and inside in sums and _sha256(file) != sums[inside]:
                 raise InputError(f"{each} is damaged: its SHA-256 is another than was written; copy it there again")
+
+        _at_once(fetch, files)
 
     return copied(key_of(*((each.url, each.known) for each in files)), where.name, write)
 
@@ -52,6 +62,8 @@ class Staged:
     out: Location
     folder: Path
     mark: str
+    ours: Sequence[str] = ()
+    """Patterns of files (paths inside) that nobody else has there: those are deleted where they are not here."""
     _uploaded: dict[str, tuple[int, int]] = field(default_factory=dict)
     """What is in the store: size and time of the same file here."""
 
@@ -59,23 +71,37 @@ class Staged:
         """Put what has changed, the mark last; then delete what is no longer here. Nothing for a local folder."""
         if not isinstance(self.out, RemotePath):
             return
-        here = dict(_files(self.folder))
-        for name in sorted(here, key=lambda name: (name == self.mark, name.endswith(".json"), name)):
-            if self._uploaded.get(name) != (stamp := _stamp(here[name])):
-                (self.out / name).upload(here[name])
-                self._uploaded[name] = stamp
-                self._record.write_text(json.dumps(self._uploaded))
-        for name in self._uploaded.keys() - here.keys():
-            (self.out / name).unlink()
-            del self._uploaded[name]
+        out, here = self.out, dict(_files(self.folder))
 
-    def _begin(self, ours: Sequence[str], going_on: str | None) -> None:
+        def put(name: str) -> None:
+            stamp = _stamp(here[name])
+            (out / name).upload(here[name])
+            self._uploaded[name] = stamp
+
+        changed = [name for name, file in here.items() if self._uploaded.get(name) != _stamp(file)]
+        try:
+            for _, names in groupby(sorted(changed, key=self._turn), self._turn):
+                _at_once(put, list(names))
+            for name in [name for name in self._uploaded.keys() - here.keys() if self._is_ours(name)]:
+                (out / name).unlink()
+                del self._uploaded[name]
+        finally:
+            self._record.write_text(json.dumps(self._uploaded))
+
+    def _turn(self, name: str) -> int:
+        """When a file's turn comes: what others speak of first."""
+        return 3 if name == self.mark else 2 if name.endswith(".json") else 1 - name.endswith(LARGE)
+
+    def _is_ours(self, name: str) -> bool:
+        return any(fnmatch(name, each) for each in self.ours)
+
+    def _begin(self, going_on: str | None) -> None:
         """Make the folder: as an earlier call here left it, else with what is in the store."""
         assert isinstance(self.out, RemotePath)
         there = {each.below(self.out): each for each in self.out.walk_files()}
-        if self.mark not in there and not all(any(fnmatch(name, each) for each in ours) for name in there):
+        recorded, known = self._recorded(), self.mark in there or going_on in there
+        if not known and not all(self._is_ours(name) or name in recorded for name in there):
             raise InputError(f"{self.out} holds other files and no {self.mark}: give an empty or a new folder")
-        recorded = self._recorded()
         if self.folder.is_dir() and self._goes_on_from(there, recorded):
             here = dict(_files(self.folder))
             same = {name for name, file in here.items() if recorded.get(name) == _stamp(file)}
@@ -83,10 +109,9 @@ class Staged:
             if self.folder.is_dir():
                 say(f"{self.out} was written by another run since: what an earlier one left on this machine is deleted")
                 shutil.rmtree(self.folder)
-            same = set(there) if self.mark in there or going_on in there else set()
+            same = set(there) if known else set()
             with tempfile.TemporaryDirectory(dir=self.folder.parent) as half:
-                for name in same:
-                    _fetch(there[name], Path(half) / "here" / name)
+                _at_once(lambda name: _fetch(there[name], Path(half) / "here" / name), list(same))
                 (Path(half) / "here").mkdir(exist_ok=True)
                 (Path(half) / "here").rename(self.folder)
         # what is there and not the same here is written again, or deleted at the end
@@ -116,16 +141,17 @@ def staged(out: Location, mark: str, ours: Sequence[str] = (), going_on: str | N
     """The folder ``out`` itself where it is local. For one in a store: a folder below OPENPLANET_HOME that has what is
     there, is uploaded at the end, and is deleted then; after a failure it stays, and the next call goes on with it.
 
-    ``ours``: patterns of the files that may be there without the mark. ``going_on``: a file that, without it, says that
-    there is something to go on with. Raises InputError where it cannot be written, another process is at work on it, or
-    it holds other files. What is raised inside names ``out``, not the local folder.
+    ``ours``: patterns of files that may be there without the mark, for nobody else has such; only those are ever
+    deleted. ``going_on``: a file that, without the mark, says that there is something to go on with. Raises InputError
+    where it cannot be written, another process is at work on it, or it holds other files. What is raised inside names
+    ``out``, not the local folder.
     """
     if not isinstance(out, RemotePath):
         yield Staged(out, out, mark)
         return
     (out / mark).check_writable()
     place = cache_home() / "work" / key_of(out.url)[:16]
-    work = Staged(out, place / out.name, mark)
+    work = Staged(out, place / out.name, mark, ours)
     with ExitStack() as held:
         with _writable(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -134,7 +160,7 @@ def staged(out: Location, mark: str, ours: Sequence[str] = (), going_on: str | N
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(f"another process is writing {out}: wait for its end") from error
-            work._begin(ours, going_on)
+            work._begin(going_on)
         try:
             yield work
         except OpenPlaNetError as error:
@@ -151,6 +177,13 @@ def _writable(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{error.filename or place} cannot be written: {error.strerror or error}") from error
+
+
+def _at_once(work: Callable[[Item], None], items: Sequence[Item]) -> None:
+    """Do the work for some items at a time; none is begun after one has failed."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for start in range(0, len(items), AT_ONCE):
+            list(pool.map(work, items[start : start + AT_ONCE]))
 
 
 def _fetch(each: RemotePath, file: Path) -> None:

@@ -5,6 +5,7 @@ It holds text only: it can be pickled, and every process opens connections of it
 """
 
 import io
+import logging
 import os
 import posixpath
 import re
@@ -125,7 +126,12 @@ class RemotePath:
         if (size := file.stat().st_size) >= SAID:
             say(f"uploading {self.url}, {size / 1e6:,.0f} MB")
         with told(self.url, "written"):
-            client(self.url).put_file(str(file), self.url)
+            try:
+                client(self.url).put_file(str(file), self.url)
+            except Exception:
+                # asyncio would print a traceback for each part of an upload that was given up with the one that failed
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+                raise
 
     def unlink(self) -> None:
         """Delete the object."""

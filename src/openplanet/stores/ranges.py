@@ -78,7 +78,8 @@ def _ranges(url: str, stat: Stat) -> Ranges:
     return found
 
 
-os.register_at_fork(after_in_child=_open.clear)  # connections are their process's own
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)  # connections are their process's own
 
 
 class RangeFile(io.RawIOBase):

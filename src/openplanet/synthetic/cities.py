@@ -38,14 +38,11 @@ def choose_sites(sites: int) -> tuple[list[dict[str, Any]], Ints, Ints]:
     for index, culture in enumerate(CULTURES):
         cities = [place for code in culture.countries.split() for place in by_country.get(code, [])]
         cities.sort(key=lambda place: (-place["population"], place["latitude"], place["longitude"]))
+        lat, lng = (np.array([city[name] for city in cities], np.float64) for name in ("latitude", "longitude"))
         hearts = _spaced(cities, max(1, round(culture.share / PROVINCE_SHARE)), HEARTS_KM)
         for heart in hearts:
-            around = [
-                city
-                for city in cities
-                if distance_km(heart["latitude"], heart["longitude"], city["latitude"], city["longitude"])
-                <= PROVINCE_KM
-            ]
+            near = distance_km(heart["latitude"], heart["longitude"], lat, lng) <= PROVINCE_KM
+            around = [cities[index] for index in np.flatnonzero(near)]
             quota = max(2, round(sites * culture.share / len(hearts) / share_total))
             members = _spaced(around, quota, SITE_SPACING_KM)
             culture_index += [index] * len(members)

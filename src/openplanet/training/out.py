@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from openplanet.errors import InputError, TrainingError
-from openplanet.models import hub
 from openplanet.models.checkpoint_folder import CONFIG, RESUME
 from openplanet.progress import warn
 from openplanet.stores.folders import Staged, staged
 from openplanet.stores.location import Location, RemotePath
-from openplanet.training.callbacks import CURVES, STATE
+from openplanet.training.callbacks import STATE
 from openplanet.training.distributed import Ranks
 
-OURS = (*hub.FILES, CURVES, f"{RESUME}/*", "last/*", "tensorboard/*")
+OURS = (f"{RESUME}/*",)
 
 
 @contextmanager

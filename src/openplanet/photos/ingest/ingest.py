@@ -42,7 +42,7 @@ To share it, share `photos-*.parquet`, `manifest.json` and this page. `readings-
 the next ingest and for you: they hold the positions of photos that are not in the dataset, and serial numbers of
 cameras.
 """
-OURS = ("photos-*.parquet", "readings-*.parquet", REJECTED, CARD)
+OURS = ("photos-*.parquet", "readings-*.parquet")
 """Files that an upload that was cut off may leave in a store."""
 
 
