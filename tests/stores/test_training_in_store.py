@@ -183,6 +183,9 @@ def test_a_checkpoint_and_answers_in_a_store(
     (location(url) / "model.safetensors").upload(tmp_path / "x.json")  # type: ignore[union-attr]
     with pytest.raises(InputError, match=rf"{url}/model.safetensors is damaged: its SHA-256"):
         open_locator(url)
+    s3.reset(lambda method, path, before: "denied")
+    with pytest.raises(InputError, match=rf"^{url}/config.json cannot be read: permission denied"):
+        open_locator(url)
 
 
 @pytest.mark.slow
