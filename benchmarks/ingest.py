@@ -151,7 +151,7 @@ def _one_size(name: str, size: tuple[int, int], count: int, folder: Path) -> Non
 def _whole_run(root: Path, out: Path) -> None:
     """Ingest in this very process, so that its CPU time holds all but the queue between processes."""
     shutil.rmtree(out, ignore_errors=True)
-    ingest([root], out, workers=0)
+    ingest.ingest([root], out, workers=0)
     shutil.rmtree(out, ignore_errors=True)
 
 

@@ -16,6 +16,7 @@ from openplanet.models.album.embedded import batch
 from openplanet.models.album.neural import NeuralAlbumModel
 from openplanet.models.album.registry import ALBUM_MODELS, build
 from openplanet.models.album.transformer import gaps
+from openplanet.models.calibration import Calibration
 from openplanet.models.checkpoint import Checkpoint
 
 DIM = 12
@@ -73,6 +74,23 @@ def test_neither_padding_nor_neighbours_change_an_answer(variant: str, residual:
         alone_TC = model(_albums((length,))).detach()[0]
         _near(answer_BTC[row, :length], alone_TC)
         _near(model(_padded(_albums((length,)), 5)).detach()[0, :length], alone_TC)
+
+
+@pytest.mark.parametrize("lengths", [(5,), LENGTHS])
+@pytest.mark.parametrize("variant", ALBUM_MODELS)
+def test_calibrating_in_place_changes_neither_answers_nor_what_was_asked(
+    variant: str, lengths: tuple[int, ...]
+) -> None:
+    model, albums = _model(variant), _albums(lengths)
+    model.calibration = dataclasses.replace(model.calibration, alone=Calibration(2.0), anchored=Calibration(3.0))
+    asked_BTC = albums.log_probs_BTC.clone()
+    with torch.inference_mode():
+        scores_BTC = model(albums)
+        answer_BTC = model.answer(albums)
+    assert torch.equal(albums.log_probs_BTC, asked_BTC)
+    given = (albums.anchor_BT >= 0).any(dim=1)
+    for row, of in enumerate(given.tolist()):
+        assert torch.equal(answer_BTC[row], Calibration(3.0 if of else 2.0).log_probs(scores_BTC[row]))
 
 
 @pytest.mark.parametrize("variant", NEURAL)

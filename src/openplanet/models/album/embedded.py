@@ -18,7 +18,7 @@ from torch import Tensor
 from openplanet.earth.partition.adaptive import Partition
 from openplanet.errors import InputError
 from openplanet.models import features
-from openplanet.models.album.base import UNKNOWN, Albums
+from openplanet.models.album.base import ROWS, UNKNOWN, Albums
 from openplanet.models.checkpoint import Checkpoint
 from openplanet.models.image_model import ImageModel
 from openplanet.photos.albums import clocks
@@ -162,7 +162,7 @@ def batch(
     ``anchors``: for each album a mask [T] of the photos whose position the model is given; those without one, or in
     no cell, are none. ``temperature``: what the image model's scores are divided by (a calibrated checkpoint has
     one). ``with_log_probs``: False leaves log_probs_BTC without cells, [B, T, 0], for models that do not read it.
-    Memory: 4 B T C bytes and a few times that.
+    Memory: 4 B T C bytes, twice that for several albums.
     """
     device = next(image_model.parameters()).device
     count, longest = len(albums), max(len(album) for album in albums)
@@ -178,18 +178,23 @@ def batch(
         if anchors is not None and anchors[row].any():
             anchor_BT[row, :length] = torch.from_numpy(np.where(anchors[row], album.cells(partition), UNKNOWN))
     cells = len(partition) if with_log_probs else 0
-    log_probs_BTC = torch.full((count, longest, cells), -float(np.log(len(partition))), device=device)
     embedding_BTD, present_BT = embedding_BTD.to(device), present_BT.to(device)
-    if with_log_probs:
-        log_probs_BTC[present_BT] = single_photo_log_probs(image_model, embedding_BTD[present_BT], temperature)
+    if with_log_probs and count == 1:  # a large album is not held twice
+        log_probs_BTC = single_photo_log_probs(image_model, embedding_BTD[0], temperature)[None]
+    else:
+        log_probs_BTC = torch.full((count, longest, cells), -float(np.log(len(partition))), device=device)
+        if with_log_probs:
+            log_probs_BTC[present_BT] = single_photo_log_probs(image_model, embedding_BTD[present_BT], temperature)
     return Albums(embedding_BTD, log_probs_BTC, present_BT, seconds_BT, anchor_BT.to(device))
 
 
 def single_photo_log_probs(image_model: ImageModel, embedding_ND: Tensor, temperature: float = 1.0) -> Tensor:
     """What the image model says of each photo alone, float32 [N, C], from its embedding; without gradients."""
     with torch.no_grad():
-        scores_NC = image_model.combine(image_model.head(embedding_ND))
-        return torch.log_softmax(scores_NC.float() / temperature, dim=1)
+        scores_NC = image_model.combine(image_model.head(embedding_ND)).float()
+        for part_NC in torch.split(scores_NC, ROWS):  # some photos at a time, in place: copies of all are large
+            part_NC.copy_(torch.log_softmax(part_NC / temperature, dim=1))
+        return scores_NC
 
 
 def mean_answer(albums: Sequence[EmbeddedAlbum], image: Checkpoint) -> Tensor:
