@@ -10,7 +10,7 @@ import pyarrow as pa
 from PIL import Image
 
 from openplanet.photos import dataset as stored
-from openplanet.storage import write_json
+from openplanet.storage import read_json, write_json
 from openplanet.stores import cache, ranges
 from openplanet.stores.location import Location, location
 
@@ -65,3 +65,15 @@ def forget() -> None:
     """As another process: nothing in memory, nothing open."""
     cache._recent.clear()
     ranges._open.clear()
+
+
+def renamed(folder: Path, number: int) -> None:
+    """Give the shards of a dataset names that no other dataset has, as names from their bytes are."""
+    manifest = read_json(folder / stored.MANIFEST)
+    for index, entry in enumerate(manifest["shards"]):
+        name = stored.shard_name(f"{number:08x}{index:08x}")
+        (folder / entry["file"]).rename(folder / f".{name}")
+        entry["file"] = name
+    for entry in manifest["shards"]:
+        (folder / f".{entry['file']}").rename(folder / entry["file"])
+    write_json(folder / stored.MANIFEST, manifest)

@@ -95,6 +95,9 @@ def test_faults_that_stay_are_one_line(local: Dataset, s3: S3, monkeypatch: pyte
     with pytest.raises(InputError, match=rf"{url} cannot be read: permission denied; check the credentials") as raised:
         Dataset.open(url)
     assert "test" not in str(raised.value)
+    s3.reset(lambda method, path, before: "denied" if MANIFEST in path else None)
+    with pytest.raises(DatasetError, match=rf"{MANIFEST} cannot be read: permission denied; [^.]*$"):
+        Dataset.open(url)
     s3.reset(lambda method, path, before: "cut" if ".parquet" in path else None)
     with pytest.raises(InputError, match=r"parquet cannot be read: "):
         Dataset.open(url).table()

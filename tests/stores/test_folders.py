@@ -14,7 +14,8 @@ from openplanet.evaluation.testsets.opening import open_set
 from openplanet.models import hub
 from openplanet.models.checkpoint_folder import ALBUM_FORMAT
 from openplanet.photos.dataset import MANIFEST, Dataset
-from openplanet.photos.ingest.ingest import ingest
+from openplanet.photos.ingest.ingest import ingest, ingest_shard
+from openplanet.runners.job import Share
 from openplanet.storage import read_json, write_json
 from openplanet.stores.location import RemotePath, listing, location
 from openplanet.synthetic.planet import make
@@ -127,7 +128,11 @@ def test_partitions_in_a_store(photos: Path, s3: S3, tmp_path: Path) -> None:
     run(f"{cells}.parquet", *rule, "--out", str(tmp_path / "of-positions.parquet"))  # a table of lat and lng
 
 
-def test_what_is_local_only_says_so() -> None:
+def test_what_is_local_only_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"s3://bucket/photos is a URL, and photos must be on this machine"):
+        ingest(["s3://bucket/photos"], tmp_path / "x", workers=1)  # type: ignore[list-item]
+    with pytest.raises(InputError, match="shards of an ingest share a local folder"):
+        ingest_shard([tmp_path], "s3://bucket/x", Share(1, 2))
     for asked in ("locate s3://bucket/x", "ingest s3://bucket/x --out x", "demo --out s3://bucket/x"):
         done = CliRunner().invoke(cli, asked.split())
         assert done.exit_code == 2 and "is a URL, and a path on this machine is needed here" in done.output

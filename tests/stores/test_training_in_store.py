@@ -24,10 +24,11 @@ from openplanet.models.image_model import ImageModel
 from openplanet.photos.dataset import Dataset
 from openplanet.storage import read_json
 from openplanet.stores.folders import Staged
-from openplanet.stores.location import listing, location
+from openplanet.stores.location import RemotePath, listing, location
 from openplanet.training import loop
 from openplanet.training.distributed import Ranks
 from openplanet.training.fit import fit
+from openplanet.training.out import output_folder, upload_epoch
 from openplanet.training.photos import data, stream
 from openplanet.training.recipe.recipe import Recipe
 
@@ -182,6 +183,9 @@ def test_a_checkpoint_and_answers_in_a_store(
     (location(url) / "model.safetensors").upload(tmp_path / "x.json")  # type: ignore[union-attr]
     with pytest.raises(InputError, match=rf"{url}/model.safetensors is damaged: its SHA-256"):
         open_locator(url)
+    s3.reset(lambda method, path, before: "denied")
+    with pytest.raises(InputError, match=rf"^{url}/config.json cannot be read: permission denied"):
+        open_locator(url)
 
 
 @pytest.mark.slow
@@ -221,3 +225,30 @@ def test_locate_in_parts_in_a_store(local: Dataset, s3: S3, tmp_path: Path, monk
     answered = run("--parts", parts)
     assert s3.count("PUT .*/part-") == 1 and s3.count("list-type=2.*answers") == 2  # what is done; what to put together
     assert answered == run()
+
+
+def test_several_processes_need_a_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ranks, "from_environment", classmethod(lambda cls: Ranks(0, 2, 2)))
+    with (
+        pytest.raises(TrainingError, match=r"s3://bucket/model: several processes need a local folder"),
+        output_folder(location("s3://bucket/model")),
+    ):
+        pass
+
+
+def test_an_upload_that_fails_between_epochs_does_not_stop_the_training(
+    memory: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: RemotePath, file: Path) -> None:
+        raise InputError(f"{self} cannot be written: the store is overloaded; try again later")
+
+    out = location(f"{memory}/model")
+    with output_folder(out) as work:
+        (work.folder / "training.csv").write_text("epoch")
+        with monkeypatch.context() as patch:
+            patch.setattr(RemotePath, "upload", fails)
+            upload_epoch(work)
+        assert "model/training.csv cannot be written: the store is overloaded" in caplog.text
+        assert not (out / "training.csv").exists()
+        upload_epoch(work)
+        assert (out / "training.csv").exists() and not (out / "config.json").exists()

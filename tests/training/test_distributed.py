@@ -102,6 +102,11 @@ def test_processes_that_cannot_divide_the_steps_are_told(tiny_recipe: Recipe, tm
     assert started_with(tmp_path / "new", recipe, Ranks(0, 4)) == 4
 
 
+def test_steps_of_more_batches_than_photos_are_refused(dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="40 photos to train on are too few for steps of 21 batches"):
+        fit(dataset, dataclasses.replace(tiny_recipe, accumulate=21), tmp_path / "out")
+
+
 def test_ranks_come_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)

@@ -83,7 +83,12 @@ def _fetched(where: RemotePath) -> Path:
         try:
             config = read_json(where / f"{inner}{CONFIG}")
         except InputError as error:
-            raise CheckpointError(f"{where} is not a finished checkpoint: {error}") from error
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            raise CheckpointError(
+                f"{where} is not a finished checkpoint: it has no {inner}{CONFIG}; copy the whole folder there, or"
+                " give the one that `openplanet train --out` wrote"
+            ) from error
         told = config.get("sha256")
         sums |= {f"{inner}{name}": each for name, each in (told if isinstance(told, dict) else {}).items()}
         if config.get("format") != ALBUM_FORMAT:

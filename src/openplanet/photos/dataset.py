@@ -163,7 +163,8 @@ class Dataset:
         try:
             manifest = read_json(files[MANIFEST])
         except InputError as error:
-            raise DatasetError(f"{error}. Run the ingest again") from error
+            todo = "" if isinstance(path, RemotePath) else ". Run the ingest again"  # a store's errors say what to do
+            raise DatasetError(f"{error}{todo}") from error
         _check_format(path, manifest)
         shards = [_checked_shard(path, files, entry) for entry in manifest["shards"]]
         return cls(path, manifest, shards)

@@ -34,7 +34,7 @@ from openplanet.training.photos import data, frozen_features
 from openplanet.training.photos.data import Photos
 from openplanet.training.photos.order import LANES
 from openplanet.training.recipe.recipe import Recipe, as_dict, weights_path
-from openplanet.training.run import fingerprint, finished, resume_state, started_with
+from openplanet.training.run import fingerprint, finished, resume_state, started_with, too_few_for
 from openplanet.training.temperature import calibrate
 
 
@@ -84,10 +84,7 @@ def _fit(
     shares = processes * recipe.accumulate
     train, val = _photos(dataset, recipe, finest, model, cache, shares // ranks.world)
     if len(train) < 2 * shares:
-        raise TrainingError(
-            f"{len(train)} photos to train on are too few for steps of {shares} batches: use fewer processes, or a"
-            " smaller accumulate"
-        )
+        raise too_few_for(shares, len(train), "photos")
     if len(val) and ranks.first and (few := too_few(*dataset.held_out())):
         warn(f"val has {few}: the epoch that is kept and the temperature rest on too little to be trusted")
     module, keeper = _train(recipe, model, [finest, *coarser], train, val, work, start, ranks, shares)

@@ -107,6 +107,14 @@ def started_with(out: Path, recipe: RunRecipe, ranks: Ranks) -> int:
     return before
 
 
+def too_few_for(shares: int, count: int, what: str) -> TrainingError:
+    """What to raise where a step has more batches than there is something to train on in them."""
+    return TrainingError(
+        f"{count} {what} to train on are too few for steps of {shares} batches: use fewer processes, or a smaller"
+        " accumulate"
+    )
+
+
 def resume_state(out: Path, run: dict[str, Any], resume: bool, ranks: Ranks) -> Path | None:
     """The state to go on from, None to start anew; run.json says to a later call which run this is."""
     folder = out / checkpoints.RESUME

@@ -26,7 +26,7 @@ from openplanet.progress import say, warn
 from openplanet.runners.job import Share
 from openplanet.storage import atomic_path, inert, read_json, sha256_of, write_json, write_text
 from openplanet.stores.folders import staged
-from openplanet.stores.location import Location, RemotePath, location
+from openplanet.stores.location import Location, RemotePath, is_url, location
 
 # Hugging Face's datasets reads which files are rows from here: load_dataset("photos.ds") would take the readings too.
 CARD_TEXT = """---
@@ -73,6 +73,8 @@ def ingest(
     ``out`` is something else or no photo can be used. Where ``out`` is a URL the dataset is made in a local folder
     (after a stop the same call on this machine goes on with it) and uploaded.
     """
+    if remote := [source for source in sources if is_url(source)]:
+        raise InputError(f"{remote[0]} is a URL, and photos must be on this machine: copy them first")
     given, options = [Path(source) for source in sources], Options(side, split_by, albums, keep_unlocated)
     with staged(location(out), MANIFEST, OURS) as work:
         return _ingest(given, work.folder, coordinates, options, workers, runner)

@@ -30,7 +30,7 @@ from openplanet.training.loop import keep_best, run_trainer
 from openplanet.training.out import output_folder
 from openplanet.training.photos.order import BatchOrder, ResumableLoader
 from openplanet.training.recipe.base import as_dict
-from openplanet.training.run import fingerprint, finished, resume_state, started_with
+from openplanet.training.run import fingerprint, finished, resume_state, started_with, too_few_for
 
 VAL_ALBUMS = 8
 """Validated at once; whole ones, however long."""
@@ -117,6 +117,8 @@ def _module(
         return ResumableLoader(rows, batch_size=None, sampler=order)
 
     shares = processes * recipe.accumulate
+    if len(train) < shares:
+        raise too_few_for(shares, len(train), "albums")
     batches = loader(AlbumRows(train, recipe.crop), recipe.batch_size, shuffle=True, shares=shares)
     recipe = replace(recipe, accumulate=shares // ranks.world)  # of the processes of now
     val_batches = loader(AlbumRows(val, None), VAL_ALBUMS, shuffle=False)
