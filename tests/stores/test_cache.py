@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,20 @@ def test_a_copy_in_use_is_not_deleted(tmp_path: Path, monkeypatch: pytest.Monkey
     os.close(cache._in_use.pop(file.parent))
     cache.copied("third", "file", lambda path: path.write_bytes(bytes(5000)) and None)
     assert not file.exists()
+
+
+def test_an_entry_that_is_deleted_while_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, deleted = cache._lock_file, list[int]()
+
+    def late(handle: int, *how: str) -> None:
+        lock(handle, *how)
+        if not deleted:  # another process deleted the entry before this one had the lock
+            deleted.append(handle)
+            shutil.rmtree(tmp_path / "cache" / "copies" / "key")
+
+    monkeypatch.setattr(cache, "_lock_file", late)
+    file = cache.copied("key", "file", lambda path: path.write_bytes(b"x") and None)
+    assert deleted and file.read_bytes() == b"x" and (file.parent / ".in-use").exists()
+    assert os.fstat(cache._in_use[file.parent]).st_nlink == 1

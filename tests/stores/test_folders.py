@@ -12,13 +12,15 @@ from openplanet.cli import cli
 from openplanet.errors import CheckpointError, DatasetError, InputError
 from openplanet.evaluation.testsets.opening import open_set
 from openplanet.models import hub
-from openplanet.models.checkpoint_folder import ALBUM_FORMAT
+from openplanet.models.checkpoint_folder import ALBUM_FORMAT, RESUME
 from openplanet.photos.dataset import MANIFEST, Dataset
 from openplanet.photos.ingest.ingest import ingest, ingest_shard
 from openplanet.runners.job import Share
 from openplanet.storage import read_json, write_json
 from openplanet.stores.location import RemotePath, listing, location
 from openplanet.synthetic.planet import make
+from openplanet.training.callbacks import STATE
+from openplanet.training.out import output_folder
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +168,43 @@ def test_of_a_checkpoint_the_cache_gets_what_answers_need(memory: str, tmp_path:
     assert copy.name == "albums" and hub.resolve(place) == copy
     assert (copy / "image" / "model.safetensors").read_bytes() == (place / "image" / "model.safetensors").read_bytes()
     assert (copy / "engines" / "onnx-int8" / "engine.json").is_file() and not (copy / "resume").exists()
+
+
+def test_a_machine_with_an_older_state_does_not_roll_back_what_another_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, state = _remote(f"memory://{tmp_path.name}/model"), f"{RESUME}/{STATE}"
+
+    def works(machine: str, epochs: list[int]) -> str:
+        """A training that uploads these epochs and dies; returns the state that it finds."""
+        monkeypatch.setenv("OPENPLANET_HOME", str(tmp_path / machine))
+        found = ""
+        with pytest.raises(InputError, match="killed"), output_folder(out) as work:
+            file = work.folder / state
+            found = file.read_text() if file.exists() else ""
+            for epoch in epochs:
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(f"epoch {epoch}")
+                work.upload()
+            raise InputError("killed")
+        return found
+
+    assert works("a", [1, 2, 3]) == "" and works("a", []) == "epoch 3"
+    assert works("b", [7, 8]) == "epoch 3"
+    assert works("a", [9]) == "epoch 8" and "was written by another run since" in caplog.text
+    assert (out / state).read_text() == "epoch 9"
+
+
+def test_an_upload_that_was_not_recorded_is_known_by_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENPLANET_HOME", str(tmp_path))
+    out = _remote(f"memory://{tmp_path.name}/model")
+    with pytest.raises(InputError, match="killed"), output_folder(out) as work:
+        file = work.folder / RESUME / STATE
+        file.parent.mkdir()
+        file.write_text("epoch 1")
+        (work.folder / "mine").write_text("not uploaded")
+        (out / RESUME / STATE).upload(file)  # and then the process died
+        raise InputError("killed")
+    with pytest.raises(InputError, match="killed"), output_folder(out) as work:
+        assert (work.folder / "mine").exists()
+        raise InputError("killed")

@@ -125,7 +125,7 @@ class LocateJob(Job):
         return json.dumps([VERSION, *self._network(), *asked])
 
     def _network(self) -> tuple[str, str]:
-        """What answers: a hash of the checkpoint's configuration, which has those of its files, and the engine."""
+        """What answers: the hash of the checkpoint's configuration, which has those of its files; engine, and its hashes."""
         if prefix_of(self.checkpoint) is not None:
             return self.checkpoint, ""
         folder = hub.resolve(self.checkpoint)
@@ -134,7 +134,7 @@ class LocateJob(Job):
         except OSError:  # opening it says what is missing
             return self.checkpoint, ""
         chosen = exported_for(folder, None, self.engine)
-        return told, "pytorch" if chosen is None else chosen.name
+        return told, "pytorch" if chosen is None else f"{chosen.name} {sorted(chosen.about.sha256.items())}"
 
 
 def _stamp(photo: Path) -> tuple[int, int]:

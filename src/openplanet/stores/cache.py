@@ -109,8 +109,11 @@ def _kept(folder: Path) -> bool:
         return True
     mark = os.open(folder / ".in-use", os.O_RDWR | os.O_CREAT)
     _lock_file(mark, "LOCK_SH")
+    if os.fstat(mark).st_nlink == 0:
+        os.close(mark)
+        return False
     _in_use[folder] = mark
-    return os.fstat(mark).st_nlink > 0
+    return True
 
 
 def _lock_file(handle: int, *how: str) -> None:

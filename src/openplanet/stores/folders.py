@@ -86,7 +86,7 @@ class Staged:
                 (out / name).unlink()
                 del self._uploaded[name]
         finally:
-            self._record.write_text(json.dumps(self._uploaded))
+            self._note()
 
     def _turn(self, name: str) -> int:
         """When a file's turn comes: what others speak of first."""
@@ -99,10 +99,10 @@ class Staged:
         """Make the folder: as an earlier call here left it, else with what is in the store."""
         assert isinstance(self.out, RemotePath)
         there = {each.below(self.out): each for each in self.out.walk_files()}
-        recorded, known = self._recorded(), self.mark in there or going_on in there
+        (recorded, identities), known = self._recorded(), self.mark in there or going_on in there
         if not known and not all(self._is_ours(name) or name in recorded for name in there):
             raise InputError(f"{self.out} holds other files and no {self.mark}: give an empty or a new folder")
-        if self.folder.is_dir() and self._goes_on_from(there, recorded):
+        if self.folder.is_dir() and self._goes_on_from(there, recorded, identities):
             here = dict(_files(self.folder))
             same = {name for name, file in here.items() if recorded.get(name) == _stamp(file)}
         else:
@@ -116,20 +116,40 @@ class Staged:
                 (Path(half) / "here").rename(self.folder)
         # what is there and not the same here is written again, or deleted at the end
         self._uploaded = {name: _stamp(self.folder / name) if name in same else (-1, -1) for name in there}
-        self._record.write_text(json.dumps(self._uploaded))
+        self._note(there)
 
-    def _goes_on_from(self, there: Mapping[str, RemotePath], recorded: Mapping[str, object]) -> bool:
-        """Whether what an earlier call left here is of what is in the store now."""
-        if self.mark not in there:
-            return bool(there) or not recorded
-        mark = self.folder / self.mark
-        return mark.is_file() and mark.read_bytes() == there[self.mark].read_bytes()
+    def _goes_on_from(
+        self, there: Mapping[str, RemotePath], recorded: Mapping[str, object], identities: Mapping[str, str]
+    ) -> bool:
+        """Whether what an earlier call left here is of what is in the store now: nobody has written there since."""
+        if recorded and not there:
+            return False
+        ours = [name for name in there if name in recorded or name == self.mark or self._is_ours(name)]
+        return all(
+            (identities.get(name) or None) == _identity(there[name]) or _alike(there[name], self.folder / name)
+            for name in ours
+        )
 
-    def _recorded(self) -> dict[str, tuple[int, int]]:
+    def _note(self, there: Mapping[str, RemotePath] | None = None) -> None:
+        """Record what is uploaded, and by what the store tells its content (nothing where it does not answer)."""
+        assert isinstance(self.out, RemotePath)
+        if there is None:
+            try:
+                there = {each.below(self.out): each for each in self.out.walk_files()}
+            except InputError:
+                there = {}
+        identities = {name: _identity(each) for name, each in there.items()}
+        told = {name: (*stamp, identities.get(name, "")) for name, stamp in self._uploaded.items()}
+        self._record.write_text(json.dumps(told))
+
+    def _recorded(self) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+        """Of each file that was uploaded the local stamp, and by what the store told its content."""
         try:
-            return {name: (int(size), int(time)) for name, (size, time) in json.loads(self._record.read_text()).items()}
+            told = json.loads(self._record.read_text()).items()
+            stamps = {name: (int(size), int(time)) for name, (size, time, _) in told}
+            return stamps, {name: str(identity) for name, (*_, identity) in told}
         except (OSError, ValueError):
-            return {}
+            return {}, {}
 
     @property
     def _record(self) -> Path:
@@ -197,6 +217,18 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
     """Path inside and file of all that is not hidden."""
     found = [(file.relative_to(folder), file) for file in folder.rglob("*") if file.is_file()]
     return [(name.as_posix(), file) for name, file in found if not any(part.startswith(".") for part in name.parts)]
+
+
+def _identity(each: RemotePath) -> str:
+    return each.stat().identity
+
+
+def _alike(each: RemotePath, file: Path) -> bool:
+    """Whether an object has the bytes of a local file: asked where its upload was not recorded (the process died)."""
+    if not file.is_file() or file.stat().st_size != each.stat().st_size:
+        return False
+    with each.open("rb") as there:
+        return hashlib.file_digest(there, "sha256").hexdigest() == _sha256(file)
 
 
 def _stamp(file: Path) -> tuple[int, int]:

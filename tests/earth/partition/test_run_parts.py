@@ -22,6 +22,7 @@ from openplanet.earth.partition.several import build_set
 from openplanet.errors import InputError, PartitionError
 from openplanet.photos import positions as of_dataset
 from openplanet.runners.job import Share
+from openplanet.stores.location import RemotePath, location
 
 RULES = [Thresholds(60, 3)]
 
@@ -68,7 +69,7 @@ def test_by_ray_with_a_killed_worker_and_by_shards_the_cells_are_the_same(
     pieces = pieces_of(table, rows=1000)
     assert len(pieces) == 7
     (want,) = build_set(positions.from_file(table), RULES)
-    deadly = Deadly(table, pieces[3].groups, tmp_path / "killed")
+    deadly = Deadly(table, pieces[3].groups, mark=tmp_path / "killed")
     by_ray = build_in_parts([*pieces[:3], deadly, *pieces[4:]], tmp_path / "ray", RULES, runner="ray")
     assert (tmp_path / "killed").exists()
     with pytest.raises(InputError, match="7 of 7 parts are not in"):
@@ -134,3 +135,18 @@ def test_a_wrong_row_is_named_by_its_number_in_the_file(table: Path, tmp_path: P
     text = tmp_path / "photos.csv"
     text.write_text("lat,lng\n1,2\n")
     assert pieces_of(text) == [Rows(text)]
+
+
+def test_pieces_of_a_table_in_a_store_are_called_alike_on_all_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, url = tmp_path / "t.parquet", location(f"memory://{tmp_path.name}/t.parquet")
+    assert isinstance(url, RemotePath)
+    keys = []
+    for lat in (1.0, 1.0, 2.0):
+        if not keys or lat == 2.0:
+            pq.write_table(pa.table({"lat": [lat], "lng": [2.0]}), table)
+            url.upload(table)
+        monkeypatch.setenv("OPENPLANET_HOME", str(tmp_path / str(len(keys))))  # another machine: its own copy
+        keys.append([each.key for each in pieces_of(url)])
+    assert keys[0] == keys[1] != keys[2]

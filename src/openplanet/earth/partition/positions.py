@@ -47,10 +47,14 @@ class Rows:
 
     path: Path
     groups: tuple[int, ...] | None = None
+    origin: str = ""
+    """Of a file in a store, which machines copy each for itself: its URL and what tells its content."""
 
     @property
     def key(self) -> str:
         """Says when the positions may have changed."""
+        if self.origin:
+            return repr((self.origin, self.groups))
         status = self.path.stat()
         return repr((self.path.name, status.st_size, status.st_mtime_ns, self.groups))
 
@@ -61,16 +65,19 @@ class Rows:
 
 def pieces_of(path: Location, rows: int = PIECE) -> list[Rows]:
     """The positions of a file in pieces of about ``rows``, where it is Parquet; else in one."""
-    path = copy_of(path) if isinstance(path, RemotePath) else path
+    origin = ""
+    if isinstance(path, RemotePath):
+        known = path.stat()
+        origin, path = f"{path.url} {known.st_size} {known.identity}", copy_of(path)
     if path.suffix.lower() in tables.SUFFIXES:
-        return [Rows(path)]
+        return [Rows(path, origin=origin)]
     try:
         metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
     ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
     pieces = [np.flatnonzero(ends // (rows + 1) == piece) for piece in np.unique(ends // (rows + 1))]
-    return [Rows(path, tuple(groups.tolist())) for groups in pieces]
+    return [Rows(path, tuple(groups.tolist()), origin) for groups in pieces]
 
 
 def from_parquet(
