@@ -125,7 +125,7 @@ class LocateJob(Job):
         return json.dumps([VERSION, *self._network(), *asked])
 
     def _network(self) -> tuple[str, str]:
-        """What answers: a hash of the checkpoint's configuration, which has those of its files; engine and its files."""
+        """What answers: a hash of the checkpoint's configuration, which has those of its files; the engine's hashes."""
         if prefix_of(self.checkpoint) is not None:
             return self.checkpoint, ""
         folder = hub.resolve(self.checkpoint)
