@@ -99,6 +99,15 @@ def test_every_part_is_done_once_by_workers_that_open_the_job_once(tmp_path: Pat
     assert (str(os.getpid()) in workers) == (runner == "local")
 
 
+@pytest.mark.slow
+def test_more_threads_than_a_machine_has_cores_are_no_endless_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    run_by(Squares(tmp_path), "ray")
+    assert done(tmp_path) == ALL and len(set((tmp_path / "opened").read_text().split())) == 1
+
+
 @SEVERAL_PROCESSES
 def test_a_killed_worker_costs_its_part_only(tmp_path: Path, runner: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "openplanet")

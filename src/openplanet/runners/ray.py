@@ -45,8 +45,10 @@ def run(job: Job, parts: Sequence[int]) -> None:
     with cluster() as ray, Progress(job.what, sum(map(job.size, parts)), job.unit) as progress:
         there, threads = ray.cluster_resources(), threads_asked() or 1
         gpus, cores = int(there.get("GPU", 0)) if job.on_gpu else 0, int(there.get("CPU", 1))
-        kind = ray.remote(num_cpus=threads, num_gpus=1 if gpus else 0, max_restarts=0)(_Worker)
-        workers, shared = max(1, min(len(parts), gpus or cores, cores // threads)), ray.put(job.for_workers())
+        # a worker that asks for more cores than any machine has is never started
+        cpus = min(threads, max(int(each["Resources"].get("CPU", 1)) for each in ray.nodes() if each["Alive"]))
+        kind = ray.remote(num_cpus=cpus, num_gpus=1 if gpus else 0, max_restarts=0)(_Worker)
+        workers, shared = max(1, min(len(parts), gpus or cores, cores // cpus)), ray.put(job.for_workers())
         pool = _Pool(ray, job, lambda: kind.remote(shared, threads), workers)
         try:
             pool.do(parts, progress)
