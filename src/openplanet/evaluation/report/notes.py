@@ -34,6 +34,8 @@ WHAT = {
 FAR = "the model on the photos taken over {km:g} km from all training photos: their places cannot be known by heart"
 KERNELS = "the same, with a kernel for each distance, the one that places most validation photos within it"
 VAL = "the val split"
+CAPPED, CAPPED_KM = 0.9, 25.0
+"""Where fewer photos than that could be so near by their own cells, it is said."""
 CROP = "Each photo is seen once: one centre crop, no average over crops or mirrored copies."
 PROBABILITIES = (
     "Probabilities: NLL is the mean of -ln p of the true cell, over photos in a cell; Brier 0 to 2; ECE in 15 bins of "
@@ -64,7 +66,7 @@ def notes(
     ]
     if cells:
         found.append(f"{outside:,} of them were taken outside all {cells:,} cells; they count like any other.")
-        found.append(CROP)
+        found += [*_capped(rows), CROP]
     found += [
         "Distances are great circles on a sphere of 6371.0088 km; within means at most."
         + (" A guess is the mean position of the training photos of a cell" if cells else " Guesses are as given")
@@ -89,6 +91,15 @@ def notes(
         found.append("The kernels of the densities were chosen on photos that are measured here.")
     found += [_source(each) for each in published]
     return tuple(found)
+
+
+def _capped(rows: Sequence[Row]) -> list[str]:
+    """Whether the size of the cells, or places without any, keeps even a perfect model from being near."""
+    row = next((each for each in rows if each.name == named.RIGHT_CELL), None)
+    pairs = [] if row is None else zip(row.distances_km, row.shares, strict=True)
+    low = [f"{100 * share:.1f} % within {km:g} km" for km, share in pairs if km <= CAPPED_KM and share < CAPPED]
+    text = f"Cells cap the accuracy: with the right cell always named, {' and '.join(low)}; smaller cells cap it less."
+    return [text] if low else []
 
 
 def _source(each: Published) -> str:
