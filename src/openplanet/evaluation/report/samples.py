@@ -25,7 +25,7 @@ THUMBNAIL = 170  # short side, pixels
 MOST_CELLS = 600  # of a photo's map: some twenty photos are on the page
 MOST_CONSIDERED = 200
 LEAST_TORN = 0.1
-SURE, TORN, HOPELESS = "The surest", "The most torn between two countries", "The least sure"
+SURE, TORN, HOPELESS = "The surest", "The most torn", "The least sure"
 
 
 @dataclass(frozen=True)
